@@ -1,0 +1,55 @@
+"""The one place that reads the environment: every setting of every process, with its unit and its default.
+
+A process is given only what it needs: its own database role, its own Kafka user. Secrets are `SecretStr`, so that they print as stars.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What a process is told. Environment variables carry the prefix `PAYRIVER_`: `PAYRIVER_WRITE_URL` and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="PAYRIVER_", extra="ignore")
+
+    component: str = Field("payriver", description="Which process this is: listener, commands, sagas, ...")
+    worker: str = Field("1", description="Which instance of the component this is.")
+    home: Path | None = Field(None, description="The embedded stack's folder.")
+    log_format: Literal["json", "console"] = "json"
+    log_level: str = "info"
+
+    write_url: SecretStr = Field(SecretStr(""), description="PostgreSQL W: events, outbox, sagas (postgresql://role:password@host:port/payriver).")
+    read_url: SecretStr = Field(SecretStr(""), description="PostgreSQL R: read models.")
+    kafka_bootstrap: str = Field("", description="host:port of a broker.")
+    kafka_user: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    topic_partitions: int = Field(12, ge=1, description="Partitions of each business topic; fixed once provisioned.")
+    registry_url: str = Field("", description="Confluent-compatible schema registry, with its path.")
+    connect_url: str = Field("", description="Kafka Connect's REST address.")
+    run_records: int = Field(500, ge=1, description="Records of one partition that a consumer takes in one transaction.")
+    stall_seconds: int = Field(60, ge=1, description="A worker whose checkpoint stands still this long beside waiting records exits.")
+
+    chain_file: Path | None = Field(None, description="JSON that names node, tokens, settlement, spender, finality.")
+    keystore: Path | None = Field(None, description="Folder of encrypted keystore files: settlement.json, delegate.json, relayer.json.")
+    keystore_password: SecretStr = SecretStr("")
+    poll_seconds: float = Field(0.1, gt=0, description="How often the listener asks the node for a new head.")
+
+    authorization_deadline_ms: int = Field(1700, gt=0, description="The network's limit of 2,000 ms less our margin.")
+    chain_stale_seconds: int = Field(60, gt=0, description="No approval on a chain view older than this.")
+    hold_expiry_seconds: int = Field(7 * 24 * 3600, gt=0, description="An authorized payment that nobody captures expires after this.")
+    saga_patience_seconds: int = Field(3600, gt=0, description="A saga that waits longer than this for an outside step is parked.")
+    blocked_mccs: tuple[str, ...] = Field(("7995",), description="Merchant category codes (ISO 18245) that screening refuses.")
+    blocked_countries: tuple[str, ...] = Field(("KP",), description="Merchant countries (ISO 3166-1 alpha-2) that screening refuses.")
+
+    api_host: str = "127.0.0.1"
+    api_port: int = 8080
+    api_keys: dict[str, SecretStr] = Field(default_factory=dict, description="Who may call: name to key, JSON.")
+    webhook_allowed_hosts: tuple[str, ...] = Field((), description="Private hosts that webhooks may be sent to.")
+    webhook_timeout_seconds: int = 15
+
+    failpoint: str = Field("", description="Tests only: NAME or NAME:n, the process dies at the n-th pass of that point.")

@@ -1,0 +1,1 @@
+"""The vocabulary: every message, its Avro schema, the topics they travel on."""

@@ -1,0 +1,1 @@
+"""What the product is: deciding, storing, ordering and delivering payments."""
