@@ -1,21 +1,21 @@
 """Every error of the product hangs on this one tree, so that a park, a page and a log name it by the same word.
 
-    PayriverError                a named error: what was wrong, with which value, what to do; `reason` is its short word
-    ├── BadInput                 the caller's value cannot be taken            (HTTP 400/422; a message: parked)
-    │   ├── Undecodable          bytes are not what they claim to be
-    │   └── UnknownType          a message type nobody has told us of
-    ├── NotFound                 no such payment, account, message             (HTTP 404)
-    ├── Conflict                 the world moved on since you looked           (HTTP 409)
-    │   ├── VersionConflict      a stream is not at the expected version
-    │   ├── EventIdReused        the same event id with other content
-    │   └── CommandIdReused      the same command id with other business fields
-    ├── TooLate                  the deadline passed by the write server's clock
-    ├── Retry                    may pass by itself: try again after a pause
-    │   └── Unreachable          a server does not answer
-    └── Stop                     must not go on without a person
-        ├── MissingCheckpoint    a partition has no provisioned checkpoint
-        ├── FinalityBroken       a reorg deeper than finality
-        └── Misconfigured        settings that cannot work
+PayriverError                a named error: what was wrong, with which value, what to do; `reason` is its short word
+├── BadInput                 the caller's value cannot be taken            (HTTP 400/422; a message: parked)
+│   ├── Undecodable          bytes are not what they claim to be
+│   └── UnknownType          a message type nobody has told us of
+├── NotFound                 no such payment, account, message             (HTTP 404)
+├── Conflict                 the world moved on since you looked           (HTTP 409)
+│   ├── VersionConflict      a stream is not at the expected version
+│   ├── EventIdReused        the same event id with other content
+│   └── CommandIdReused      the same command id with other business fields
+├── TooLate                  the deadline passed by the write server's clock
+├── Retry                    may pass by itself: try again after a pause
+│   └── Unreachable          a server does not answer
+└── Stop                     must not go on without a person
+    ├── MissingCheckpoint    a partition has no provisioned checkpoint
+    ├── FinalityBroken       a reorg deeper than finality
+    └── Misconfigured        settings that cannot work
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class VersionConflict(Conflict):
     """A stream is not at the version that the decision was made on."""
 
     def __init__(self, stream_id: object, expected: int, actual: int) -> None:
-        super().__init__(f"stream {stream_id} is at version {actual}, the decision was made at {expected}; decide again")
+        super().__init__(
+            f"stream {stream_id} is at version {actual}, the decision was made at {expected}; decide again"
+        )
         self.stream_id, self.expected, self.actual = stream_id, expected, actual
 
 

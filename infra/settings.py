@@ -23,7 +23,10 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     log_level: str = "info"
 
-    write_url: SecretStr = Field(SecretStr(""), description="PostgreSQL W: events, outbox, sagas (postgresql://role:password@host:port/payriver).")
+    write_url: SecretStr = Field(
+        SecretStr(""),
+        description="PostgreSQL W: events, outbox, sagas (postgresql://role:password@host:port/payriver).",
+    )
     read_url: SecretStr = Field(SecretStr(""), description="PostgreSQL R: read models.")
     kafka_bootstrap: str = Field("", description="host:port of a broker.")
     kafka_user: str = ""
@@ -31,20 +34,34 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(12, ge=1, description="Partitions of each business topic; fixed once provisioned.")
     registry_url: str = Field("", description="Confluent-compatible schema registry, with its path.")
     connect_url: str = Field("", description="Kafka Connect's REST address.")
-    run_records: int = Field(500, ge=1, description="Records of one partition that a consumer takes in one transaction.")
-    stall_seconds: int = Field(60, ge=1, description="A worker whose checkpoint stands still this long beside waiting records exits.")
+    run_records: int = Field(
+        500, ge=1, description="Records of one partition that a consumer takes in one transaction."
+    )
+    stall_seconds: int = Field(
+        60, ge=1, description="A worker whose checkpoint stands still this long beside waiting records exits."
+    )
 
     chain_file: Path | None = Field(None, description="JSON that names node, tokens, settlement, spender, finality.")
-    keystore: Path | None = Field(None, description="Folder of encrypted keystore files: settlement.json, delegate.json, relayer.json.")
+    keystore: Path | None = Field(
+        None, description="Folder of encrypted keystore files: settlement.json, delegate.json, relayer.json."
+    )
     keystore_password: SecretStr = SecretStr("")
     poll_seconds: float = Field(0.1, gt=0, description="How often the listener asks the node for a new head.")
 
     authorization_deadline_ms: int = Field(1700, gt=0, description="The network's limit of 2,000 ms less our margin.")
     chain_stale_seconds: int = Field(60, gt=0, description="No approval on a chain view older than this.")
-    hold_expiry_seconds: int = Field(7 * 24 * 3600, gt=0, description="An authorized payment that nobody captures expires after this.")
-    saga_patience_seconds: int = Field(3600, gt=0, description="A saga that waits longer than this for an outside step is parked.")
-    blocked_mccs: tuple[str, ...] = Field(("7995",), description="Merchant category codes (ISO 18245) that screening refuses.")
-    blocked_countries: tuple[str, ...] = Field(("KP",), description="Merchant countries (ISO 3166-1 alpha-2) that screening refuses.")
+    hold_expiry_seconds: int = Field(
+        7 * 24 * 3600, gt=0, description="An authorized payment that nobody captures expires after this."
+    )
+    saga_patience_seconds: int = Field(
+        3600, gt=0, description="A saga that waits longer than this for an outside step is parked."
+    )
+    blocked_mccs: tuple[str, ...] = Field(
+        ("7995",), description="Merchant category codes (ISO 18245) that screening refuses."
+    )
+    blocked_countries: tuple[str, ...] = Field(
+        ("KP",), description="Merchant countries (ISO 3166-1 alpha-2) that screening refuses."
+    )
 
     api_host: str = "127.0.0.1"
     api_port: int = 8080
@@ -52,4 +69,6 @@ class Settings(BaseSettings):
     webhook_allowed_hosts: tuple[str, ...] = Field((), description="Private hosts that webhooks may be sent to.")
     webhook_timeout_seconds: int = 15
 
-    failpoint: str = Field("", description="Tests only: NAME or NAME:n, the process dies at the n-th pass of that point.")
+    failpoint: str = Field(
+        "", description="Tests only: NAME or NAME:n, the process dies at the n-th pass of that point."
+    )

@@ -1,0 +1,62 @@
+"""The .avsc files beside the classes: written from them, held against them, and against everything ever released."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import schemas.messages  # noqa: F401  (fills the vocabulary)
+from schemas.compatibility import differences
+from schemas.definition import MESSAGES, Message, avro_schema
+
+ROOM = Path(__file__).parent
+RELEASED = ROOM / "released"
+
+
+def path_of(cls: type[Message]) -> Path:
+    """`events/FundsHeld.avsc` or `commands/HoldFunds.avsc`."""
+    return ROOM / ("events" if cls.topic.endswith(".events") else "commands") / f"{cls.__name__}.avsc"
+
+
+def text_of(cls: type[Message]) -> str:
+    """The file's text: the schema, indented, ending in a newline."""
+    return json.dumps(avro_schema(cls), indent=2, ensure_ascii=False) + "\n"
+
+
+def write() -> list[Path]:
+    """Write every file that is not as its class says; gives the files written, and removes those without a class."""
+    written = []
+    for cls in MESSAGES.values():
+        path = path_of(cls)
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists() or path.read_text() != text_of(cls):
+            path.write_text(text_of(cls))
+            written.append(path)
+    for path in _strangers():
+        path.unlink()
+    return written
+
+
+def problems() -> list[str]:
+    """What `make check` says: files out of step with their class, and breaks with what was released."""
+    found = [f"{path} has no class: delete it" for path in _strangers()]
+    for cls in MESSAGES.values():
+        path = path_of(cls)
+        if not path.exists() or path.read_text() != text_of(cls):
+            found.append(f"{path.relative_to(ROOM)} is not what {cls.__name__} says: run `make schemas`")
+        for released in sorted(RELEASED.glob(f"*/{cls.__name__}.avsc")):
+            found += differences(json.loads(released.read_text()), avro_schema(cls))
+    return found
+
+
+def released(name: str) -> list[dict[str, Any]]:
+    """Every released version of a record, oldest first."""
+    return [json.loads(path.read_text()) for path in sorted(RELEASED.glob(f"*/{name}.avsc"))]
+
+
+def _strangers() -> list[Path]:
+    ours = {path_of(cls) for cls in MESSAGES.values()}
+    return [
+        path for folder in ("events", "commands") for path in sorted((ROOM / folder).glob("*.avsc")) if path not in ours
+    ]
