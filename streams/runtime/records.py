@@ -1,0 +1,69 @@
+"""What a consumer is handed: the next messages of one partition, and where they stand in Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One partition of one topic of one cluster. A topic made anew under the same name is another place."""
+
+    cluster: str
+    topic_id: str
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message. Headers without a value are left out; bytes of a header or key that are no UTF-8 show as `\\xNN`."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, str]
+    timestamp_ms: int
+
+    @property
+    def key_text(self) -> str | None:
+        """The key as it stands in the parked messages' table: of one message kind, keys are stream ids."""
+        return None if self.key is None else as_text(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`records` holds every visible message of `[start, end)`: true whatever becomes of the run afterwards.
+
+    Offsets between them belong to transaction markers and to aborted messages, so never compare counts with offsets.
+    """
+
+    place: Place
+    start: int
+    end: int
+    records: tuple[Record, ...]
+
+    def since(self, offset: int) -> Run:
+        """The part of the run at and after `offset`."""
+        start = min(max(self.start, offset), self.end)
+        return replace(self, start=start, records=tuple(r for r in self.records if r.offset >= start))
+
+    def singly(self) -> Iterator[Run]:
+        """The same run as runs of one message each, without a hole between them."""
+        start = self.start
+        for record in self.records:
+            yield Run(self.place, start, record.offset + 1, (record,))
+            start = record.offset + 1
+
+
+def as_text(raw: bytes) -> str:
+    """UTF-8, with what PostgreSQL's text cannot hold (broken bytes, NUL) written as `\\xNN`."""
+    return raw.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+
+
+def as_headers(raw: tuple[tuple[str, bytes | None], ...]) -> dict[str, str]:
+    """Kafka's header list as a mapping; the last of two of one name wins, and an absent value is an absent header."""
+    return {name.replace("\x00", "\\x00"): as_text(value) for name, value in raw if value is not None}
