@@ -70,7 +70,7 @@ def process(
     """
     try:
         return _apply(engine, consumer, handler, run, after_commit)
-    except Exception as error:  # noqa: BLE001 - one of these messages will be parked, below
+    except Exception as error:  # one of these messages will be parked, below
         if is_transient(error) or isinstance(error, Stop):
             raise
         if len(run.records) > 1:
@@ -113,7 +113,7 @@ def _apply_or_park(
 ) -> bool:
     try:
         return _apply(engine, consumer, handler, single, after_commit)
-    except Exception as error:  # noqa: BLE001 - this is where a message is parked
+    except Exception as error:  # this is where a message is parked
         if is_transient(error) or isinstance(error, Stop):
             raise
         record = single.records[0]
@@ -121,7 +121,9 @@ def _apply_or_park(
             new = checkpoint.advance(cursor, consumer, single)
             if new is not None and new.records:
                 parked.park(cursor, consumer, single.place, record, error)
-        log.error("message_parked", reason=parked.reason_of(error), key=record.key_text, exc_info=error, **_where(single))
+        log.error(
+            "message_parked", reason=parked.reason_of(error), key=record.key_text, exc_info=error, **_where(single)
+        )
         return new is not None
 
 
@@ -137,7 +139,7 @@ def must_be_open(cursor: Cursor) -> None:
 def _tell(after_commit: AfterCommit, records: Sequence[Record]) -> None:
     try:
         after_commit(records)
-    except Exception:  # noqa: BLE001 - the messages are done; a hook that only wakes somebody cannot undo them
+    except Exception:  # the messages are done: a hook that only wakes somebody cannot undo them
         log.exception("after_commit_failed")
 
 

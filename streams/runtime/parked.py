@@ -75,7 +75,7 @@ def queue_behind(cursor: Cursor, consumer: str, run: Run) -> tuple[Record, ...]:
             lock_key(cursor, consumer, key)
         held, discarded = _held(cursor, consumer, run)
     records = [record for record in run.records if record.offset not in discarded]
-    waiting = [r for r in records if r.key_text in held and r.offset >= held[r.key_text]]
+    waiting = [record for record in records if record.offset >= held.get(record.key_text or "", record.offset + 1)]
     for record in waiting:
         _store(cursor, consumer, run.place, record, "queued", None, None, " ON CONFLICT DO NOTHING")
     stored = {record.offset for record in waiting}
@@ -97,12 +97,12 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".replace("\x00", "\\x00")[:ERROR_CHARACTERS]
 
 
-def _held(cursor: Cursor, consumer: str, run: Run) -> tuple[dict[str | None, int], set[int]]:
+def _held(cursor: Cursor, consumer: str, run: Run) -> tuple[dict[str, int], set[int]]:
     """Per waiting key of the run the offset of the first that waits; and the run's discarded offsets. One query."""
     keys = sorted({record.key_text for record in run.records if record.key_text is not None})
     place = {"topic_id": run.place.topic_id, "partition": run.place.partition, "start": run.start, "end": run.end}
     cursor.execute(HELD, {"consumer": consumer, "keys": keys, **place})
-    rows: Sequence[tuple[str | None, int, bool]] = cursor.fetchall()
+    rows: Sequence[tuple[str, int, bool]] = cursor.fetchall()
     return {key: offset for key, offset, ended in rows if not ended}, {offset for _, offset, ended in rows if ended}
 
 
