@@ -47,5 +47,7 @@ def _apply(cursor: Cursor, path: Path, known: str | None) -> bool:
         cursor.execute("INSERT INTO migrations (name, sha256) VALUES (%s, %s)", (path.name, sha256))
         return True
     if known != sha256:
-        raise Misconfigured(f"{path.name} was applied as {known[:12]} and is now {sha256[:12]}: restore it and add a new file instead")
+        raise Misconfigured(
+            f"{path.name} was applied as {known[:12]} and is now {sha256[:12]}: restore it and add a new file instead"
+        )
     return False

@@ -1,0 +1,238 @@
+"""load -> decide -> append: the one way anything happens to a payment or an account, whoever asks.
+
+Orders of one call are decided in their order, each on the streams as the one before left them, and appended together in the
+caller's transaction. The heads of all streams are locked first, so rivals queue instead of retrying against each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from infra.database import Cursor
+from infra.errors import CommandIdReused, UnknownType
+from schemas.codec import Codec
+from schemas.definition import Message, hints, to_json
+from streams.domain import account, ids, payment
+from streams.domain.circumstances import Circumstances, Policy
+from streams.domain.decisions import DECISIONS, Decision
+from streams.event_store import store
+from streams.event_store.recorded import Cause, NewEvent, RecordedEvent, category_of, new_event
+from streams.event_store.store import Answer, Head
+
+State = Any  # Account | Payment
+EVOLVE = {"payment": payment.evolve, "account": account.evolve}
+CIRCUMSTANCES = """
+SELECT clock_timestamp(), coalesce(max(seen_time), 0),
+       coalesce(extract(epoch FROM clock_timestamp() - max(moved_at))::bigint, 2147483647)
+FROM chain_cursors
+"""
+ANSWERS = "SELECT command_id, type, fingerprint, answer FROM command_answers WHERE command_id = ANY(%s::uuid[])"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A command or a fact, with the id that makes it happen once and the cause that explains it."""
+
+    command_id: UUID
+    message: Any
+    cause: Cause
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an order led to: its events (empty: nothing to do), or the first answer when it had come before."""
+
+    command_id: UUID
+    events: tuple[NewEvent, ...]
+    answer: Mapping[str, Any]
+    repeated: bool = False
+
+
+@dataclass
+class StateCache:
+    """States by stream, each with the version and head hash that it is the fold of. A state is used only if both still hold."""
+
+    size: int = 10_000
+    _states: OrderedDict[UUID, tuple[Head, State]] = field(default_factory=OrderedDict)
+
+    def get(self, stream_id: UUID) -> tuple[Head, State] | None:
+        """What is known of a stream."""
+        found = self._states.get(stream_id)
+        if found is not None:
+            self._states.move_to_end(stream_id)
+        return found
+
+    def put(self, stream_id: UUID, head: Head, state: State) -> None:
+        """Remember a stream's state; the longest unused is forgotten."""
+        self._states[stream_id] = (head, state)
+        self._states.move_to_end(stream_id)
+        while len(self._states) > self.size:
+            self._states.popitem(last=False)
+
+
+@dataclass
+class CommandHandler:
+    """Decides orders on the event store. One for a process; used by one thread at a time."""
+
+    codec: Codec
+    policy: Policy
+    cache: StateCache = field(default_factory=StateCache)
+
+    def handle(self, cursor: Cursor, orders: Sequence[Order]) -> list[Outcome]:
+        """Decide and append, in the caller's transaction; gives an outcome for each order.
+
+        Raises CommandIdReused, UnknownType, VersionConflict, TooLate; the caller's transaction must then be rolled back.
+        """
+        answered = self._answered(cursor, orders)
+        fresh = [order for order in orders if order.command_id not in answered]
+        if fresh:
+            answered |= self._decide_all(cursor, fresh)
+        return [answered[order.command_id] for order in orders]
+
+    def state(self, cursor: Cursor, stream_id: UUID) -> State | None:
+        """A stream's present state, unlocked."""
+        cursor.execute("SELECT version, head_hash FROM streams WHERE stream_id = %s", (stream_id,))
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        return self._load(cursor, {stream_id: Head(row[0], bytes(row[1]))})[stream_id]
+
+    def _answered(self, cursor: Cursor, orders: Sequence[Order]) -> dict[UUID, Outcome]:
+        wanted = {order.command_id: order for order in orders}
+        cursor.execute(ANSWERS, (list(wanted),))
+        found = {}
+        for command_id, kind, fingerprint, answer in cursor.fetchall():
+            order = wanted[command_id]
+            if kind != type(order.message).__name__ or bytes(fingerprint) != fingerprint_of(order.message):
+                raise CommandIdReused(
+                    f"command {command_id} came before as {kind} with other business fields; "
+                    "send the same fields to get the first answer, or a new id for a new order"
+                )
+            found[command_id] = Outcome(command_id, (), answer, repeated=True)
+        return found
+
+    def _decide_all(self, cursor: Cursor, orders: Sequence[Order]) -> dict[UUID, Outcome]:
+        decisions = [_decision(order.message) for order in orders]
+        wanted = {each for order, made in zip(orders, decisions, strict=True) for each in made.streams(order.message)}
+        heads = store.lock(cursor, wanted - {None})  # type: ignore[arg-type]
+        states = self._load(cursor, heads)
+        versions = {stream_id: head.version for stream_id, head in heads.items()}
+        cursor.execute(CIRCUMSTANCES)
+        now, chain_time, age = cursor.fetchone() or (None, 0, 0)
+        circumstances = Circumstances(now, chain_time, age, self.policy)
+        outcomes: dict[UUID, Outcome] = {}
+        for order, decision in zip(orders, decisions, strict=True):
+            if order.command_id not in outcomes:
+                outcomes[order.command_id] = _decide(order, decision, states, versions, circumstances)
+        self._append(cursor, orders, outcomes)
+        return outcomes
+
+    def _append(self, cursor: Cursor, orders: Sequence[Order], outcomes: Mapping[UUID, Outcome]) -> None:
+        events = [event for outcome in outcomes.values() for event in outcome.events]
+        kinds = {order.command_id: order.message for order in orders}
+        answers = [
+            Answer(
+                command_id, type(kinds[command_id]).__name__, fingerprint_of(kinds[command_id]), dict(outcome.answer)
+            )
+            for command_id, outcome in outcomes.items()
+        ]
+        deadlines = [order.not_after for order in orders if order.not_after and outcomes[order.command_id].events]
+        store.append(cursor, self.codec, events, answers, min(deadlines, default=None))
+
+    def _load(self, cursor: Cursor, heads: Mapping[UUID, Head]) -> dict[UUID, State]:
+        """States at the given heads: from the cache as far as it holds, the rest folded from the store."""
+        cached = {stream_id: self.cache.get(stream_id) for stream_id in heads}
+        states = {each: known[1] for each, known in cached.items() if known and known[0] == heads[each]}
+        behind = {each: known for each, known in cached.items() if known and known[0].version < heads[each].version}
+        wanted = {each: behind[each][0].version - 1 if each in behind else 0 for each in heads if each not in states}
+        if wanted:
+            found = _by_stream(store.read_streams(cursor, wanted))
+            forked = {each: 0 for each, known in behind.items() if found[each][0].hash != known[0].hash}
+            found |= _by_stream(store.read_streams(cursor, forked)) if forked else {}
+            for stream_id, events in found.items():
+                start = behind[stream_id][1] if stream_id in behind and stream_id not in forked else None
+                states[stream_id] = _fold(start, events if start is None else events[1:])
+                self.cache.put(stream_id, heads[stream_id], states[stream_id])
+        return states
+
+
+def _by_stream(events: list[RecordedEvent]) -> dict[UUID, list[RecordedEvent]]:
+    found: dict[UUID, list[RecordedEvent]] = {}
+    for event in events:
+        found.setdefault(event.stream_id, []).append(event)
+    return found
+
+
+def _fold(state: State | None, events: list[RecordedEvent]) -> State:
+    for event in events:
+        state = EVOLVE[event.category](state, event.message())
+    return state
+
+
+def _decide(
+    order: Order,
+    decision: Decision,
+    states: dict[UUID, State],
+    versions: dict[UUID, int],
+    circumstances: Circumstances,
+) -> Outcome:
+    payment_id, account_id = decision.streams(order.message)
+    messages = decision.decide(
+        order.message,
+        states.get(payment_id) if payment_id else None,
+        states.get(account_id) if account_id else None,
+        circumstances,
+    )
+    metadata = order.cause.metadata(type(order.message).__name__)
+    events = tuple(
+        _place(order.command_id, ordinal, message, metadata, states, versions)
+        for ordinal, message in enumerate(messages)
+    )
+    return Outcome(order.command_id, events, {"events": [str(event.event_id) for event in events]})
+
+
+def _place(
+    command_id: UUID,
+    ordinal: int,
+    message: Message,
+    metadata: dict[str, Any],
+    states: dict[UUID, State],
+    versions: dict[UUID, int],
+) -> NewEvent:
+    stream_id = message.key
+    version = versions.get(stream_id, 0) + 1
+    event = new_event(ids.event_id(command_id, ordinal), version, message, metadata)
+    states[stream_id] = EVOLVE[category_of(message)](states.get(stream_id), message)
+    versions[stream_id] = version
+    return event
+
+
+def _decision(message: Any) -> Decision:
+    try:
+        return DECISIONS[type(message)]
+    except KeyError:
+        raise UnknownType(
+            f"nobody decides {type(message).__name__}; it has no row in streams/domain/decisions.py"
+        ) from None
+
+
+def fingerprint_of(message: Any) -> bytes:
+    """sha256 over the business fields of an order: what must be the same when it comes a second time."""
+    if isinstance(message, Message):
+        business = {name: value for name, value in to_json(message).items() if _is_business(type(message), name)}
+    else:
+        business = {"fact": repr(message)}
+    return hashlib.sha256(orjson.dumps(business, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _is_business(cls: type[Message], name: str) -> bool:
+    return bool(hints(cls)) and cls.__dataclass_fields__[name].metadata["business"]  # type: ignore[attr-defined]

@@ -1,0 +1,209 @@
+"""The account: what a wallet holds, what is on its way out, what is set aside, and so what may be spent.
+
+An amount stands in one place at a time: hold, debit on its way, or gone. Credits count when final, debits when seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from schemas.definition import Message
+from schemas.messages import account_events as events
+from streams.domain.allowance import Allowance
+
+EMPTY: Mapping[Any, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Debit:
+    """A transfer out of the wallet that is not final. Unseen: its block was dropped, it may be mined again."""
+
+    amount_raw: int
+    kind: str
+    seen: bool
+
+
+@dataclass(frozen=True)
+class Account:
+    """State of an account, folded from its events. Amounts in raw units."""
+
+    account_id: UUID
+    kind: str
+    wallet: str
+    token: str
+    currency: str
+    decimals: int
+    settlement_address: str
+    spender_module: str | None
+    roles_module: str | None
+    delay_module: str | None
+    card_token: str | None
+    card_state: str
+    integrity: str
+    queue_empty: bool
+    final_raw: int
+    allowance: Allowance
+    raised_allowance: Allowance | None = None
+    debits: Mapping[UUID, Debit] = field(default_factory=lambda: EMPTY)
+    holds: Mapping[UUID, int] = field(default_factory=lambda: EMPTY)
+
+    @property
+    def held_raw(self) -> int:
+        """All holds whose leg has not been seen."""
+        return sum(self.holds.values())
+
+    @property
+    def debits_raw(self) -> int:
+        """All debits that are not final: seen, or unseen and still possible."""
+        return sum(debit.amount_raw for debit in self.debits.values())
+
+    def free_funds_raw(self) -> int:
+        """Final balance less what is on its way out and what is held."""
+        return self.final_raw - self.debits_raw - self.held_raw
+
+    def free_allowance_raw(self, block_time: int) -> int:
+        """The contract's allowance accrued to `block_time` (Unix seconds), less what will still consume it.
+
+        A raise counts only when final; spends that a reorg took out of sight may yet consume what it gave back.
+        """
+        unseen = sum(debit.amount_raw for debit in self.debits.values() if debit.kind == "spend" and not debit.seen)
+        return self.allowance.accrued(block_time).balance - unseen - self.held_raw
+
+    def spendable_raw(self, block_time: int) -> int:
+        """What may be approved now, never below zero."""
+        return max(0, min(self.free_funds_raw(), self.free_allowance_raw(block_time)))
+
+
+def _registered(_: Account | None, event: events.AccountRegistered) -> Account:
+    allowance = Allowance(
+        balance=event.allowance_balance_raw,
+        max_refill=event.allowance_max_refill_raw,
+        refill=event.allowance_refill_raw,
+        period_seconds=event.allowance_period_seconds,
+        timestamp=event.allowance_timestamp,
+    )
+    return Account(
+        account_id=event.account_id,
+        kind=event.kind,
+        wallet=event.wallet,
+        token=event.token,
+        currency=event.currency,
+        decimals=event.decimals,
+        settlement_address=event.settlement_address,
+        spender_module=event.spender_module,
+        roles_module=event.roles_module,
+        delay_module=event.delay_module,
+        card_token=event.card_token,
+        card_state="active",
+        integrity=event.integrity,
+        queue_empty=event.queue_empty,
+        final_raw=event.opening_balance_raw,
+        allowance=allowance,
+    )
+
+
+def _transfer_seen(account: Account, event: events.TransferSeen) -> Account:
+    if event.direction == "in":
+        return account
+    debit = Debit(amount_raw=event.amount_raw, kind=event.kind, seen=True)
+    holds = account.holds
+    if event.hold_used_raw and event.payment_id is not None:
+        holds = _without(holds, event.payment_id)
+    return replace(account, debits=_with(account.debits, event.transfer_id, debit), holds=holds)
+
+
+def _transfer_unseen(account: Account, event: events.TransferUnseen) -> Account:
+    if event.direction == "in":
+        return account
+    debit = replace(account.debits[event.transfer_id], seen=False)
+    return replace(account, debits=_with(account.debits, event.transfer_id, debit))
+
+
+def _transfer_finalized(account: Account, event: events.TransferFinalized) -> Account:
+    if event.direction == "in":
+        return replace(account, final_raw=account.final_raw + event.amount_raw)
+    return replace(
+        account, final_raw=account.final_raw - event.amount_raw, debits=_without(account.debits, event.transfer_id)
+    )
+
+
+def _allowance_observed(account: Account, event: events.AllowanceObserved) -> Account:
+    seen = Allowance(
+        balance=event.balance_raw,
+        max_refill=event.max_refill_raw,
+        refill=event.refill_raw,
+        period_seconds=event.period_seconds,
+        timestamp=event.timestamp,
+    )
+    if event.cause == "set" and seen.raises(account.allowance, event.block_time):
+        return replace(account, raised_allowance=seen)
+    if event.cause == "consumed" and account.raised_allowance is not None:
+        used = account.raised_allowance.accrued(event.block_time).balance - seen.balance
+        return replace(account, raised_allowance=seen, allowance=account.allowance.consumed(used, event.block_time))
+    return replace(account, allowance=seen, raised_allowance=None)
+
+
+def _raise_finalized(account: Account, _: events.AllowanceRaiseFinalized) -> Account:
+    return replace(account, allowance=account.raised_allowance or account.allowance, raised_allowance=None)
+
+
+def _withdrawal_queued(account: Account, _: events.WithdrawalQueued) -> Account:
+    return replace(account, queue_empty=False)
+
+
+def _queue_emptied(account: Account, _: events.DelayQueueEmptied) -> Account:
+    return replace(account, queue_empty=True)
+
+
+def _integrity_observed(account: Account, event: events.IntegrityObserved) -> Account:
+    return replace(account, integrity=event.integrity)
+
+
+def _funds_held(account: Account, event: events.FundsHeld) -> Account:
+    return replace(account, holds=_with(account.holds, event.payment_id, int(event.amount_raw)))
+
+
+def _hold_released(account: Account, event: events.HoldReleased) -> Account:
+    return replace(account, holds=_without(account.holds, event.payment_id))
+
+
+def _card_frozen(account: Account, _: events.CardFrozen) -> Account:
+    return replace(account, card_state="frozen")
+
+
+def _card_unfrozen(account: Account, _: events.CardUnfrozen) -> Account:
+    return replace(account, card_state="active")
+
+
+EVOLVE: Mapping[type[Message], Callable[[Any, Any], Account]] = {
+    events.AccountRegistered: _registered,
+    events.TransferSeen: _transfer_seen,
+    events.TransferUnseen: _transfer_unseen,
+    events.TransferFinalized: _transfer_finalized,
+    events.AllowanceObserved: _allowance_observed,
+    events.AllowanceRaiseFinalized: _raise_finalized,
+    events.WithdrawalQueued: _withdrawal_queued,
+    events.DelayQueueEmptied: _queue_emptied,
+    events.IntegrityObserved: _integrity_observed,
+    events.FundsHeld: _funds_held,
+    events.HoldReleased: _hold_released,
+    events.CardFrozen: _card_frozen,
+    events.CardUnfrozen: _card_unfrozen,
+}
+
+
+def evolve(account: Account | None, event: Message) -> Account:
+    """The account after one more event of its stream."""
+    return EVOLVE[type(event)](account, event)
+
+
+def _with(mapping: Mapping[UUID, Any], key: UUID, value: Any) -> Mapping[UUID, Any]:
+    return MappingProxyType({**mapping, key: value})
+
+
+def _without(mapping: Mapping[UUID, Any], key: UUID) -> Mapping[UUID, Any]:
+    return MappingProxyType({each: value for each, value in mapping.items() if each != key})

@@ -1,0 +1,67 @@
+"""The table: every order and every fact, the streams it touches, and who decides. A new one is one row here and one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from schemas.messages import account_commands, payment_commands
+from streams.domain import account_decisions, card_decisions, facts, leg_decisions
+from streams.domain.card_decisions import Events
+
+Streams = tuple[UUID | None, UUID | None]
+"""(payment, account): the two streams that a decision may append to together."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who decides an order, and on which streams."""
+
+    decide: Callable[..., Events]
+    streams: Callable[[Any], Streams]
+
+
+def _both(order: Any) -> Streams:
+    return order.payment_id, order.account_id
+
+
+def _payment(order: Any) -> Streams:
+    return order.payment_id, None
+
+
+def _account(order: Any) -> Streams:
+    return None, order.account_id
+
+
+def _transfer(fact: Any) -> Streams:
+    payment_id = fact.transfer.payment_id if fact.transfer.leg_id is not None else None
+    return payment_id, fact.transfer.account_id
+
+
+DECISIONS: Mapping[type, Decision] = {
+    payment_commands.RequestPayment: Decision(card_decisions.request, _both),
+    payment_commands.HoldFunds: Decision(card_decisions.hold, _both),
+    payment_commands.ScreenPayment: Decision(card_decisions.screen, _both),
+    payment_commands.AuthorizePayment: Decision(card_decisions.authorize, _payment),
+    payment_commands.DeclinePayment: Decision(card_decisions.decline, _both),
+    payment_commands.CapturePayment: Decision(card_decisions.capture, _payment),
+    payment_commands.ReversePayment: Decision(card_decisions.reverse, _both),
+    payment_commands.ExpirePayment: Decision(card_decisions.expire, _payment),
+    payment_commands.PlanRefund: Decision(leg_decisions.plan_refund, _payment),
+    payment_commands.RecordLegSubmitted: Decision(leg_decisions.record_submitted, _payment),
+    payment_commands.RecordLegReverted: Decision(leg_decisions.record_reverted, _payment),
+    payment_commands.EndLegUnpaid: Decision(leg_decisions.end_unpaid, _both),
+    account_commands.RegisterAccount: Decision(account_decisions.register, _account),
+    account_commands.FreezeCard: Decision(account_decisions.freeze_card, _account),
+    account_commands.UnfreezeCard: Decision(account_decisions.unfreeze_card, _account),
+    facts.SeeTransfer: Decision(facts.see, _transfer),
+    facts.UnseeTransfer: Decision(facts.unsee, _transfer),
+    facts.FinalizeTransfer: Decision(facts.finalize, _transfer),
+    facts.ObserveAllowance: Decision(facts.observe_allowance, _account),
+    facts.FinalizeAllowanceRaise: Decision(facts.finalize_raise, _account),
+    facts.QueueWithdrawal: Decision(facts.queue_withdrawal, _account),
+    facts.EmptyDelayQueue: Decision(facts.empty_queue, _account),
+    facts.ObserveIntegrity: Decision(facts.observe_integrity, _account),
+}

@@ -1,0 +1,47 @@
+"""Ids that follow from what they name, so that doing a thing twice makes the same ids (RFC 9562 uuid5)."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+ROOT = UUID("7e0f6a52-53a1-5d5b-9d0a-2f7f1c3b9c11")
+
+
+def derived(*parts: object) -> UUID:
+    """The id of something named by its parts, in order."""
+    return uuid5(ROOT, "/".join(str(part) for part in parts))
+
+
+def account_id(chain_id: int, wallet: str, token: str) -> UUID:
+    """The account of a wallet in one token on one chain."""
+    return derived("account", chain_id, wallet.lower(), token.lower())
+
+
+def transfer_id(chain_id: int, tx_hash: str, token: str, ordinal: int) -> UUID:
+    """A transfer: the `ordinal`-th Transfer log of the token in its transaction. The same in whichever block it is mined."""
+    return derived("transfer", chain_id, tx_hash.lower(), token.lower(), ordinal)
+
+
+def network_payment_id(idempotency_key: str) -> UUID:
+    """A payment that the card network asked for."""
+    return derived("payment", "network", idempotency_key)
+
+
+def chain_payment_id(transfer: UUID) -> UUID:
+    """A payment that was first seen on chain, by the transfer of its spend."""
+    return derived("payment", "chain", transfer)
+
+
+def leg_id(payment_id: UUID, kind: str, ordinal: int = 0) -> UUID:
+    """A chain leg of a payment; as bytes32 it is the salt of a spend."""
+    return derived("leg", payment_id, kind, ordinal)
+
+
+def event_id(command_id: UUID, ordinal: int) -> UUID:
+    """The `ordinal`-th event that a command led to."""
+    return derived("event", command_id, ordinal)
+
+
+def step_id(cause: UUID, step: str) -> UUID:
+    """What follows from a cause: a saga's command, a webhook message."""
+    return derived("step", cause, step)

@@ -1,0 +1,95 @@
+"""An event as it is stored: where it stands, what it says, why it happened, and a hash over all of that."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import rfc8785
+
+from schemas.definition import Message, from_json, message_class, to_json
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why something is appended. `causation_id`: the command or event before it; `correlation_id`: the whole story."""
+
+    causation_id: UUID
+    correlation_id: UUID
+    traceparent: str
+    actor: str
+
+    def metadata(self, command_type: str) -> dict[str, Any]:
+        """As it is stored beside the event."""
+        return {
+            "causation_id": str(self.causation_id),
+            "correlation_id": str(self.correlation_id),
+            "traceparent": self.traceparent,
+            "actor": self.actor,
+            "command": command_type,
+        }
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event that is about to be appended at `version` of its stream."""
+
+    event_id: UUID
+    stream_id: UUID
+    version: int
+    message: Message
+    payload: dict[str, Any]
+    metadata: dict[str, Any]
+    hash: bytes
+
+
+@dataclass(frozen=True)
+class RecordedEvent:
+    """An event as it was read back."""
+
+    position: int
+    event_id: UUID
+    stream_id: UUID
+    version: int
+    category: str
+    type: str
+    schema_version: int
+    payload: dict[str, Any]
+    metadata: dict[str, Any]
+    recorded_at: datetime
+    hash: bytes
+
+    def message(self) -> Message:
+        """The typed value."""
+        return from_json(message_class(self.type), self.payload)
+
+
+def category_of(message: Message) -> str:
+    """`payment` or `account`: which aggregate the event belongs to."""
+    return "payment" if message.topic.startswith("payments") else "account"
+
+
+def event_hash(
+    event_id: UUID, stream_id: UUID, version: int, kind: str, schema_version: int, payload: Any, metadata: Any
+) -> bytes:
+    """sha256 over the RFC 8785 form, so that any change of any field is found, and any JSON library can check it."""
+    told = {
+        "event_id": str(event_id),
+        "stream_id": str(stream_id),
+        "version": version,
+        "type": kind,
+        "schema_version": schema_version,
+        "payload": payload,
+        "metadata": metadata,
+    }
+    return hashlib.sha256(rfc8785.dumps(told)).digest()
+
+
+def new_event(event_id: UUID, version: int, message: Message, metadata: dict[str, Any]) -> NewEvent:
+    """An event at its place in its stream, with its hash."""
+    payload, cls = to_json(message), type(message)
+    digest = event_hash(event_id, message.key, version, cls.__name__, cls.schema_version, payload, metadata)
+    return NewEvent(event_id, message.key, version, message, payload, metadata, digest)
