@@ -1,0 +1,82 @@
+"""Who is who: the database roles of both servers, Kafka's users, and our own processes with exactly the identities each may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WRITE_ROLES = (
+    "owner",
+    "listener",
+    "commands",
+    "sagas",
+    "projections",
+    "notifications",
+    "sender",
+    "submitter",
+    "gateway",
+    "operator",
+    "auditor",
+    "cdc",
+)
+READ_ROLES = ("owner", "projections", "queries", "operator", "auditor", "registry")
+KAFKA_USERS = (
+    "admin",
+    "broker",
+    "controller",
+    "connect",
+    "commands",
+    "sagas",
+    "projections",
+    "notifications",
+    "submitter",
+    "downstream",
+    "ui",
+)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One of our programs: its command behind `payriver`, how many of it run, and what it may log in as (empty: nowhere)."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    write: str = ""
+    read: str = ""
+    kafka: str = ""
+    instances: int = 2
+    signs: bool = False
+    serves: bool = False
+
+
+COMPONENTS = (
+    Component("listener", ("listen",), write="listener"),
+    Component("commands", ("work", "commands"), write="commands", kafka="commands"),
+    Component("sagas", ("work", "sagas"), write="sagas", kafka="sagas"),
+    Component("projections", ("work", "projections"), write="projections", read="projections", kafka="projections"),
+    Component("notifications", ("work", "notifications"), write="notifications", kafka="notifications"),
+    Component("sender", ("work", "sender"), write="sender"),
+    Component("submitter", ("submit",), write="submitter", kafka="submitter", signs=True),
+    Component("api", ("serve",), write="gateway", read="queries", serves=True),
+)
+
+# Commands that a person runs: they have an identity, and no process of their own.
+PEOPLE = (
+    Component("operator", write="operator", read="operator", instances=0),
+    Component("auditor", write="auditor", read="auditor", kafka="ui", instances=0),
+    Component("owner", write="owner", read="owner", kafka="admin", signs=True, instances=0),
+    Component("cdc", write="cdc", kafka="connect", instances=0),
+    Component("downstream", kafka="downstream", instances=0),
+    Component("ui", kafka="ui", instances=0),
+)
+
+IDENTITIES = {identity.name: identity for identity in (*COMPONENTS, *PEOPLE)}
+
+
+def secret_names() -> list[str]:
+    """Every password of a stack."""
+    return [
+        *("write.postgres", "read.postgres", "connect.rest", "keystore", "api"),
+        *(f"write.{role}" for role in WRITE_ROLES),
+        *(f"read.{role}" for role in READ_ROLES),
+        *(f"kafka.{user}" for user in KAFKA_USERS),
+    ]
