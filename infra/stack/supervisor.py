@@ -42,8 +42,11 @@ class Provisioner(Protocol):
     def broker(self, stack: Stack) -> None:
         """Kafka answers: topics and ACLs. Connect is started after this."""
 
+    def vocabulary(self, stack: Stack) -> None:
+        """The registry answers and W has its tables: schemas."""
+
     def river(self, stack: Stack) -> None:
-        """All servers answer: schemas, checkpoints, slot, connector, contracts. Our own processes are started after this."""
+        """All servers answer: checkpoints, slot, connector, contracts. Our own processes are started after this."""
 
 
 class Stack:
@@ -111,7 +114,8 @@ class Stack:
             self._lay_out()
             self.seconds["fetch"] = time.monotonic() - began
             self._start_servers()
-            self._step("river")
+            if "connect" in self._names:
+                self._step("river")
             self._start_components()
             self._enter("ready")
         except BaseException as error:
@@ -245,12 +249,13 @@ class Stack:
         """As much at a time as their needs allow: R before the registry, Kafka's topics before Connect, both R and W before tables."""
         with ThreadPoolExecutor(max_workers=8, thread_name_prefix="start") as pool:
             write, read = (pool.submit(self._start_postgres, name) for name in ("write", "read"))
+            registry = pool.submit(self._start_after, [read], "registry")
+            tables = pool.submit(self._step_after, [write, read], ("write", "read"), "databases")
+            vocabulary = pool.submit(self._step_after, [registry, tables], ("registry",), "vocabulary")
             lines = [
-                *(write, read),
-                pool.submit(self._start_after, [read], "registry"),
+                *(write, read, registry, tables, vocabulary),
                 pool.submit(self._start_broker),
                 pool.submit(self._start_after, [], "node"),
-                pool.submit(self._start_tables, [write, read]),
             ]
             try:
                 for line in as_completed(lines):
@@ -264,11 +269,11 @@ class Stack:
             self._start_after([], name)
             self.postgres(name).create_roles()
 
-    def _start_tables(self, first: list[Future[None]]) -> None:
+    def _step_after(self, first: list[Future[None]], servers: tuple[str, ...], step: str) -> None:
         for line in first:
             line.result()
-        if {"write", "read"} <= self.servers.keys():
-            self._step("databases")
+        if set(servers) <= self.servers.keys():
+            self._step(step)
 
     def _start_broker(self) -> None:
         if "kafka" in self.servers:

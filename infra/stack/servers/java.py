@@ -31,10 +31,9 @@ class ClassArchive:
     """
 
     def __init__(self, programs: Servers, home: Home, name: str, classes: Path) -> None:
-        key = hashlib.sha256(f"{programs.java} {programs.versions['java']} {classes} {FLAGS}".encode()).hexdigest()[:12]
         self._java = programs.java
-        self._folder = programs.cache / f"cds-{key}"
-        self._archive = self._folder / f"{name}.jsa"
+        self._folder = programs.cache / f"cds-{_short_hash(programs.java, programs.versions['java'], FLAGS)}"
+        self._archive = self._folder / f"{name}-{_short_hash(classes)}.jsa"
         self._fresh = home.path("tmp", f"{name}.jsa")
 
     def flags(self) -> list[str]:
@@ -56,6 +55,10 @@ class ClassArchive:
         flags = [flag for flag in FLAGS if not flag.startswith("-Xshare")]
         command = [str(self._java), *flags, "-Xshare:dump", f"-XX:SharedArchiveFile={folder / 'base.jsa'}"]
         subprocess.run(command, capture_output=True, check=True)
+
+
+def _short_hash(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 def java_command(

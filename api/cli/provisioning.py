@@ -1,0 +1,141 @@
+"""`payriver provision`: brings servers that answer to the shape the river needs, in the one order in which nothing is lost.
+
+migrate -> topics, users, permissions -> schemas -> checkpoints -> slot -> connector. Each step may be done again at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from confluent_kafka.admin import AdminClient
+from sqlalchemy import Engine
+
+from connectors.debezium import register
+from connectors.kafka import provision
+from infra.database import engine, transaction
+from infra.migrations.runner import migrate
+from infra.stack import access
+from infra.stack.supervisor import Stack
+from schemas.registry import register as register_schemas
+
+
+@dataclass(frozen=True)
+class Doors:
+    """How provisioning logs in everywhere: as the tables' owner, Kafka's administrator, and the role that owns the slot.
+
+    `database` is where Connect finds W, if that is another address than ours.
+    """
+
+    write_url: str = field(repr=False)
+    read_url: str = field(repr=False)
+    cdc_url: str = field(repr=False)
+    kafka: dict[str, str] = field(repr=False)
+    registry_url: str
+    connect_url: str = field(repr=False)
+    partitions: int
+    users: dict[str, str] = field(default_factory=dict, repr=False)
+    database: tuple[str, int] | None = None
+
+    @classmethod
+    def of(cls, stack: Stack) -> Doors:
+        """Those of an embedded stack. Its users stand since Kafka was formatted."""
+        home = stack.home
+        return cls(
+            write_url=access.database_url(home, "write", "owner"),
+            read_url=access.database_url(home, "read", "owner"),
+            cdc_url=access.database_url(home, "write", "cdc"),
+            kafka=access.kafka_client(home, "admin"),
+            registry_url=access.url(home, "registry"),
+            connect_url=access.connect_url(home),
+            partitions=stack.partitions,
+        )
+
+
+def migrate_both(doors: Doors) -> list[str]:
+    """The tables of both servers; gives the steps that were new."""
+    applied: list[str] = []
+    for server, url in (("write", doors.write_url), ("read", doors.read_url)):
+        owner = _engine(url)
+        applied += [f"{server}/{name}" for name in migrate(owner, server)]  # type: ignore[arg-type]
+        owner.dispose()
+    return applied
+
+
+def shape_broker(doors: Doors) -> dict[str, object]:
+    """Topics, users and permissions."""
+    admin = AdminClient({**doors.kafka, "log_level": 2})
+    made = provision.topics(admin, doors.partitions)
+    users = provision.users(admin, doors.users) if doors.users else []
+    given, taken = provision.permissions(admin)
+    return {"topics made": made, "users made": users, "permissions given": given, "permissions taken away": taken}
+
+
+def teach_vocabulary(doors: Doors) -> int:
+    """The schemas of all messages; gives how many there are."""
+    write = _engine(doors.write_url)
+    try:
+        with transaction(write) as cursor:
+            return register_schemas(cursor, doors.registry_url)
+    finally:
+        write.dispose()
+
+
+def let_it_flow(doors: Doors) -> dict[str, object]:
+    """Checkpoints, slot, connector."""
+    write, read = _engine(doors.write_url), _engine(doors.read_url)
+    admin = AdminClient({**doors.kafka, "log_level": 2})
+    try:
+        with transaction(write) as on_write, transaction(read) as on_read:
+            checkpoints = provision.checkpoints(admin, on_write, on_read)
+        slot = register.create_slot(doors.cdc_url, events_stored=_events_stored(write))
+        register.register(doors.connect_url, doors.cdc_url, database=doors.database)
+    finally:
+        write.dispose()
+        read.dispose()
+    return {"checkpoints": checkpoints, "slot made": slot, "connector": "running"}
+
+
+def provision_all(doors: Doors) -> dict[str, object]:
+    """Everything, against servers that run already; what `payriver provision` prints."""
+    return {
+        "migrations": migrate_both(doors),
+        **shape_broker(doors),
+        "schemas": teach_vocabulary(doors),
+        **let_it_flow(doors),
+    }
+
+
+@dataclass(frozen=True)
+class River:
+    """The steps as the embedded stack asks for them while its servers come up. `last`: what the demo adds, such as its contracts."""
+
+    last: Callable[[Stack], None] = lambda _stack: None
+
+    def databases(self, stack: Stack) -> None:
+        """Tables."""
+        migrate_both(Doors.of(stack))
+
+    def broker(self, stack: Stack) -> None:
+        """Topics and permissions."""
+        shape_broker(Doors.of(stack))
+
+    def vocabulary(self, stack: Stack) -> None:
+        """Schemas."""
+        teach_vocabulary(Doors.of(stack))
+
+    def river(self, stack: Stack) -> None:
+        """All the rest."""
+        let_it_flow(Doors.of(stack))
+        self.last(stack)
+
+
+def _engine(url: str) -> Engine:
+    return engine(url, pool_size=1, application_name="payriver provision")
+
+
+def _events_stored(write: Engine) -> bool:
+    with transaction(write) as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM events)")
+        row = cursor.fetchone()
+    return bool(row and row[0])
