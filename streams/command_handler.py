@@ -44,7 +44,6 @@ class Order:
     command_id: UUID
     message: Any
     cause: Cause
-    not_after: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class Outcome:
     events: tuple[NewEvent, ...]
     answer: Mapping[str, Any]
     repeated: bool = False
+    not_after: datetime | None = None
 
 
 @dataclass
@@ -145,7 +145,7 @@ class CommandHandler:
             )
             for command_id, outcome in outcomes.items()
         ]
-        deadlines = [order.not_after for order in orders if order.not_after and outcomes[order.command_id].events]
+        deadlines = [outcome.not_after for outcome in outcomes.values() if outcome.not_after]
         store.append(cursor, self.codec, events, answers, min(deadlines, default=None))
 
     def _load(self, cursor: Cursor, heads: Mapping[UUID, Head]) -> dict[UUID, State]:
@@ -186,18 +186,16 @@ def _decide(
     circumstances: Circumstances,
 ) -> Outcome:
     payment_id, account_id = decision.streams(order.message)
-    messages = decision.decide(
-        order.message,
-        states.get(payment_id) if payment_id else None,
-        states.get(account_id) if account_id else None,
-        circumstances,
-    )
+    of_payment = states.get(payment_id) if payment_id else None
+    of_account = states.get(account_id) if account_id else None
+    messages = decision.decide(order.message, of_payment, of_account, circumstances)
     metadata = order.cause.metadata(type(order.message).__name__)
     events = tuple(
         _place(order.command_id, ordinal, message, metadata, states, versions)
         for ordinal, message in enumerate(messages)
     )
-    return Outcome(order.command_id, events, {"events": [str(event.event_id) for event in events]})
+    not_after = of_payment.deadline if decision.timely and of_payment and events else None
+    return Outcome(order.command_id, events, {"events": [str(event.event_id) for event in events]}, not_after=not_after)
 
 
 def _place(

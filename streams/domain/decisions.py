@@ -17,10 +17,11 @@ Streams = tuple[UUID | None, UUID | None]
 
 @dataclass(frozen=True)
 class Decision:
-    """Who decides an order, and on which streams."""
+    """Who decides an order, and on which streams. `timely`: refused by W's clock once the payment's deadline has passed."""
 
     decide: Callable[..., Events]
     streams: Callable[[Any], Streams]
+    timely: bool = False
 
 
 def _both(order: Any) -> Streams:
@@ -44,7 +45,7 @@ DECISIONS: Mapping[type, Decision] = {
     payment_commands.RequestPayment: Decision(card_decisions.request, _both),
     payment_commands.HoldFunds: Decision(card_decisions.hold, _both),
     payment_commands.ScreenPayment: Decision(card_decisions.screen, _both),
-    payment_commands.AuthorizePayment: Decision(card_decisions.authorize, _payment),
+    payment_commands.AuthorizePayment: Decision(card_decisions.authorize, _payment, timely=True),
     payment_commands.DeclinePayment: Decision(card_decisions.decline, _both),
     payment_commands.CapturePayment: Decision(card_decisions.capture, _payment),
     payment_commands.ReversePayment: Decision(card_decisions.reverse, _both),

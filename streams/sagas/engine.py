@@ -1,0 +1,93 @@
+"""Runs sagas: takes a payment's events in the stream's own order, under the saga's row lock, in the caller's transaction.
+
+A saga's row says up to which version of the payment's stream it has taken events; a delivery is only a hint to look, so that
+nothing is taken twice and no jump can be taken over. What a step orders leaves in the same commit as the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from infra.database import Cursor
+from streams.domain import ids
+from streams.domain.circumstances import Policy
+from streams.event_store import store
+from streams.event_store.recorded import RecordedEvent
+from streams.event_store.store import OutgoingCommand
+from streams.sagas import rows
+from streams.sagas.authorization import DEADLINE, EXPIRY, PATIENCE, react
+from streams.sagas.rows import Due, Step, Stored
+
+Send = Callable[[Cursor, Sequence[OutgoingCommand]], None]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The saga engine of a process. `send`: where orders go: the outbox, or straight to the command handler."""
+
+    policy: Policy
+    driver: str
+    send: Send
+
+    def deliver(self, cursor: Cursor, delivered: Mapping[UUID, Sequence[tuple[int, UUID]]]) -> None:
+        """Events (version, event id) of payments arrived: take what no gateway's lease keeps for later."""
+        stored = rows.lock(cursor, delivered, create=True)
+        leased = {saga_id: delivered[saga_id] for saga_id, each in stored.items() if each.leased}
+        rows.receive(cursor, leased)
+        self.advance(cursor, [each for each in stored.values() if not each.leased])
+
+    def advance(self, cursor: Cursor, stored: Sequence[Stored]) -> bool:
+        """Take every event that these sagas have not taken, and send what follows. True if there were any."""
+        if not stored:
+            return False
+        found: dict[UUID, list[RecordedEvent]] = {each.saga.saga_id: [] for each in stored}
+        for event in store.read_streams(cursor, {each.saga.saga_id: each.handled for each in stored}):
+            found[event.stream_id].append(event)
+        steps = [
+            _step(each, event.type, event.message(), event) for each in stored for event in found[each.saga.saga_id]
+        ]
+        self._save(cursor, stored, steps)
+        return bool(steps)
+
+    def fire(self, cursor: Cursor, limit: int = 100) -> int:
+        """Fire timeouts that are due by W's clock, then take the events that waited behind a lease. Gives how many fired."""
+        due = rows.claim_due(cursor, limit)
+        for stored, name in due:
+            self._save(cursor, [stored], [_step(stored, name, Due(name), None)])
+            self.advance(cursor, [stored])
+        return len(due)
+
+    def _save(self, cursor: Cursor, stored: Sequence[Stored], steps: Sequence[Step]) -> None:
+        rows.save(cursor, stored, steps, self.driver, self._delays())
+        self.send(cursor, [order for step in steps for order in step.orders])
+
+    def _delays(self) -> Mapping[str, timedelta | None]:
+        """How long each timeout waits; the deadline is the payment's own."""
+        return {DEADLINE: None, PATIENCE: self.policy.patience, EXPIRY: self.policy.hold_expiry}
+
+
+def _step(stored: Stored, name: str, message: Any, event: RecordedEvent | None) -> Step:
+    """One row of the table: the stored saga moves on in memory."""
+    before = stored.saga
+    reaction = react(before, name, message)
+    stored.saga, stored.ended = reaction.saga, reaction.ended
+    stored.steps += 1
+    if event is not None:
+        stored.handled = event.version
+        stored.correlation_id, stored.traceparent = event.metadata["correlation_id"], event.metadata["traceparent"]
+    cause = event.event_id if event is not None else ids.step_id(before.saga_id, f"{name}/{stored.steps}")
+    orders = tuple(
+        OutgoingCommand(
+            command_id=ids.step_id(cause, type(order).__name__),
+            message=order,
+            traceparent=stored.traceparent,
+            causation_id=cause,
+            correlation_id=UUID(stored.correlation_id),
+        )
+        for order in reaction.orders
+    )
+    return Step(stored.steps, name, cause, before, reaction, orders, event.version if event is not None else None)
