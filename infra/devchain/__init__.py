@@ -1,0 +1,1 @@
+"""The development chain: the real Gnosis Pay contracts on an anvil of our own, for the demo and the tests."""
