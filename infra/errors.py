@@ -57,16 +57,6 @@ class Conflict(PayriverError):
     reason = "conflict"
 
 
-class VersionConflict(Conflict):
-    """A stream is not at the version that the decision was made on."""
-
-    def __init__(self, stream_id: object, expected: int, actual: int) -> None:
-        super().__init__(
-            f"stream {stream_id} is at version {actual}, the decision was made at {expected}; decide again"
-        )
-        self.stream_id, self.expected, self.actual = stream_id, expected, actual
-
-
 class EventIdReused(Conflict):
     """The same event id was appended before with other content."""
 
@@ -89,6 +79,18 @@ class Retry(PayriverError):
     """May pass by itself: try again after a pause."""
 
     reason = "retry"
+
+
+class VersionConflict(Retry):
+    """A stream is not at the version that the decision was made on."""
+
+    reason = "version_conflict"
+
+    def __init__(self, stream_id: object, expected: int, actual: int) -> None:
+        super().__init__(
+            f"stream {stream_id} is at version {actual}, the decision was made at {expected}; decide again"
+        )
+        self.stream_id, self.expected, self.actual = stream_id, expected, actual
 
 
 class Unreachable(Retry):

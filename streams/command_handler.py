@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -63,25 +64,28 @@ class StateCache:
 
     size: int = 10_000
     _states: OrderedDict[UUID, tuple[Head, State]] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
 
     def get(self, stream_id: UUID) -> tuple[Head, State] | None:
         """What is known of a stream."""
-        found = self._states.get(stream_id)
-        if found is not None:
-            self._states.move_to_end(stream_id)
-        return found
+        with self._lock:
+            found = self._states.get(stream_id)
+            if found is not None:
+                self._states.move_to_end(stream_id)
+            return found
 
     def put(self, stream_id: UUID, head: Head, state: State) -> None:
         """Remember a stream's state; the longest unused is forgotten."""
-        self._states[stream_id] = (head, state)
-        self._states.move_to_end(stream_id)
-        while len(self._states) > self.size:
-            self._states.popitem(last=False)
+        with self._lock:
+            self._states[stream_id] = (head, state)
+            self._states.move_to_end(stream_id)
+            while len(self._states) > self.size:
+                self._states.popitem(last=False)
 
 
 @dataclass
 class CommandHandler:
-    """Decides orders on the event store. One for a process; used by one thread at a time."""
+    """Decides orders on the event store. One for a process, for all its threads: what it keeps is its cache alone."""
 
     codec: Codec
     policy: Policy

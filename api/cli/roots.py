@@ -1,0 +1,73 @@
+"""What every process's composition root begins with: settings, logging, failpoints, its databases, the codec, the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from sqlalchemy import Engine
+
+from infra.database import engine, transaction
+from infra.errors import Misconfigured
+from infra.failpoints import arm
+from infra.settings import Settings
+from infra.telemetry import configure_logging
+from schemas.codec import Codec
+from schemas.registry import load_codec
+from streams.command_handler import CommandHandler
+from streams.domain.circumstances import Policy
+
+
+@dataclass(frozen=True)
+class Root:
+    """One process: everything is built here once and passed in; nothing else reads the environment."""
+
+    settings: Settings
+
+    @classmethod
+    def begin(cls, component: str) -> Root:
+        """Read the settings, set up logging, arm the failpoint that a test may have named."""
+        settings = Settings().model_copy(update={"component": component})
+        configure_logging(settings)
+        arm(settings.failpoint)
+        return cls(settings)
+
+    @cached_property
+    def write(self) -> Engine:
+        """W, as this component's role."""
+        return self._engine("write")
+
+    @cached_property
+    def read(self) -> Engine:
+        """R, as this component's role."""
+        return self._engine("read")
+
+    @cached_property
+    def codec(self) -> Codec:
+        """The vocabulary with the registry's ids, from W's copy."""
+        with transaction(self.write) as cursor:
+            return load_codec(cursor)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The programme's rules."""
+        settings = self.settings
+        return Policy(
+            chain_stale_seconds=settings.chain_stale_seconds,
+            hold_expiry=timedelta(seconds=settings.hold_expiry_seconds),
+            patience=timedelta(seconds=settings.saga_patience_seconds),
+            blocked_mccs=frozenset(settings.blocked_mccs),
+            blocked_countries=frozenset(settings.blocked_countries),
+        )
+
+    @cached_property
+    def handler(self) -> CommandHandler:
+        """The command handler, with its cache."""
+        return CommandHandler(self.codec, self.policy)
+
+    def _engine(self, server: str) -> Engine:
+        url = getattr(self.settings, f"{server}_url")
+        if not url.get_secret_value():
+            raise Misconfigured(f"PAYRIVER_{server.upper()}_URL is empty; {self.settings.component} needs it: postgresql://role:password@host:port/payriver")
+        return engine(url, application_name=f"payriver {self.settings.component} {self.settings.worker}")

@@ -1,0 +1,1 @@
+"""The card network's door: an answer within the deadline, without a hop over Kafka."""

@@ -1,0 +1,210 @@
+"""Drives a payment's first saga steps inline, with the same table and the same handler as Faust does, and answers from the stream.
+
+The saga is leased to this process until the deadline. Each step is one transaction: saga, inbox and what was decided. Should this
+process die or freeze, the lease ends, the saga's timeout takes over, and may only decline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy import Engine as Database
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest, answer_of
+from infra.database import Cursor, transaction
+from infra.errors import NotFound, Retry, TooLate
+from infra.failpoints import failpoint
+from infra.telemetry import new_traceparent
+from schemas.codec import Codec
+from schemas.definition import Message
+from schemas.messages.account_commands import FreezeCard, UnfreezeCard
+from schemas.messages.payment_commands import CapturePayment, DeclinePayment, RequestPayment, ReversePayment
+from streams.command_handler import CommandHandler, Order
+from streams.domain import ids
+from streams.domain.circumstances import Policy
+from streams.domain.payment import Payment
+from streams.event_store import store
+from streams.event_store.recorded import Cause
+from streams.event_store.store import OutgoingCommand
+from streams.sagas import rows
+from streams.sagas.engine import Engine
+
+log = structlog.get_logger(__name__)
+again = retry(
+    retry=retry_if_exception_type(Retry), stop=stop_after_attempt(8), wait=wait_random(0.001, 0.02), reraise=True
+)
+POLL_SECONDS = 0.01
+
+
+@dataclass
+class Gateway:
+    """The card network's and the operator's orders, decided at once. Thread-safe."""
+
+    database: Database
+    codec: Codec
+    policy: Policy
+    deadline_ms: int
+
+    def __post_init__(self) -> None:
+        self.handler = CommandHandler(self.codec, self.policy)
+        self.engine = Engine(self.policy, "gateway", self._send)
+
+    def authorize(self, request: AuthorizationRequest) -> AuthorizationAnswer:
+        """Approve or decline, in time. The same request again is told the same. Raises CommandIdReused for another one under its key."""
+        arrived = time.monotonic()
+        payment_id = ids.network_payment_id(request.idempotency_key)
+        allowed = timedelta(milliseconds=request.deadline_ms or self.deadline_ms)
+        mine, deadline = self._open(payment_id, request, allowed, arrived)
+        failpoint("gateway.after_hold")
+        if mine:
+            self._drive(payment_id)
+        return self._answer(payment_id, deadline)
+
+    def capture(
+        self, payment_id: UUID, presentment_id: str, amount_minor: int, currency: str, actor: str
+    ) -> AuthorizationAnswer:
+        """The network posts the payment. Raises NotFound for a payment we do not know."""
+        order = CapturePayment(
+            payment_id=payment_id, presentment_id=presentment_id, amount_minor=amount_minor, currency=currency
+        )
+        return self._order(payment_id, ids.derived("capture", payment_id, presentment_id), order, actor)
+
+    def reverse(self, payment_id: UUID, reversal_id: str, actor: str) -> AuthorizationAnswer:
+        """The network takes its authorization back. Raises NotFound for a payment we do not know."""
+        account_id = self._payment(payment_id).account_id
+        order = ReversePayment(payment_id=payment_id, account_id=account_id, reversal_id=reversal_id)
+        return self._order(payment_id, ids.derived("reversal", payment_id, reversal_id), order, actor)
+
+    def freeze_card(self, account_id: UUID, reason: str, actor: str) -> None:
+        """Freeze the account's card; frozen already is no error. Raises NotFound for an account we do not know."""
+        self._account_order(FreezeCard(account_id=account_id, reason=reason), actor)
+
+    def unfreeze_card(self, account_id: UUID, reason: str, actor: str) -> None:
+        """Make the account's card active; active already is no error. Raises NotFound for an account we do not know."""
+        self._account_order(UnfreezeCard(account_id=account_id, reason=reason), actor)
+
+    @again
+    def _open(
+        self, payment_id: UUID, request: AuthorizationRequest, allowed: timedelta, arrived: float
+    ) -> tuple[bool, datetime]:
+        """The first step, one transaction: the request, the saga under our lease, the hold. False: it is a repeat."""
+        with transaction(self.database) as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            (now,) = cursor.fetchone() or (None,)
+            deadline = now + allowed - timedelta(seconds=time.monotonic() - arrived)
+            order = self._request(cursor, payment_id, request, deadline)
+            if self.handler.handle(cursor, [order])[0].repeated:
+                return False, deadline
+            stored = rows.lock(cursor, [payment_id], create=True)[payment_id]
+            rows.lease(cursor, payment_id, deadline)
+            self.engine.advance(cursor, [stored])
+            failpoint("gateway.before_hold_commit")
+            return True, deadline
+
+    def _request(self, cursor: Cursor, payment_id: UUID, request: AuthorizationRequest, deadline: datetime) -> Order:
+        cursor.execute("SELECT account_id FROM cards WHERE card_token = %s", (request.card_token,))
+        found = cursor.fetchone()
+        order = RequestPayment(
+            payment_id=payment_id,
+            account_id=found[0] if found else ids.derived("account", "unknown", request.card_token),
+            card_token=request.card_token,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            merchant_name=request.merchant_name,
+            merchant_country=request.merchant_country,
+            mcc=request.mcc,
+            merchant_amount_minor=request.merchant_amount_minor,
+            merchant_currency=request.merchant_currency,
+            trace_number=request.trace_number,
+            network_reference=request.network_reference,
+            deadline=deadline,
+        )
+        command_id = ids.step_id(payment_id, "RequestPayment")
+        traceparent = request.traceparent or new_traceparent()
+        return Order(command_id, order, Cause(command_id, payment_id, traceparent, "network"))
+
+    def _drive(self, payment_id: UUID) -> None:
+        """Screen, and approve with the spend's order, or decline; then give the saga back. Too late: the timeout has it."""
+        try:
+            self._steps(payment_id)
+        except TooLate as error:
+            log.info("authorization_too_late", payment_id=str(payment_id), error=str(error))
+
+    @again
+    def _steps(self, payment_id: UUID) -> None:
+        with transaction(self.database) as cursor:
+            stored = rows.lock(cursor, [payment_id])[payment_id]
+            if not stored.leased:
+                return
+            while self.engine.advance(cursor, [stored]):
+                failpoint("gateway.between_steps")
+            rows.lease(cursor, payment_id, None)
+            failpoint("gateway.before_answer_commit")
+
+    def _send(self, cursor: Cursor, orders: Sequence[OutgoingCommand]) -> None:
+        """Orders to payments are decided here and now, in the step's own transaction; orders to the submitter go out."""
+        for order in orders:
+            if order.message.topic.startswith("payments"):
+                cause = Cause(order.causation_id, order.correlation_id, order.traceparent, "gateway")
+                self.handler.handle(cursor, [Order(order.command_id, order.message, cause)])
+            else:
+                store.send(cursor, self.codec, [order])
+
+    def _answer(self, payment_id: UUID, deadline: datetime) -> AuthorizationAnswer:
+        """What the stream says. While another process still drives it we wait, but not beyond the deadline."""
+        while True:
+            payment, now = self._look(payment_id)
+            if not payment.open:
+                return answer_of(payment)
+            if now > deadline:
+                self._decline(payment)
+            else:
+                time.sleep(POLL_SECONDS)
+
+    def _look(self, payment_id: UUID) -> tuple[Payment, datetime]:
+        with transaction(self.database) as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            (now,) = cursor.fetchone() or (None,)
+            return self.handler.state(cursor, payment_id), now
+
+    @again
+    def _decline(self, payment: Payment) -> None:
+        """Nobody answered in time. Whoever comes first, the stream holds one answer."""
+        order = DeclinePayment(payment_id=payment.payment_id, account_id=payment.account_id, reason="deadline")
+        command_id = ids.step_id(payment.payment_id, "DeclinePayment/gateway")
+        with transaction(self.database) as cursor:
+            self.handler.handle(cursor, [Order(command_id, order, _cause(command_id, payment.payment_id, "gateway"))])
+
+    def _payment(self, payment_id: UUID) -> Payment:
+        with transaction(self.database) as cursor:
+            payment: Payment | None = self.handler.state(cursor, payment_id)
+        if payment is None:
+            raise NotFound(f"no payment {payment_id}")
+        return payment
+
+    def _order(self, payment_id: UUID, command_id: UUID, order: Message, actor: str) -> AuthorizationAnswer:
+        self._payment(payment_id)
+        self._handle(Order(command_id, order, _cause(command_id, payment_id, actor)))
+        return answer_of(self._payment(payment_id))
+
+    def _account_order(self, order: FreezeCard | UnfreezeCard, actor: str) -> None:
+        with transaction(self.database) as cursor:
+            if self.handler.state(cursor, order.account_id) is None:
+                raise NotFound(f"no account {order.account_id}")
+        command_id = uuid4()
+        self._handle(Order(command_id, order, _cause(command_id, command_id, actor)))
+
+    @again
+    def _handle(self, order: Order) -> None:
+        with transaction(self.database) as cursor:
+            self.handler.handle(cursor, [order])
+
+
+def _cause(causation_id: UUID, correlation_id: UUID, actor: str) -> Cause:
+    return Cause(causation_id, correlation_id, new_traceparent(), actor)

@@ -1,0 +1,49 @@
+"""Commands that came over Kafka: decoded, decided in the run's transaction, appended. Faust runs it, per partition in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from infra.database import Cursor
+from infra.errors import Undecodable
+from schemas.codec import Codec
+from streams.command_handler import CommandHandler, Order
+from streams.event_store.recorded import Cause
+from streams.runtime.records import Record
+
+
+@dataclass(frozen=True)
+class CommandAgent:
+    """The handler of payments.commands and accounts.commands."""
+
+    codec: Codec
+    handler: CommandHandler
+
+    def apply(self, cursor: Cursor, records: Sequence[Record]) -> None:
+        """Decide the run's commands in order, all in one append."""
+        self.handler.handle(cursor, [order_of(self.codec, record, "commands") for record in records])
+
+
+def order_of(codec: Codec, record: Record, actor: str) -> Order:
+    """A command as it came, with the id and the cause that its headers carry."""
+    command_id = header_id(record, "ce_id")
+    cause = Cause(
+        causation_id=command_id,
+        correlation_id=header_id(record, "correlation_id"),
+        traceparent=record.headers.get("traceparent", ""),
+        actor=actor,
+    )
+    return Order(command_id, codec.decode(record.value), cause)
+
+
+def header_id(record: Record, name: str) -> UUID:
+    """A header that is an id. Raises Undecodable when it is missing or no UUID."""
+    value = record.headers.get(name)
+    try:
+        return UUID(value)
+    except (TypeError, ValueError) as error:
+        raise Undecodable(
+            f"header {name} is {value!r}, not a UUID; the message did not come through our outbox"
+        ) from error

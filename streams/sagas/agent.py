@@ -1,0 +1,71 @@
+"""The saga's door for payment events that came over Kafka, and the loop that fires its timeouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine as Database
+
+from infra.database import Cursor, transaction
+from infra.errors import Undecodable
+from schemas.codec import Codec
+from streams.command_agent import header_id
+from streams.runtime.consumer import is_transient
+from streams.runtime.records import Record
+from streams.sagas.engine import Engine
+
+log = structlog.get_logger(__name__)
+TICK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class SagaAgent:
+    """The handler of payments.events."""
+
+    codec: Codec
+    engine: Engine
+
+    def apply(self, cursor: Cursor, records: Sequence[Record]) -> None:
+        """Each payment's events are taken in its stream's order; the record's bytes must be what they claim to be."""
+        delivered: dict[UUID, list[tuple[int, UUID]]] = {}
+        for record in records:
+            message = self.codec.decode(record.value)
+            delivered.setdefault(message.key, []).append((_version(record), header_id(record, "ce_id")))
+        self.engine.deliver(cursor, delivered)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Fires due timeouts, a batch a transaction, by W's clock; several workers share the work by skipping locked rows."""
+
+    database: Database
+    engine: Engine
+
+    def __call__(self, stop: Event) -> None:
+        """Run until `stop` is set."""
+        while not stop.wait(TICK_SECONDS):
+            try:
+                while self._fire():
+                    pass
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("timeouts_wait", error=str(error))
+
+    def _fire(self) -> int:
+        with transaction(self.database) as cursor:
+            return self.engine.fire(cursor)
+
+
+def _version(record: Record) -> int:
+    value = record.headers.get("stream_version")
+    try:
+        return int(value or "")
+    except ValueError:
+        raise Undecodable(
+            f"header stream_version is {value!r}, not a number; the message did not come through our outbox"
+        ) from None
