@@ -60,6 +60,7 @@ DECISIONS: Mapping[type, Decision] = {
     facts.SeeTransfer: Decision(facts.see, _transfer),
     facts.UnseeTransfer: Decision(facts.unsee, _transfer),
     facts.FinalizeTransfer: Decision(facts.finalize, _transfer),
+    facts.ConsumeAllowance: Decision(facts.consume_allowance, _account),
     facts.ObserveAllowance: Decision(facts.observe_allowance, _account),
     facts.FinalizeAllowanceRaise: Decision(facts.finalize_raise, _account),
     facts.QueueWithdrawal: Decision(facts.queue_withdrawal, _account),

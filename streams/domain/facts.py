@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from schemas.definition import Raw
@@ -66,8 +66,17 @@ class FinalizeTransfer:
 
 
 @dataclass(frozen=True)
+class ConsumeAllowance:
+    """A spend consumed the allowance: the log tells what is left, the contract accrued first."""
+
+    account_id: UUID
+    new_balance_raw: int
+    block: Block
+
+
+@dataclass(frozen=True)
 class ObserveAllowance:
-    """The allowance as the contract now stores it; cause: consumed, set, reorg, reconciled."""
+    """The allowance as the contract now stores it; cause: set, reorg, reconciled."""
 
     account_id: UUID
     cause: str
@@ -238,6 +247,18 @@ def finalize(fact: FinalizeTransfer, payment: Payment | None, account: Account |
         block_time=transfer.block.time,
     )
     return [final, leg]
+
+
+def consume_allowance(
+    fact: ConsumeAllowance, payment: Payment | None, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """What is stored after a spend: accrued to the block's time, with the balance that the log tells."""
+    assert account is not None, f"account {fact.account_id} is watched but has no stream"
+    before = (account.raised_allowance or account.allowance).accrued(fact.block.time)
+    stored = replace(before, balance=fact.new_balance_raw)
+    return observe_allowance(
+        ObserveAllowance(fact.account_id, "consumed", stored, fact.block), payment, account, circumstances
+    )
 
 
 def observe_allowance(

@@ -6,7 +6,9 @@ CREATE TABLE chain_cursors (
     seen_hash     text NOT NULL,
     seen_time     bigint NOT NULL,
     final_number  bigint NOT NULL,
-    moved_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+    moved_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    holder        text,                               -- which listener works; another takes over when the lease ends
+    lease_until   timestamptz
 );
 
 CREATE TABLE chain_blocks (
@@ -23,30 +25,33 @@ CREATE INDEX chain_blocks_seen ON chain_blocks (chain_id, number) WHERE state = 
 
 -- The wallets under watch: one row an account, written in the same transaction as AccountRegistered.
 CREATE TABLE chain_wallets (
-    account_id    uuid PRIMARY KEY,
-    chain_id      bigint NOT NULL,
-    kind          text NOT NULL,
-    wallet        text NOT NULL,
-    token         text NOT NULL,
-    roles_module  text,
-    delay_module  text,
-    synced_block  bigint NOT NULL,
+    account_id      uuid PRIMARY KEY,
+    chain_id        bigint NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('customer', 'settlement')),
+    wallet          text NOT NULL,
+    token           text NOT NULL,
+    roles_module    text,
+    delay_module    text,
+    opening_block   bigint NOT NULL,                  -- facts count from the block after it
+    state           text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'followed')),
+    queued_block    bigint,                           -- the newest block in which something entered its Delay queue
     UNIQUE (chain_id, token, wallet)
 );
+CREATE INDEX chain_wallets_new ON chain_wallets (chain_id) WHERE state = 'new';
+CREATE INDEX chain_wallets_queued ON chain_wallets (chain_id) WHERE queued_block IS NOT NULL;
 
 -- Every fact that a reorg may take back, and where it stands.
 CREATE TABLE chain_sightings (
     sighting_id   uuid NOT NULL,
     account_id    uuid NOT NULL,
     chain_id      bigint NOT NULL,
-    kind          text NOT NULL,                      -- transfer, allowance_raise, invalidation
+    kind          text NOT NULL,                      -- transfer or allowance
     state         text NOT NULL CHECK (state IN ('seen', 'unseen', 'final')),
     block_number  bigint NOT NULL,
     block_hash    text NOT NULL,
+    block_time    bigint NOT NULL,
     tx_hash       text NOT NULL,
-    payment_id    uuid,
-    leg_id        uuid,
-    detail        jsonb NOT NULL,
+    detail        jsonb NOT NULL,                     -- the transfer as it was brought to the account
     PRIMARY KEY (sighting_id, account_id)
 );
 CREATE INDEX chain_sightings_seen ON chain_sightings (chain_id, block_number) WHERE state = 'seen';
@@ -96,6 +101,7 @@ CREATE INDEX chain_transactions_open ON chain_transactions (chain_id, sender, no
 
 GRANT SELECT, INSERT, UPDATE ON chain_cursors, chain_blocks, chain_wallets, chain_sightings TO listener;
 GRANT SELECT, UPDATE ON chain_intents TO listener;
+GRANT SELECT ON chain_transactions TO listener;
 GRANT INSERT ON chain_wallets TO operator;
 GRANT SELECT, INSERT, UPDATE ON chain_intents, chain_nonces, chain_transactions TO submitter;
 GRANT SELECT ON chain_cursors, chain_wallets TO submitter, gateway, commands, sagas, operator;
