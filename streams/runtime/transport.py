@@ -152,7 +152,8 @@ class RunApp(faust.App):  # type: ignore[misc]
         """Checkpoints of the partitions; while a server is away it asks again. Stop ends the worker (Faust crashes)."""
         while True:
             try:
-                return await asyncio.to_thread(self.positions.load, partitions)
+                found = await asyncio.to_thread(self.positions.load, partitions)
+                return {tp: found[tp] for tp in partitions}
             except Exception as error:
                 if not is_transient(error) or self.should_stop:
                     log.error("seek_failed", error=str(error), stop=isinstance(error, Stop))
