@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from threading import Lock
 from typing import Any
 from uuid import UUID
 
-import orjson
+import rfc8785
 
 from infra.database import Cursor
 from infra.errors import CommandIdReused, UnknownType
 from schemas.codec import Codec
-from schemas.definition import Message, hints, to_json
+from schemas.definition import Message, to_json
 from streams.domain import account, ids, payment
 from streams.domain.circumstances import Circumstances, Policy
 from streams.domain.decisions import DECISIONS, Decision
@@ -116,7 +116,8 @@ class CommandHandler:
         found = {}
         for command_id, kind, fingerprint, answer in cursor.fetchall():
             order = wanted[command_id]
-            if kind != type(order.message).__name__ or bytes(fingerprint) != fingerprint_of(order.message):
+            same = bytes(fingerprint) == fingerprint_of(business_of(order.message))
+            if kind != type(order.message).__name__ or not same:
                 raise CommandIdReused(
                     f"command {command_id} came before as {kind} with other business fields; "
                     "send the same fields to get the first answer, or a new id for a new order"
@@ -227,14 +228,30 @@ def _decision(message: Any) -> Decision:
         ) from None
 
 
-def fingerprint_of(message: Any) -> bytes:
-    """sha256 over the business fields of an order: what must be the same when it comes a second time."""
+def _answer(message: Any, outcome: Outcome) -> Answer:
+    business = business_of(message)
+    kind = type(message).__name__
+    return Answer(outcome.command_id, kind, business, fingerprint_of(business), dict(outcome.answer))
+
+
+def business_of(message: Any) -> dict[str, Any]:
+    """The fields of an order that must be the same when it comes a second time; all fields of a fact."""
     if isinstance(message, Message):
-        business = {name: value for name, value in to_json(message).items() if _is_business(type(message), name)}
-    else:
-        business = {"fact": repr(message)}
-    return hashlib.sha256(orjson.dumps(business, option=orjson.OPT_SORT_KEYS)).digest()
+        return {name: value for name, value in to_json(message).items() if _is_business(type(message), name)}
+    return {name: _told(value) for name, value in asdict(message).items()}
+
+
+def fingerprint_of(business: Mapping[str, Any]) -> bytes:
+    """sha256 over the RFC 8785 form of the business fields."""
+    return hashlib.sha256(rfc8785.dumps(dict(business))).digest()
 
 
 def _is_business(cls: type[Message], name: str) -> bool:
-    return bool(hints(cls)) and cls.__dataclass_fields__[name].metadata["business"]  # type: ignore[attr-defined]
+    return bool(cls.__dataclass_fields__[name].metadata["business"])  # type: ignore[attr-defined]
+
+
+def _told(value: Any) -> Any:
+    """A fact's value in JSON: amounts do not fit a JSON number, so integers are told as text."""
+    if isinstance(value, dict):
+        return {name: _told(each) for name, each in value.items()}
+    return value if value is None or isinstance(value, bool) else str(value)

@@ -28,7 +28,7 @@ SELECT append_events(
     %s::uuid[], %s::text[], %s::int[], %s::int[], %s::bytea[],
     %s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::text[], %s::smallint[], %s::jsonb[], %s::jsonb[], %s::bytea[],
     %s::text[], %s::bytea[],
-    %s::uuid[], %s::text[], %s::bytea[], %s::jsonb[], %s::timestamptz)
+    %s::uuid[], %s::text[], %s::jsonb[], %s::bytea[], %s::jsonb[], %s::timestamptz)
 """
 SEND = "SELECT send_commands(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[])"
 LOCK = "SELECT stream_id, version, head_hash FROM lock_streams(%s::uuid[])"
@@ -53,6 +53,7 @@ class Answer:
 
     command_id: UUID
     type: str
+    business: dict[str, Any]
     fingerprint: bytes
     answer: dict[str, Any]
 
@@ -127,6 +128,7 @@ def append(
         [codec.encode(event.message) for event in events],
         [answer.command_id for answer in answers],
         [answer.type for answer in answers],
+        [orjson.dumps(answer.business).decode() for answer in answers],
         [answer.fingerprint for answer in answers],
         [orjson.dumps(answer.answer).decode() for answer in answers],
         not_after,
@@ -179,7 +181,9 @@ def _named(error: psycopg2.Error) -> Exception:
     if error.pgcode == DEADLINE_PASSED:
         return TooLate(f"{error.diag.message_primary}; nothing was appended")
     if isinstance(error, psycopg2.errors.UniqueViolation):
-        return Retry(f"the same command arrived twice at once ({error.diag.constraint_name}); again, and the first answer is there")
+        return Retry(
+            f"the same command arrived twice at once ({error.diag.constraint_name}); again, and the first answer is there"
+        )
     return error
 
 

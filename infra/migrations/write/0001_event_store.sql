@@ -47,7 +47,8 @@ CREATE PUBLICATION outbox_publication FOR TABLE outbox WITH (publish = 'insert')
 CREATE TABLE command_answers (
     command_id   uuid PRIMARY KEY,
     type         text NOT NULL,
-    fingerprint  bytea NOT NULL,                      -- sha256 over the business fields
+    business     jsonb NOT NULL,                      -- the order's business fields: what a repeat must agree with
+    fingerprint  bytea NOT NULL,                      -- sha256 over their RFC 8785 form
     answer       jsonb NOT NULL,
     recorded_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -69,7 +70,7 @@ CREATE FUNCTION append_events(
     p_event_ids uuid [], p_event_streams uuid [], p_versions integer [], p_event_categories text [], p_types text [],
     p_schema_versions smallint [], p_payloads jsonb [], p_metadata jsonb [], p_hashes bytea [],
     p_topics text [], p_records bytea [],
-    p_command_ids uuid [], p_command_types text [], p_fingerprints bytea [], p_answers jsonb [],
+    p_command_ids uuid [], p_command_types text [], p_business jsonb [], p_fingerprints bytea [], p_answers jsonb [],
     p_not_after timestamptz
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -125,8 +126,8 @@ BEGIN
     )
     SELECT max(stored.position) INTO last FROM stored;
 
-    INSERT INTO command_answers (command_id, type, fingerprint, answer)
-    SELECT c.* FROM unnest(p_command_ids, p_command_types, p_fingerprints, p_answers) AS c;
+    INSERT INTO command_answers (command_id, type, business, fingerprint, answer)
+    SELECT c.* FROM unnest(p_command_ids, p_command_types, p_business, p_fingerprints, p_answers) AS c;
 
     RETURN last;
 END
