@@ -143,13 +143,8 @@ class CommandHandler:
 
     def _append(self, cursor: Cursor, orders: Sequence[Order], outcomes: Mapping[UUID, Outcome]) -> None:
         events = [event for outcome in outcomes.values() for event in outcome.events]
-        kinds = {order.command_id: order.message for order in orders}
-        answers = [
-            Answer(
-                command_id, type(kinds[command_id]).__name__, fingerprint_of(kinds[command_id]), dict(outcome.answer)
-            )
-            for command_id, outcome in outcomes.items()
-        ]
+        asked = {order.command_id: order.message for order in orders}
+        answers = [_answer(asked[each], outcome) for each, outcome in outcomes.items()]
         deadlines = [outcome.not_after for outcome in outcomes.values() if outcome.not_after]
         store.append(cursor, self.codec, events, answers, min(deadlines, default=None))
 
