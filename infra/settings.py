@@ -72,3 +72,27 @@ class Settings(BaseSettings):
     failpoint: str = Field(
         "", description="Tests only: NAME or NAME:n, the process dies at the n-th pass of that point."
     )
+
+
+class MachineSettings(BaseSettings):
+    """What the embedded stack is told about this machine: `PAYRIVER_HOME`, `PAYRIVER_CACHE` and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="PAYRIVER_", extra="ignore")
+
+    home: Path | None = Field(None, description="Where `payriver up` keeps its data.")
+    cache: Path | None = Field(None, description="Where downloaded servers rest between runs.")
+    maven_mirror: str = Field(
+        "", description="A Maven repository to fetch the servers from, in place of the public one."
+    )
+    offline: bool = Field(False, description="Fetch nothing: what is not in the cache is an error.")
+
+
+class ProvisionSettings(Settings):
+    """What `payriver provision` is told beside its own logins (owner of both databases, Kafka's administrator)."""
+
+    cdc_url: SecretStr = Field(SecretStr(""), description="PostgreSQL W as role cdc, which makes and reads the slot.")
+    cdc_host: str = Field("", description="W's host as Kafka Connect sees it, where that is another than in cdc_url.")
+    cdc_port: int = Field(5432, description="W's port as Kafka Connect sees it; used with cdc_host.")
+    kafka_users: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Users that get a SCRAM login if they have none: name to password, JSON."
+    )

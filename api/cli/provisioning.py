@@ -9,15 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from confluent_kafka.admin import AdminClient
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from connectors.debezium import register
 from connectors.kafka import provision
 from infra.database import engine, transaction
+from infra.errors import Misconfigured
 from infra.migrations.runner import migrate
+from infra.settings import ProvisionSettings
 from infra.stack import access
+from infra.stack.home import Home
 from infra.stack.supervisor import Stack
 from schemas.registry import register as register_schemas
+from streams.runtime.positions import client_config
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,12 @@ class Doors:
 
     @classmethod
     def of(cls, stack: Stack) -> Doors:
-        """Those of an embedded stack. Its users stand since Kafka was formatted."""
-        home = stack.home
+        """Those of an embedded stack."""
+        return cls.of_home(stack.home, stack.partitions)
+
+    @classmethod
+    def of_home(cls, home: Home, partitions: int) -> Doors:
+        """Those of the stack that runs in this home. Its users stand since Kafka was formatted."""
         return cls(
             write_url=access.database_url(home, "write", "owner"),
             read_url=access.database_url(home, "read", "owner"),
@@ -48,7 +57,28 @@ class Doors:
             kafka=access.kafka_client(home, "admin"),
             registry_url=access.url(home, "registry"),
             connect_url=access.connect_url(home),
-            partitions=stack.partitions,
+            partitions=partitions,
+        )
+
+    @classmethod
+    def of_settings(cls, told: ProvisionSettings) -> Doors:
+        """Those that the environment names: servers of containers, or of one's own. Raises Misconfigured for what is missing."""
+        needed = ("write_url", "read_url", "cdc_url", "kafka_bootstrap", "registry_url", "connect_url")
+        missing = [f"PAYRIVER_{name.upper()}" for name in needed if not _plain(getattr(told, name))]
+        if missing:
+            raise Misconfigured(
+                f"no stack runs here, and {', '.join(missing)} are not set: start one with `payriver up`, or set them"
+            )
+        return cls(
+            write_url=_plain(told.write_url),
+            read_url=_plain(told.read_url),
+            cdc_url=_plain(told.cdc_url),
+            kafka={name: str(value) for name, value in client_config(told).items()},
+            registry_url=told.registry_url,
+            connect_url=told.connect_url,
+            partitions=told.topic_partitions,
+            users={name: _plain(password) for name, password in told.kafka_users.items()},
+            database=(told.cdc_host, told.cdc_port) if told.cdc_host else None,
         )
 
 
@@ -128,6 +158,10 @@ class River:
         """All the rest."""
         let_it_flow(Doors.of(stack))
         self.last(stack)
+
+
+def _plain(value: SecretStr | str) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _engine(url: str) -> Engine:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from infra.errors import Misconfigured
 from infra.stack.home import Home
 from infra.stack.roles import IDENTITIES
@@ -77,5 +79,5 @@ def settings_for(
     if component == "owner":
         told["CONNECT_URL"] = connect_url(home)
     if identity.serves:
-        told["API_PORT"] = str(home.port(f"api-{worker}"))
+        told |= {"API_PORT": str(home.port(f"api-{worker}")), "API_KEYS": json.dumps({"demo": home.password("api")})}
     return {f"PAYRIVER_{name}": value for name, value in told.items()}

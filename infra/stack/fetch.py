@@ -90,7 +90,7 @@ def fetch(
     with locked(root / ".fetch.lock"):
         for cut_off in root.glob(".part-*"):
             shutil.rmtree(cut_off)
-        missing = [a for a in lock if not _unpacked(root, lock, a.server).exists() and not _is_here(root, a)]
+        missing = [a for a in lock if not unpacked(root, lock, a.server).exists() and not _is_here(root, a)]
         if missing and offline:
             raise Misconfigured(
                 f"{len(missing)} files are not in the cache {root} (first: {missing[0].file_name}); "
@@ -213,7 +213,7 @@ def _counted(progress: Progress, bar: TaskID) -> Iterator[Any]:
 # --- unpacking -------------------------------------------------------------------------------------------------------
 
 
-def _unpacked(root: Path, lock: tuple[Artifact, ...], server: str) -> Path:
+def unpacked(root: Path, lock: tuple[Artifact, ...], server: str) -> Path:
     """A server's folder, named after what it holds, so that a changed lock makes a new one."""
     hashes = "".join(sorted(a.sha256 for a in lock if a.server == server))
     return root / f"{server}-{hashlib.sha256(hashes.encode()).hexdigest()[:12]}"
@@ -231,7 +231,7 @@ def _unpack(root: Path, lock: tuple[Artifact, ...], server: str) -> Path:
             else:
                 stored.rename(folder / artifact.file_name)
 
-    return build_once(_unpacked(root, lock, server), build)
+    return build_once(unpacked(root, lock, server), build)
 
 
 def _postgres(root: Path) -> Path:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Protocol
 
 import psutil
+from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
 from infra.errors import Misconfigured
@@ -24,9 +25,9 @@ from infra.stack.keeper import Keeper
 from infra.stack.members import keep_component, keep_server, make_server
 from infra.stack.roles import COMPONENTS, Component, secret_names
 from infra.stack.servers.base import Server, Site
-from infra.stack.servers.kafka import Kafka
+from infra.stack.servers.database import Database
+from infra.stack.servers.kafka import administrator
 from infra.stack.servers.node import Node
-from infra.stack.servers.postgres import Postgres
 
 SERVERS = ("write", "read", "kafka", "registry", "connect", "node")
 STOP_ORDER = (("connect",), ("registry", "kafka", "node"), ("write", "read"))
@@ -194,17 +195,13 @@ class Stack:
         """Where the process writes its log."""
         return self.home.path("logs", f"{self._running.find(name, worker).label}.log")
 
-    def postgres(self, name: str) -> Postgres:
-        """Server `write` or `read`, with its superuser's door."""
-        server = self.servers[name]
-        assert isinstance(server, Postgres)
-        return server
+    def postgres(self, name: str) -> Database:
+        """Server `write` or `read`, by its superuser's door."""
+        return Database(self.home, name)
 
-    def kafka(self) -> Kafka:
-        """The broker, with its administrator's client."""
-        server = self.servers["kafka"]
-        assert isinstance(server, Kafka)
-        return server
+    def admin(self) -> AdminClient:
+        """Kafka's administrator."""
+        return administrator(self.home)
 
     def node(self) -> Node | None:
         """The development node, or None where the chain is somebody else's."""
@@ -218,7 +215,12 @@ class Stack:
                 return
             supervisor = {"pid": os.getpid(), "created": psutil.Process().create_time()}
             rows = [kept.row() for kept in self._keeper.kept]
-            state = {"state": self.state, "error": self.error, "throwaway": self._throwaway}
+            state = {
+                "state": self.state,
+                "error": self.error,
+                "throwaway": self._throwaway,
+                "partitions": self.partitions,
+            }
             write_state(
                 self.home.folder, {**state, "supervisor": supervisor, "seconds": self.seconds, "processes": rows}
             )

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from infra.errors import Unreachable
 from infra.stack.access import kafka_client
+from infra.stack.home import Home
 from infra.stack.process import Command
 from infra.stack.roles import KAFKA_USERS
 from infra.stack.servers.base import Site, fill, listens
@@ -68,17 +69,13 @@ class Kafka:
         if not listens(self._site.home.port("kafka")):
             return False
         try:
-            return len(self.admin().list_topics(timeout=2).brokers) == 1
+            return len(administrator(self._site.home).list_topics(timeout=2).brokers) == 1
         except KafkaException:
             return False
 
     def stopped(self) -> None:
         """Keeps the class archive."""
         self._archive.keep()
-
-    def admin(self) -> AdminClient:
-        """A client that may do everything."""
-        return AdminClient({**kafka_client(self._site.home, "admin"), "log_level": 2, "socket.timeout.ms": 5000})
 
     def _format(self) -> None:
         """`secrets` makes the cluster id: 16 bytes in base64, as Kafka's own tool does."""
@@ -101,3 +98,8 @@ class Kafka:
         salted = hashlib.pbkdf2_hmac("sha256", password, salt, ITERATIONS)
         encoded = [base64.b64encode(part).decode() for part in (salt, salted)]
         return f'SCRAM-SHA-256=[name={user},iterations={ITERATIONS},salt="{encoded[0]}",saltedpassword="{encoded[1]}"]'
+
+
+def administrator(home: Home) -> AdminClient:
+    """A client that may do everything."""
+    return AdminClient({**kafka_client(home, "admin"), "log_level": 2, "socket.timeout.ms": 5000})

@@ -8,21 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection, cursor, encrypt_password
-
 from infra.errors import Unreachable
-from infra.stack.access import DATABASE
 from infra.stack.cache import is_root
 from infra.stack.process import Command
-from infra.stack.roles import READ_ROLES, WRITE_ROLES
-from infra.stack.servers.base import Site, fill, listens
+from infra.stack.servers.base import Site, fill
+from infra.stack.servers.database import Database
 
 NOBODY = 65534
 
@@ -72,68 +65,10 @@ class Postgres:
 
     def ready(self) -> bool:
         """Whether the superuser can log in."""
-        if not listens(self._site.home.port(self.name)):
-            return False
-        try:
-            with closing(self._connect("postgres")):
-                return True
-        except psycopg2.OperationalError:
-            return False
+        return Database(self._site.home, self.name).ready()
 
     def stopped(self) -> None:
         """Nothing is left to do."""
-
-    def create_roles(self) -> None:
-        """A login for each role, and the databases that only their owners may enter. What exists is left as it is."""
-        roles = WRITE_ROLES if self.name == "write" else READ_ROLES
-        with self.superuser("postgres") as db:
-            db.execute("SELECT rolname FROM pg_roles")
-            there = {row[0] for row in db.fetchall()}
-            for role in roles:
-                if role not in there:
-                    self._create_role(db, role)
-            self._create_database(db, DATABASE, "owner")
-            if self.name == "read":
-                self._create_database(db, "registry", "registry")
-            for role in roles:
-                if role != "registry":
-                    db.execute(
-                        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*map(sql.Identifier, (DATABASE, role)))
-                    )
-
-    @contextmanager
-    def superuser(self, database: str = DATABASE) -> Iterator[cursor]:
-        """A cursor of the superuser, each statement committed by itself: for setting up and for looking, never for the product."""
-        with closing(self._connect(database)) as connected, connected.cursor() as db:
-            yield db
-
-    def _connect(self, database: str) -> connection:
-        connected = psycopg2.connect(
-            host="127.0.0.1",
-            port=self._site.home.port(self.name),
-            user="postgres",
-            password=self._password("postgres"),
-            dbname=database,
-            connect_timeout=3,
-        )
-        connected.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
-        return connected
-
-    def _create_role(self, db: cursor, role: str) -> None:
-        """The server is told the verifier alone: a failing statement would write a plain password into its log."""
-        verifier = encrypt_password(self._password(role), role, db.connection, "scram-sha-256")
-        statement = sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}").format(
-            sql.Identifier(role), sql.SQL("REPLICATION" if role == "cdc" else ""), sql.Literal(verifier)
-        )
-        db.execute(statement)
-
-    def _create_database(self, db: cursor, database: str, owner: str) -> None:
-        db.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
-        if db.fetchone():
-            return
-        names = {"database": sql.Identifier(database), "owner": sql.Identifier(owner)}
-        db.execute(sql.SQL("CREATE DATABASE {database} OWNER {owner}").format(**names))
-        db.execute(sql.SQL("REVOKE ALL ON DATABASE {database} FROM PUBLIC").format(**names))
 
     def _create_cluster(self) -> None:
         """initdb reads the superuser's password from a file of the server's own user; a pipe would be refused to it."""

@@ -1,0 +1,52 @@
+"""`payriver`: the one command line. A command is a row of the table; only the module of the command that is given is loaded."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+
+import typer
+
+from infra.errors import PayriverError
+
+# Command -> module that exports, under the command's name, its function or its typer.Typer of sub-commands.
+COMMANDS: Mapping[str, str] = {
+    "up": "api.cli.stack",
+    "down": "api.cli.stack",
+    "status": "api.cli.stack",
+    "doctor": "api.cli.stack",
+    "provision": "api.cli.stack",
+    "migrate": "api.cli.stack",
+    "work": "api.cli.work",
+}
+
+
+def build(wanted: str | None = None) -> typer.Typer:
+    """The command line with the wanted command alone, or with all of them where it is none of ours (`--help`)."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(payriver)
+    for name in [wanted] if wanted is not None and wanted in COMMANDS else COMMANDS:
+        found = getattr(importlib.import_module(COMMANDS[name]), name)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
+
+
+def payriver() -> None:
+    """Event-driven card payments on Gnosis Chain: every step an event that nobody can lose."""
+
+
+def main() -> None:
+    """The console script. A named error is one line and exit status 1; anything else is a bug, and shows its trace."""
+    try:
+        build(sys.argv[1] if len(sys.argv) > 1 else None)()
+    except PayriverError as error:
+        typer.secho(f"{error.reason}: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""`payriver up`, `down`, `status`, `doctor`, `provision`, `migrate`: the embedded stack from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from api.cli.provisioning import Doors, migrate_both, provision_all
+from infra.errors import Misconfigured, Unreachable
+from infra.settings import MachineSettings, ProvisionSettings
+from infra.stack.cache import data_folder
+from infra.stack.doctor import examine
+from infra.stack.home import Home, end_left_overs, read_state, take_lock
+from infra.stack.process import Identity
+from infra.stack.report import Report, is_running, look
+
+out, err = Console(), Console(stderr=True)
+COLOURS = {
+    "ready": "green",
+    "running": "green",
+    "ok": "green",
+    "failed": "red",
+    "fail": "red",
+    "gone": "red",
+    "killed": "red",
+}
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="The stack's folder; also PAYRIVER_HOME.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ChainOption = Annotated[
+    Path | None, typer.Option("--chain", help="JSON that names another EVM node instead of the embedded one.")
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Fetch nothing; what is not in the cache is an error.")]
+ThrowawayOption = Annotated[bool, typer.Option("--throwaway", help="Do not wait for the disk (fsync off): tests only.")]
+
+
+def up(
+    chain: ChainOption = None,
+    home: HomeOption = None,
+    offline: OfflineOption = False,
+    throwaway: ThrowawayOption = False,
+) -> None:
+    """Start everything in the background; return when it is ready. On kept data it goes on where it was."""
+    folder = _folder(home)
+    if is_running(folder):
+        _print(look(folder))
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    supervisor = _detach(folder, chain, offline, throwaway)
+    try:
+        with err.status("starting the river") as line:
+            while (state := read_state(folder).get("state")) != "ready" or not is_running(folder):
+                if supervisor.poll() is not None:
+                    raise Unreachable(f"the stack did not start: {_reason(folder)}")
+                line.update(f"starting the river: {_waiting_for(folder) if state else 'fetching what is missing'}")
+                time.sleep(0.1)
+    except KeyboardInterrupt:
+        supervisor.terminate()
+        supervisor.wait()
+        raise
+    _print(look(folder))
+
+
+def down(home: HomeOption = None) -> None:
+    """End everything in order. The data stays, unless it was thrown away anyhow."""
+    folder = _folder(home)
+    if not is_running(folder):
+        if folder.exists() and (lock := take_lock(folder)):
+            end_left_overs(folder)
+            lock.close()
+        err.print("nothing runs")
+        return
+    told = read_state(folder).get("supervisor")
+    supervisor = Identity(told["pid"], told["created"]).process() if told else None
+    if supervisor is None:
+        raise Misconfigured(f"a process that is just starting holds {folder}; try again")
+    with err.status("ending the river"), suppress(psutil.NoSuchProcess):
+        supervisor.send_signal(signal.SIGTERM)
+        while is_running(folder):
+            time.sleep(0.1)
+    err.print("ended")
+
+
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """What runs: state, address, version, memory of each process."""
+    report = look(_folder(home))
+    if as_json:
+        out.print_json(json.dumps(report.as_json()))
+    else:
+        _print(report)
+    if report.state != "ready":
+        raise typer.Exit(3)
+
+
+def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Look whether this machine has what the stack needs; say what is missing and how to get it."""
+    machine = MachineSettings()
+    findings = examine(machine.cache, home or machine.home)
+    if as_json:
+        out.print_json(json.dumps([vars(finding) for finding in findings]))
+    else:
+        table = Table(box=None, show_header=False)
+        for finding in findings:
+            table.add_row(_coloured(finding.state), finding.what, finding.says)
+        out.print(table)
+    if any(finding.state == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+def provision(home: HomeOption = None) -> None:
+    """Tables, topics, users, permissions, schemas, checkpoints, slot, connector: each only if it is missing."""
+    done = provision_all(_doors(home))
+    for what, result in done.items():
+        out.print(f"{what}: {', '.join(result) if isinstance(result, list) and result else result or 'nothing new'}")
+
+
+def migrate(home: HomeOption = None) -> None:
+    """Only the tables of both databases."""
+    applied = migrate_both(_doors(home))
+    out.print("\n".join(applied) or "nothing new")
+
+
+def _folder(home: Path | None) -> Path:
+    return data_folder(home or MachineSettings().home)
+
+
+def _doors(home: Path | None) -> Doors:
+    """Those of the stack that runs in the home, else those that the environment names."""
+    folder = _folder(home)
+    told = ProvisionSettings()
+    if not is_running(folder):
+        return Doors.of_settings(told)
+    found = Home(folder)
+    found.load()
+    return Doors.of_home(found, read_state(folder).get("partitions", told.topic_partitions))
+
+
+def _detach(folder: Path, chain: Path | None, offline: bool, throwaway: bool) -> subprocess.Popen[bytes]:
+    """The supervisor outlives this command: a session of its own, its words in a log."""
+    options = [
+        *(["--chain", str(chain.absolute())] if chain else []),
+        *(["--offline"] * offline),
+        *(["--throwaway"] * throwaway),
+    ]
+    command = [sys.executable, "-m", "api.cli.supervise", str(folder), *options]
+    with (folder / "supervisor.log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=dict(os.environ),
+            cwd="/",
+        )
+
+
+def _waiting_for(folder: Path) -> str:
+    starting = [row["component"] for row in read_state(folder).get("processes", []) if row["state"] == "starting"]
+    return ", ".join(starting) or "provisioning"
+
+
+def _reason(folder: Path) -> str:
+    said = read_state(folder).get("error")
+    return said or (folder / "supervisor.log").read_text(errors="replace").strip()[-800:]
+
+
+def _print(report: Report) -> None:
+    table = Table(title=f"payriver: {report.state} in {report.home}", title_justify="left", box=None)
+    for heading in ("component", "state", "address", "version", "pid", "MiB", "restarts"):
+        table.add_column(heading, justify="right" if heading in ("pid", "MiB", "restarts") else "left")
+    for row in report.components:
+        name = row.component if row.kind == "server" else f"{row.component} {row.worker}"
+        figures = (str(row.pid or ""), f"{row.rss_mb:.0f}", str(row.restarts or ""))
+        table.add_row(name, _coloured(row.state), row.address, row.version, *figures)
+    out.print(table)
+    if report.error:
+        err.print(report.error, style="red")
+
+
+def _coloured(state: str) -> str:
+    return f"[{COLOURS.get(state, 'yellow')}]{state}[/]"

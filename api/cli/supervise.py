@@ -1,0 +1,65 @@
+"""The process behind `payriver up`: holds the stack until it is told to end. Started by `up`, not by hand."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import structlog
+import typer
+
+from api.cli.provisioning import River
+from infra.errors import PayriverError
+from infra.settings import MachineSettings, Settings
+from infra.stack.supervisor import SERVERS, Stack
+
+log = structlog.get_logger(__name__)
+
+
+def supervise(
+    folder: Path,
+    chain: Annotated[Path | None, typer.Option()] = None,
+    offline: Annotated[bool, typer.Option()] = False,
+    throwaway: Annotated[bool, typer.Option()] = False,
+) -> None:
+    """Starts the stack in `folder` and ends it at SIGTERM or SIGINT, also in the middle of the start."""
+    asked = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        if not asked.is_set():
+            asked.set()
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    machine = MachineSettings()
+    stack = Stack(
+        folder,
+        throwaway=throwaway,
+        servers=[name for name in SERVERS if name != "node" or chain is None],
+        provisioner=River(),
+        partitions=Settings().topic_partitions,
+        chain_file=chain,
+        cache=machine.cache,
+        mirror=machine.maven_mirror,
+        offline=offline or machine.offline,
+    )
+    try:
+        with stack:
+            log.info("ready", seconds=stack.seconds)
+            while True:
+                signal.pause()
+    except KeyboardInterrupt:
+        log.info("ended", seconds=stack.seconds)
+    except PayriverError as error:
+        log.error("failed", reason=error.reason, error=str(error))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(supervise)

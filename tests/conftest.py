@@ -1,0 +1,20 @@
+"""What all tests stand on: the real servers, once a session, provisioned, with as few partitions as production may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from api.cli.provisioning import River
+from infra.stack.choice import stack_for_tests
+from infra.stack.supervisor import Stack
+
+PARTITIONS = 4
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Two PostgreSQL, Kafka, registry, Connect and an EVM node, all provisioned; thrown away at the end of the session."""
+    with stack_for_tests(River(), partitions=PARTITIONS) as running:
+        yield running

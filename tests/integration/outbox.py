@@ -1,0 +1,74 @@
+"""Rows put into the outbox by hand and records read back: the outbox's far side, seen as any consumer sees it."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+
+from connectors.debezium.register import HEADERS
+from infra.stack import access
+from infra.stack.supervisor import Stack
+
+INSERT = f"""
+INSERT INTO outbox (id, topic, key, type, payload, {", ".join(HEADERS)}) VALUES ({", ".join(["%s"] * (5 + len(HEADERS)))})
+"""
+
+
+@dataclass(frozen=True)
+class OutboxRow:
+    """One row, as it is written."""
+
+    id: uuid.UUID
+    topic: str
+    key: str
+    payload: bytes
+    headers: tuple[str | None, ...]
+
+
+def random_row(topic: str, key: str, number: int, size: int = 300) -> OutboxRow:
+    """Random bytes under a key; its stream version is its number. A third bears no trace, as commands from people do."""
+    row = uuid.uuid4()
+    trace = None if number % 3 == 0 else f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
+    known = ("1.0", str(row), "Tést", "/payriver/test", key, "2026-01-01T00:00:00.000000Z", trace)
+    return OutboxRow(row, topic, key, os.urandom(size), (*known, None, str(uuid.uuid4()), str(number), None))
+
+
+def write_rows(stack: Stack, rows: Iterable[OutboxRow]) -> None:
+    """Each row in a commit of its own."""
+    with stack.postgres("write").superuser() as cursor:
+        for row in rows:
+            cursor.execute(INSERT, (str(row.id), row.topic, row.key, "Tést", row.payload, *row.headers))
+
+
+def read_records(
+    stack: Stack, topics: Sequence[str], enough: Callable[[list[Message]], bool], seconds: float = 60
+) -> list[Message]:
+    """All committed records of the topics from their beginning, until it is enough; then two seconds more, for what is too many."""
+    config = {
+        **access.kafka_client(stack.home, "admin"),
+        "group.id": f"downstream-{uuid.uuid4()}",
+        "fetch.wait.max.ms": 20,
+    }
+    consumer = Consumer({**config, "isolation.level": "read_committed", "enable.auto.commit": False, "log_level": 2})
+    parts = [TopicPartition(t, p, OFFSET_BEGINNING) for t in topics for p in range(stack.partitions)]
+    consumer.assign(parts)
+    found: list[Message] = []
+    until = time.monotonic() + seconds
+    extended = False
+    while time.monotonic() < until:
+        found += [message for message in consumer.consume(500, 0.1) if message.error() is None]
+        if not extended and enough(found):
+            until, extended = time.monotonic() + 2, True
+    consumer.close()
+    return found
+
+
+def header(message: Message, name: str) -> str | None:
+    """A header's text; None for one that is there without a value."""
+    value = dict(message.headers() or [])[name]
+    return value if value is None or isinstance(value, str) else value.decode()
