@@ -1,0 +1,182 @@
+"""The read model `balances`: one row an account, what it holds, what is on its way, what is set aside, and so what may be spent.
+
+Amounts in raw units. A credit counts when final, a debit when seen; an unseen debit stays reserved, for it may be mined again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from schemas.definition import Message
+from schemas.messages import account_events as events
+from streams.delivered import Delivered
+from streams.domain.allowance import Allowance
+from streams.projections.rows import Apply, RowModel
+
+AMOUNTS = ("balance", "max_refill", "refill")
+
+
+@dataclass(frozen=True)
+class BalanceRow:
+    """An account as it is shown. `allowance`: as the contract stores it, amounts as base-10 strings; `raised_allowance`: not final yet."""
+
+    account_id: UUID
+    kind: str
+    wallet: str
+    token: str
+    currency: str
+    decimals: int
+    card_token: str | None
+    card_state: str
+    integrity: str
+    queue_empty: bool
+    final_raw: int
+    pending_in_raw: int
+    pending_out_raw: int
+    unseen_spend_raw: int
+    held_raw: int
+    allowance: dict[str, Any]
+    raised_allowance: dict[str, Any] | None
+    block_number: int
+    version: int
+    changed_at: datetime
+
+
+def apply(row: BalanceRow | None, event: Delivered) -> BalanceRow:
+    """The row after one more event of its account."""
+    return BALANCES.fold(row, event)
+
+
+def spendable_raw(row: BalanceRow, block_time: int) -> int:
+    """What may be approved at `block_time` (Unix seconds): funds and allowance, each less what is spoken for; never below zero."""
+    funds = row.final_raw - row.pending_out_raw - row.held_raw
+    allowance = read_allowance(row.allowance).accrued(block_time).balance - row.unseen_spend_raw - row.held_raw
+    return max(0, min(funds, allowance))
+
+
+def read_allowance(stored: Mapping[str, Any]) -> Allowance:
+    """The column's value as an allowance."""
+    return Allowance(**{name: int(value) for name, value in stored.items()})
+
+
+def _stored(allowance: Allowance) -> dict[str, Any]:
+    return {name: str(value) if name in AMOUNTS else value for name, value in asdict(allowance).items()}
+
+
+def _registered(_: BalanceRow | None, said: events.AccountRegistered, event: Delivered) -> BalanceRow:
+    opening = Allowance(
+        balance=said.allowance_balance_raw,
+        max_refill=said.allowance_max_refill_raw,
+        refill=said.allowance_refill_raw,
+        period_seconds=said.allowance_period_seconds,
+        timestamp=said.allowance_timestamp,
+    )
+    return BalanceRow(
+        account_id=said.account_id,
+        kind=said.kind,
+        wallet=said.wallet,
+        token=said.token,
+        currency=said.currency,
+        decimals=said.decimals,
+        card_token=said.card_token,
+        card_state="active",
+        integrity=said.integrity,
+        queue_empty=said.queue_empty,
+        final_raw=int(said.opening_balance_raw),
+        pending_in_raw=0,
+        pending_out_raw=0,
+        unseen_spend_raw=0,
+        held_raw=0,
+        allowance=_stored(opening),
+        raised_allowance=None,
+        block_number=said.block_number,
+        version=event.version,
+        changed_at=event.recorded_at,
+    )
+
+
+def _told(row: BalanceRow, event: Delivered, **changes: Any) -> BalanceRow:
+    return replace(row, version=event.version, changed_at=event.recorded_at, **changes)
+
+
+def _seen(row: BalanceRow, said: events.TransferSeen, event: Delivered) -> BalanceRow:
+    if said.direction == "in":
+        return _told(row, event, pending_in_raw=row.pending_in_raw + said.amount_raw)
+    held = row.held_raw - said.hold_used_raw
+    if said.again:  # it was never given back
+        return _told(row, event, held_raw=held, unseen_spend_raw=row.unseen_spend_raw - _spend(said))
+    return _told(row, event, held_raw=held, pending_out_raw=row.pending_out_raw + said.amount_raw)
+
+
+def _unseen(row: BalanceRow, said: events.TransferUnseen, event: Delivered) -> BalanceRow:
+    if said.direction == "in":
+        return _told(row, event, pending_in_raw=row.pending_in_raw - said.amount_raw)
+    return _told(row, event, unseen_spend_raw=row.unseen_spend_raw + _spend(said))
+
+
+def _finalized(row: BalanceRow, said: events.TransferFinalized, event: Delivered) -> BalanceRow:
+    block = max(row.block_number, said.block_number)
+    if said.direction == "in":
+        pending, final = row.pending_in_raw - said.amount_raw, row.final_raw + said.amount_raw
+        return _told(row, event, pending_in_raw=pending, final_raw=final, block_number=block)
+    pending, final = row.pending_out_raw - said.amount_raw, row.final_raw - said.amount_raw
+    return _told(row, event, pending_out_raw=pending, final_raw=final, block_number=block)
+
+
+def _spend(said: events.TransferSeen | events.TransferUnseen) -> int:
+    return said.amount_raw if said.kind == "spend" else 0
+
+
+def _allowance_observed(row: BalanceRow, said: events.AllowanceObserved, event: Delivered) -> BalanceRow:
+    """A raise by its owner counts when final; until then a spend consumes both what counts and what will."""
+    now, counting = said.block_time, read_allowance(row.allowance)
+    read = Allowance(said.balance_raw, said.max_refill_raw, said.refill_raw, said.period_seconds, said.timestamp)
+    if said.cause == "set" and read.raises(counting, now):
+        return _told(row, event, raised_allowance=_stored(read))
+    if said.cause == "consumed" and row.raised_allowance is not None:
+        used = read_allowance(row.raised_allowance).accrued(now).balance - read.balance
+        return _told(row, event, raised_allowance=_stored(read), allowance=_stored(counting.consumed(used, now)))
+    return _told(row, event, allowance=_stored(read), raised_allowance=None)
+
+
+def _raise_finalized(row: BalanceRow, _: events.AllowanceRaiseFinalized, event: Delivered) -> BalanceRow:
+    return _told(row, event, allowance=row.raised_allowance or row.allowance, raised_allowance=None)
+
+
+def _integrity_observed(row: BalanceRow, said: events.IntegrityObserved, event: Delivered) -> BalanceRow:
+    return _told(row, event, integrity=said.integrity)
+
+
+def _held(row: BalanceRow, said: events.FundsHeld, event: Delivered) -> BalanceRow:
+    return _told(row, event, held_raw=row.held_raw + said.amount_raw)
+
+
+def _released(row: BalanceRow, said: events.HoldReleased, event: Delivered) -> BalanceRow:
+    return _told(row, event, held_raw=row.held_raw - said.amount_raw)
+
+
+def _now(**changes: Any) -> Callable[[BalanceRow, Message, Delivered], BalanceRow]:
+    return lambda row, _, event: _told(row, event, **changes)
+
+
+FOLDS: Mapping[type[Message], Apply[BalanceRow]] = {
+    events.AccountRegistered: _registered,
+    events.TransferSeen: _seen,
+    events.TransferUnseen: _unseen,
+    events.TransferFinalized: _finalized,
+    events.AllowanceObserved: _allowance_observed,
+    events.AllowanceRaiseFinalized: _raise_finalized,
+    events.WithdrawalQueued: _now(queue_empty=False),
+    events.DelayQueueEmptied: _now(queue_empty=True),
+    events.IntegrityObserved: _integrity_observed,
+    events.FundsHeld: _held,
+    events.HoldReleased: _released,
+    events.CardFrozen: _now(card_state="frozen"),
+    events.CardUnfrozen: _now(card_state="active"),
+}
+
+BALANCES = RowModel("balances", BalanceRow, events.AccountRegistered, FOLDS)

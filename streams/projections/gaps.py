@@ -1,0 +1,60 @@
+"""Versions that a stream jumps over in its topic, fetched from the event store on W: a jump is never applied over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from infra.database import transaction
+from infra.errors import Retry
+from streams.delivered import Delivered, from_store
+from streams.event_store.recorded import RecordedEvent
+
+MISSING = """
+SELECT gap.place, e.position, e.event_id, e.stream_id, e.version, e.category, e.type, e.schema_version,
+       e.payload, e.metadata, e.recorded_at, e.hash
+FROM unnest(%s::uuid[], %s::int[], %s::int[]) WITH ORDINALITY AS gap (stream_id, known, next, place)
+INNER JOIN events AS e ON e.stream_id = gap.stream_id AND e.version > gap.known AND e.version < gap.next
+ORDER BY gap.place, e.version
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What is missing of a stream: the versions between `known` and `next`, both excluded."""
+
+    stream_id: UUID
+    known: int
+    next: int
+
+
+@dataclass(frozen=True)
+class GapReader:
+    """Reads the event store as the role `projections`, in a transaction of W's own."""
+
+    write_engine: Engine
+
+    def fill(self, gaps: Sequence[Gap]) -> dict[Gap, list[Delivered]]:
+        """The missing events of each gap, in order. Raises Retry while W does not show all of them yet."""
+        if not gaps:
+            return {}
+        with transaction(self.write_engine) as cursor:
+            cursor.execute(MISSING, ([g.stream_id for g in gaps], [g.known for g in gaps], [g.next for g in gaps]))
+            found: dict[Gap, list[Delivered]] = {gap: [] for gap in gaps}
+            for row in cursor.fetchall():
+                found[gaps[row[0] - 1]].append(_event(row))
+        for gap, events in found.items():
+            if len(events) != gap.next - gap.known - 1:
+                raise Retry(
+                    f"stream {gap.stream_id} is known to version {gap.known}, version {gap.next} came, and the event store"
+                    f" shows {len(events)} of those between"
+                )
+        return found
+
+
+def _event(row: tuple[Any, ...]) -> Delivered:
+    return from_store(RecordedEvent(*(*row[1:-1], bytes(row[-1]))))
