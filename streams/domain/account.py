@@ -48,6 +48,7 @@ class Account:
     final_raw: int
     allowance: Allowance
     raised_allowance: Allowance | None = None
+    raised_block: int = 0
     debits: Mapping[UUID, Debit] = field(default_factory=lambda: EMPTY)
     holds: Mapping[UUID, int] = field(default_factory=lambda: EMPTY)
 
@@ -140,7 +141,7 @@ def _allowance_observed(account: Account, event: events.AllowanceObserved) -> Ac
         timestamp=event.timestamp,
     )
     if event.cause == "set" and seen.raises(account.allowance, event.block_time):
-        return replace(account, raised_allowance=seen)
+        return replace(account, raised_allowance=seen, raised_block=event.block_number)
     if event.cause == "consumed" and account.raised_allowance is not None:
         used = account.raised_allowance.accrued(event.block_time).balance - seen.balance
         return replace(account, raised_allowance=seen, allowance=account.allowance.consumed(used, event.block_time))

@@ -284,8 +284,8 @@ def observe_allowance(
 def finalize_raise(
     fact: FinalizeAllowanceRaise, payment: Payment | None, account: Account | None, _: Circumstances
 ) -> Events:
-    """A raise that is final counts; one that was taken back meanwhile is no raise any more."""
-    if account is None or account.raised_allowance is None:
+    """A raise that is final counts; one that was taken back meanwhile, or came later, does not."""
+    if account is None or account.raised_allowance is None or account.raised_block > fact.block.number:
         return []
     return [
         on_account.AllowanceRaiseFinalized(

@@ -18,6 +18,7 @@ CREATE TABLE chain_blocks (
     parent_hash  text NOT NULL,
     time         bigint NOT NULL,
     state        text NOT NULL CHECK (state IN ('seen', 'final', 'orphaned')),
+    visit        integer NOT NULL DEFAULT 1,          -- how often the listener came by: a reorg can bring a block back
     recorded_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (chain_id, hash)
 );
@@ -45,12 +46,13 @@ CREATE TABLE chain_sightings (
     sighting_id   uuid NOT NULL,
     account_id    uuid NOT NULL,
     chain_id      bigint NOT NULL,
-    kind          text NOT NULL,                      -- transfer or allowance
+    kind          text NOT NULL,                      -- transfer, or reading: allowance or integrity changed
     state         text NOT NULL CHECK (state IN ('seen', 'unseen', 'final')),
     block_number  bigint NOT NULL,
     block_hash    text NOT NULL,
     block_time    bigint NOT NULL,
     tx_hash       text NOT NULL,
+    visit         integer NOT NULL,                   -- of the block
     detail        jsonb NOT NULL,                     -- the transfer as it was brought to the account
     PRIMARY KEY (sighting_id, account_id)
 );

@@ -1,0 +1,110 @@
+"""Facts become events: the listener's one write, in the caller's transaction, with the sightings that a reorg may take back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from connectors.chain import cursor as rows
+from connectors.chain.cursor import Sighting
+from infra.database import Cursor
+from infra.failpoints import failpoint
+from infra.telemetry import new_traceparent
+from streams.command_handler import CommandHandler, Order, business_of
+from streams.domain import facts, ids
+from streams.domain.facts import Block
+from streams.event_store.recorded import Cause
+
+READING = "reading"
+
+
+@dataclass(frozen=True)
+class Booking:
+    """Books facts of one chain through the command handler."""
+
+    chain_id: int
+    handler: CommandHandler
+
+    def seen(
+        self, cursor: Cursor, found: Sequence[Any], reread: Iterable[tuple[UUID, Block]], visits: Mapping[str, int]
+    ) -> None:
+        """Facts of blocks that now stand on the chain. Transfers that had vanished before are marked as seen again."""
+        transfers = [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
+        known = rows.known_sightings(cursor, [each.transfer_id for each in transfers])
+        told = [_again(fact, known) for fact in found]
+        self._handle(cursor, told, visits)
+        failpoint("listener.after_events")
+        readings = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)} | set(reread)
+        sightings = [rows.sighting_of(each, visits[each.block.hash]) for each in transfers]
+        sightings += [
+            _reading(account_id, block, visits[block.hash]) for account_id, block in sorted(readings, key=str)
+        ]
+        rows.sight(cursor, self.chain_id, sightings)
+        rows.mark_legs(cursor, transfers, "seen")
+        for fact in found:
+            if isinstance(fact, facts.QueueWithdrawal):
+                rows.queued(cursor, fact.block.number, [fact.account_id])
+        failpoint("listener.after_sightings")
+
+    def final(self, cursor: Cursor, sightings: Sequence[Sighting], extra: Sequence[Any]) -> None:
+        """Sightings whose blocks are final, and what was read at the final block."""
+        told: list[Any] = [
+            facts.FinalizeTransfer(each.transfer()) if each.kind == "transfer"
+            else facts.FinalizeAllowanceRaise(each.account_id, each.block)
+            for each in sightings
+        ]  # fmt: skip
+        self._handle(cursor, [*told, *extra], {each.block.hash: each.visit for each in sightings})
+        failpoint("listener.after_final_events")
+        rows.mark(cursor, sightings, "final")
+        rows.mark_legs(cursor, [each.transfer() for each in sightings if each.kind == "transfer"], "final")
+        rows.emptied(cursor, [fact.account_id for fact in extra if isinstance(fact, facts.EmptyDelayQueue)])
+
+    def unseen(self, cursor: Cursor, sightings: Sequence[Sighting], extra: Sequence[Any], reorg: str) -> None:
+        """Sightings whose blocks were dropped, newest first, and what the chain says instead. `reorg` tells reorgs apart."""
+        gone = [each for each in reversed(sightings) if each.kind == "transfer"]
+        told = [facts.UnseeTransfer(each.transfer()) for each in gone]
+        visits = {each.block.hash: str(each.visit) for each in sightings} | {fact.block.hash: reorg for fact in extra}
+        self._handle(cursor, [*told, *extra], visits)
+        failpoint("listener.after_unseen_events")
+        rows.mark(cursor, sightings, "unseen")
+        rows.mark_legs(cursor, [each.transfer() for each in gone], "submitted")
+
+    def _handle(self, cursor: Cursor, found: Sequence[Any], visits: Mapping[str, object]) -> None:
+        """One append for all. An id follows from what the fact says, so a block that is booked again after a crash is booked once."""
+        counts: Counter[str] = Counter()
+        orders = []
+        for fact in found:
+            block = fact.transfer.block if hasattr(fact, "transfer") else fact.block
+            name = f"{type(fact).__name__}/{orjson.dumps(business_of(fact)).decode()}/{visits.get(block.hash, 0)}"
+            command_id = ids.derived("fact", self.chain_id, name, counts[name])
+            counts[name] += 1
+            orders.append(Order(command_id, fact, _cause(command_id, fact)))
+        if orders:
+            self.handler.handle(cursor, orders)
+
+
+def _again(fact: Any, known: set[tuple[UUID, UUID]]) -> Any:
+    if isinstance(fact, facts.SeeTransfer) and (fact.transfer.transfer_id, fact.transfer.account_id) in known:
+        return replace(fact, again=True)
+    return fact
+
+
+def _changes_reading(fact: Any) -> bool:
+    return isinstance(fact, facts.ConsumeAllowance | facts.ObserveAllowance | facts.ObserveIntegrity)
+
+
+def _reading(account_id: UUID, block: Block, visit: int) -> Sighting:
+    return Sighting(
+        ids.derived(READING, block.hash, account_id), account_id, READING, block, "", visit, {"log_index": "0"}
+    )
+
+
+def _cause(command_id: UUID, fact: Any) -> Cause:
+    """A payment's story is one; what belongs to none is a story of its own."""
+    payment_id = fact.transfer.payment_id if hasattr(fact, "transfer") else None
+    return Cause(command_id, payment_id or command_id, new_traceparent(), "listener")

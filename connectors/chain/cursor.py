@@ -1,0 +1,282 @@
+"""Where the listener stands: cursor, blocks, wallets and sightings, by SQL, in the same transaction as the events they led to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg2.extras import execute_values
+
+from connectors.chain.chain_values import Header
+from connectors.chain.directory import Wallet
+from connectors.chain.interpret import Leg, Legs
+from infra.database import Cursor
+from streams.domain.facts import Block, Transfer
+
+READ = "SELECT seen_number, seen_hash, seen_time, final_number FROM chain_cursors WHERE chain_id = %s"
+BEGIN = """
+INSERT INTO chain_cursors (chain_id, seen_number, seen_hash, seen_time, final_number) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT DO NOTHING
+"""
+LEASE = """
+UPDATE chain_cursors SET holder = %s, lease_until = clock_timestamp() + %s * interval '1 second'
+WHERE chain_id = %s AND (holder = %s OR lease_until IS NULL OR lease_until < clock_timestamp())
+"""
+MOVE = """
+UPDATE chain_cursors SET seen_number = %s, seen_hash = %s, seen_time = %s, final_number = %s, moved_at = clock_timestamp()
+WHERE chain_id = %s AND seen_number = %s AND seen_hash = %s AND final_number = %s
+"""
+BLOCKS = """
+INSERT INTO chain_blocks (chain_id, number, hash, parent_hash, time, state) VALUES %s
+ON CONFLICT (chain_id, hash) DO UPDATE SET state = 'seen', visit = chain_blocks.visit + 1, recorded_at = clock_timestamp()
+RETURNING hash, visit
+"""
+SEEN_BLOCKS = """
+SELECT number, hash, time FROM chain_blocks WHERE chain_id = %s AND state = 'seen' AND number <= %s ORDER BY number DESC LIMIT %s
+"""
+FINAL_BLOCKS = "UPDATE chain_blocks SET state = 'final' WHERE chain_id = %s AND state = 'seen' AND number <= %s"
+ORPHAN_BLOCKS = "UPDATE chain_blocks SET state = 'orphaned' WHERE chain_id = %s AND state = 'seen' AND number > %s"
+WALLET_COLUMNS = "account_id, kind, wallet, token, roles_module, delay_module, opening_block"
+WALLETS = f"SELECT {WALLET_COLUMNS} FROM chain_wallets WHERE chain_id = %s AND state = %s ORDER BY account_id"
+FOLLOWED = "UPDATE chain_wallets SET state = 'followed' WHERE account_id = ANY(%s::uuid[])"
+QUEUED = "UPDATE chain_wallets SET queued_block = %s WHERE account_id = ANY(%s::uuid[])"
+EMPTIED = "UPDATE chain_wallets SET queued_block = NULL WHERE account_id = ANY(%s::uuid[])"
+QUEUES = "SELECT account_id FROM chain_wallets WHERE chain_id = %s AND queued_block <= %s"
+KNOWN = "SELECT sighting_id, account_id FROM chain_sightings WHERE sighting_id = ANY(%s::uuid[])"
+SIGHT = """
+INSERT INTO chain_sightings (sighting_id, account_id, chain_id, kind, state, block_number, block_hash, block_time,
+    tx_hash, visit, detail)
+VALUES %s ON CONFLICT (sighting_id, account_id) DO UPDATE SET state = 'seen', block_number = excluded.block_number,
+    block_hash = excluded.block_hash, block_time = excluded.block_time, visit = excluded.visit, detail = excluded.detail
+"""
+SIGHTINGS = """
+SELECT sighting_id, account_id, kind, block_number, block_hash, block_time, tx_hash, visit, detail FROM chain_sightings
+WHERE chain_id = %s AND state = 'seen' AND block_number {} %s ORDER BY block_number, (detail ->> 'log_index')::int, account_id
+"""
+UP_TO, ABOVE = SIGHTINGS.format("<="), SIGHTINGS.format(">")
+STATE = """
+UPDATE chain_sightings AS s SET state = new.state FROM (VALUES %s) AS new (sighting_id, account_id, state)
+WHERE s.sighting_id = new.sighting_id AND s.account_id = new.account_id
+"""
+OUR_SPENDS = "SELECT consumed_hash, payment_id, leg_id, kind FROM chain_intents WHERE consumed_hash = ANY(%s::text[])"
+OUR_REFUNDS = """
+SELECT t.tx_hash, i.payment_id, i.leg_id, i.kind FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id)
+WHERE t.tx_hash = ANY(%s::text[]) AND i.kind = 'refund'
+"""
+LEG_STATE = "UPDATE chain_intents AS i SET state = new.state FROM (VALUES %s) AS new (leg_id, state) WHERE i.leg_id = new.leg_id"
+
+
+@dataclass(frozen=True)
+class Position:
+    """The last block whose events are stored, and the last that is final."""
+
+    number: int
+    hash: str
+    time: int
+    final: int
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A fact that a reorg may take back: a transfer, or a change of the allowance."""
+
+    sighting_id: UUID
+    account_id: UUID
+    kind: str
+    block: Block
+    tx_hash: str
+    visit: int
+    detail: dict[str, Any]
+
+    def transfer(self) -> Transfer:
+        """The transfer as it was brought to the account, in the block where it now stands."""
+        told = self.detail
+        return Transfer(
+            account_id=self.account_id,
+            transfer_id=self.sighting_id,
+            direction=told["direction"],
+            kind=told["kind"],
+            counterparty=told["counterparty"],
+            amount_raw=int(told["amount_raw"]),
+            tx_hash=self.tx_hash,
+            log_index=int(told["log_index"]),
+            block=self.block,
+            payment_id=_uuid(told["payment_id"]),
+            leg_id=_uuid(told["leg_id"]),
+            leg_kind=told["leg_kind"],
+        )
+
+
+def position(cursor: Cursor, chain_id: int) -> Position | None:
+    """Where the listener stands, or None before it began."""
+    cursor.execute(READ, (chain_id,))
+    row = cursor.fetchone()
+    return Position(*row) if row else None
+
+
+def begin(cursor: Cursor, chain_id: int, header: Header) -> None:
+    """Stand at a first block, as if everything up to it were stored."""
+    cursor.execute(BEGIN, (chain_id, header.number, header.hash, header.time, header.number))
+
+
+def take_lease(cursor: Cursor, chain_id: int, holder: str, seconds: float) -> bool:
+    """Be the listener that works, or stay it. Only courtesy between listeners: what protects is `move`."""
+    cursor.execute(LEASE, (holder, seconds, chain_id, holder))
+    return cursor.rowcount == 1
+
+
+def move(cursor: Cursor, chain_id: int, old: Position, new: Position) -> bool:
+    """The fence: move the cursor if nobody else has. False: nothing may be written."""
+    cursor.execute(MOVE, (new.number, new.hash, new.time, new.final, chain_id, old.number, old.hash, old.final))
+    return cursor.rowcount == 1
+
+
+def add_blocks(cursor: Cursor, chain_id: int, headers: Iterable[Header]) -> dict[str, int]:
+    """Blocks whose events are stored in this transaction; gives by hash how often the listener has come by each."""
+    rows = [(chain_id, each.number, each.hash, each.parent_hash, each.time, "seen") for each in headers]
+    return dict(execute_values(cursor, BLOCKS, rows, page_size=len(rows), fetch=True))
+
+
+def visits(cursor: Cursor, chain_id: int, hashes: Sequence[str]) -> dict[str, int]:
+    """How often the listener has come by these blocks."""
+    cursor.execute(
+        "SELECT hash, visit FROM chain_blocks WHERE chain_id = %s AND hash = ANY(%s::text[])", (chain_id, list(hashes))
+    )
+    return dict(cursor.fetchall())
+
+
+def final_block(cursor: Cursor, chain_id: int, number: int) -> tuple[int, str, int] | None:
+    """(number, hash, time) of the block at a final height, if the listener came by it."""
+    cursor.execute(
+        "SELECT number, hash, time FROM chain_blocks WHERE chain_id = %s AND number = %s AND state = 'final'",
+        (chain_id, number),
+    )
+    row: tuple[int, str, int] | None = cursor.fetchone()
+    return row
+
+
+def seen_blocks(cursor: Cursor, chain_id: int, below: int, limit: int) -> list[tuple[int, str, int]]:
+    """(number, hash, time) of blocks that are not final, newest first, from `below` down."""
+    cursor.execute(SEEN_BLOCKS, (chain_id, below, limit))
+    return cursor.fetchall()
+
+
+def finalize_blocks(cursor: Cursor, chain_id: int, up_to: int) -> None:
+    """These blocks are final."""
+    cursor.execute(FINAL_BLOCKS, (chain_id, up_to))
+
+
+def orphan_blocks(cursor: Cursor, chain_id: int, above: int) -> None:
+    """These blocks are on the chain no more."""
+    cursor.execute(ORPHAN_BLOCKS, (chain_id, above))
+
+
+def wallets(cursor: Cursor, chain_id: int, state: str) -> list[Wallet]:
+    """Wallets under watch: `followed`, or `new` ones whose past is still to be read."""
+    cursor.execute(WALLETS, (chain_id, state))
+    return [Wallet(*row[:2], *(_lower(each) for each in row[2:6]), row[6]) for row in cursor.fetchall()]
+
+
+def follow(cursor: Cursor, account_ids: Sequence[UUID]) -> None:
+    """These wallets' pasts are stored: from now on they are followed with the others."""
+    cursor.execute(FOLLOWED, (list(account_ids),))
+
+
+def queued(cursor: Cursor, block_number: int, account_ids: Sequence[UUID]) -> None:
+    """Something entered these accounts' Delay queues."""
+    if account_ids:
+        cursor.execute(QUEUED, (block_number, list(account_ids)))
+
+
+def emptied(cursor: Cursor, account_ids: Sequence[UUID]) -> None:
+    """These accounts' Delay queues are empty at a final block."""
+    if account_ids:
+        cursor.execute(EMPTIED, (list(account_ids),))
+
+
+def queues(cursor: Cursor, chain_id: int, final: int) -> list[UUID]:
+    """Accounts whose queue was filled at or before a final block and may be empty by now."""
+    cursor.execute(QUEUES, (chain_id, final))
+    return [row[0] for row in cursor.fetchall()]
+
+
+def known_sightings(cursor: Cursor, sighting_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
+    """(sighting, account) of those that were seen before."""
+    cursor.execute(KNOWN, (list(sighting_ids),))
+    return set(cursor.fetchall())
+
+
+def sight(cursor: Cursor, chain_id: int, sightings: Sequence[Sighting]) -> None:
+    """Remember what a reorg may take back."""
+    if sightings:
+        execute_values(cursor, SIGHT, [_row(chain_id, each) for each in sightings])
+
+
+def sightings_up_to(cursor: Cursor, chain_id: int, number: int) -> list[Sighting]:
+    """What is seen in blocks up to `number`, in chain order."""
+    cursor.execute(UP_TO, (chain_id, number))
+    return [_sighting(row) for row in cursor.fetchall()]
+
+
+def sightings_above(cursor: Cursor, chain_id: int, number: int) -> list[Sighting]:
+    """What is seen in blocks above `number`, in chain order."""
+    cursor.execute(ABOVE, (chain_id, number))
+    return [_sighting(row) for row in cursor.fetchall()]
+
+
+def mark(cursor: Cursor, sightings: Sequence[Sighting], state: str) -> None:
+    """These sightings are now `final` or `unseen`."""
+    if sightings:
+        execute_values(cursor, STATE, [(each.sighting_id, each.account_id, state) for each in sightings])
+
+
+def mark_legs(cursor: Cursor, transfers: Iterable[Transfer], state: str) -> None:
+    """Tell the submitter how far its legs are; a leg that is not ours has no row."""
+    rows = [(each.leg_id, state) for each in transfers if each.leg_id is not None]
+    if rows:
+        execute_values(cursor, LEG_STATE, rows)
+
+
+def our_legs(cursor: Cursor, consumed: Sequence[str], transactions: Sequence[str]) -> Legs:
+    """Which of these consumed hashes and transactions are ours."""
+    cursor.execute(OUR_SPENDS, (list(consumed),))
+    by_hash = {row[0]: Leg(*row[1:]) for row in cursor.fetchall()}
+    cursor.execute(OUR_REFUNDS, (list(transactions),))
+    return Legs(by_hash, {row[0]: Leg(*row[1:]) for row in cursor.fetchall()})
+
+
+def sighting_of(transfer: Transfer, visit: int) -> Sighting:
+    """A transfer as a sighting; amounts as text, for they do not fit a JSON number."""
+    told = asdict(transfer)
+    kept = ("direction", "kind", "counterparty", "payment_id", "leg_id", "leg_kind", "log_index")
+    detail = {name: _text(told[name]) for name in kept} | {"amount_raw": str(transfer.amount_raw)}
+    return Sighting(
+        transfer.transfer_id, transfer.account_id, "transfer", transfer.block, transfer.tx_hash, visit, detail
+    )
+
+
+def _row(chain_id: int, each: Sighting) -> tuple[Any, ...]:
+    return (
+        each.sighting_id, each.account_id, chain_id, each.kind, "seen", each.block.number, each.block.hash,
+        each.block.time, each.tx_hash, each.visit, orjson.dumps(each.detail).decode(),
+    )  # fmt: skip
+
+
+def _sighting(row: tuple[Any, ...]) -> Sighting:
+    sighting_id, account_id, kind, number, digest, time, tx_hash, visit, detail = row
+    return Sighting(sighting_id, account_id, kind, Block(number, digest, time), tx_hash, visit, detail)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _uuid(value: str | None) -> UUID | None:
+    return UUID(value) if value else None
+
+
+def _lower(value: str | None) -> str | None:
+    return value.lower() if value else None

@@ -1,0 +1,47 @@
+"""Whose is it: the wallets and modules under watch, by address. 100,000 of them cost a dictionary look-up, no more a block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Wallet:
+    """An account's addresses, lower-case. Facts count from the block after `opening_block`."""
+
+    account_id: UUID
+    kind: str
+    wallet: str
+    token: str
+    roles_module: str | None
+    delay_module: str | None
+    opening_block: int
+
+
+@dataclass
+class Directory:
+    """All watched wallets of a chain, by wallet and token, and by each address that may speak for one."""
+
+    by_wallet: dict[tuple[str, str], Wallet] = field(default_factory=dict)
+    by_emitter: dict[str, Wallet] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, wallets: Iterable[Wallet]) -> Directory:
+        """A directory of these wallets."""
+        made = cls()
+        for wallet in wallets:
+            made.add(wallet)
+        return made
+
+    def add(self, wallet: Wallet) -> None:
+        """Watch one more."""
+        self.by_wallet[wallet.token, wallet.wallet] = wallet
+        for address in (wallet.wallet, wallet.roles_module, wallet.delay_module):
+            if address is not None:
+                self.by_emitter[address] = wallet
+
+    def of_account(self, account_id: UUID) -> Wallet | None:
+        """The wallet of an account."""
+        return next((each for each in self.by_wallet.values() if each.account_id == account_id), None)
