@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from typing import Any
 
 import structlog
+from faust.types import TP
 from sqlalchemy import Engine
 
 from infra.errors import Stop
@@ -50,14 +51,14 @@ def attach(
 async def finish(app: RunApp, fetched: Fetched, work: Callable[[Fetched], bool], fail: Callable[[str], None]) -> None:
     """See one run through, off the event loop. A hole before it is met by seeking back to the checkpoint."""
     place = fetched.place
-    tp = next(
-        (tp for tp in app.consumer.assignment() if (tp.topic, tp.partition) == (place.topic, place.partition)), None
-    )
+    tp = TP(place.topic, place.partition)
     for pause in pauses():
-        if tp is None or tp not in app.consumer.assignment() or app.should_stop:
-            return  # whoever holds the partition now starts at the checkpoint
+        if tp not in app.consumer.assignment() or app.seeks[tp] != fetched.seek or app.should_stop:
+            return  # it comes again: to whoever holds the partition now, from the checkpoint on
         try:
-            if not await asyncio.to_thread(work, fetched):
+            if await asyncio.to_thread(work, fetched):
+                app.reached[tp] = fetched.end
+            else:
                 log.info("run_after_hole", topic=place.topic, partition=place.partition, start=fetched.start)
                 await app.consumer.seek_back(tp)
             return

@@ -12,6 +12,7 @@ from infra.database import Cursor
 from infra.errors import MissingCheckpoint
 from streams.runtime.records import Place, Run
 
+FROZEN_SECONDS = 20  # a worker frozen inside a transaction holds the fence's row no longer than this
 WHERE = "WHERE cluster = %s AND topic_id = %s AND partition = %s AND consumer = %s"
 
 
@@ -22,8 +23,9 @@ def advance(cursor: Cursor, consumer: str, run: Run) -> Run | None:
     """
     while True:
         cursor.execute(
-            f"UPDATE checkpoints SET next_offset = %s {WHERE} AND next_offset = %s",  # noqa: S608
-            (run.end, *_key(consumer, run.place), run.start),
+            "SET LOCAL idle_in_transaction_session_timeout = %s;"  # in the same round trip
+            f"UPDATE checkpoints SET next_offset = %s, moved_at = clock_timestamp() {WHERE} AND next_offset = %s",
+            (f"{FROZEN_SECONDS}s", run.end, *_key(consumer, run.place), run.start),
         )
         if cursor.rowcount == 1:
             return run
@@ -37,7 +39,7 @@ def advance(cursor: Cursor, consumer: str, run: Run) -> Run | None:
 
 def next_offset(cursor: Cursor, consumer: str, place: Place, *, lock: bool = False) -> int:
     """The offset that the consumer wants next. Raises MissingCheckpoint: an absent row is never offset 0."""
-    cursor.execute(f"SELECT next_offset FROM checkpoints {WHERE}{' FOR UPDATE' * lock}", _key(consumer, place))  # noqa: S608
+    cursor.execute(f"SELECT next_offset FROM checkpoints {WHERE}{' FOR UPDATE' * lock}", _key(consumer, place))
     if row := cursor.fetchone():
         return int(row[0])
     raise MissingCheckpoint(

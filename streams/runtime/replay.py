@@ -42,7 +42,7 @@ def find(
 ) -> list[ParkedMessage]:
     """Messages in these states, in the order in which each key wants them."""
     cursor.execute(
-        f"SELECT {COLUMNS} FROM parked_messages WHERE state = ANY(%s) AND consumer = coalesce(%s, consumer)"  # noqa: S608
+        f"SELECT {COLUMNS} FROM parked_messages WHERE state = ANY(%s) AND consumer = coalesce(%s, consumer)"
         ' ORDER BY consumer, topic, key, partition, "offset" LIMIT %s',
         (list(states), consumer, limit),
     )
@@ -51,7 +51,7 @@ def find(
 
 def show(cursor: Cursor, parked_id: uuid.UUID) -> ParkedMessage:
     """One message by its id. Raises NotFound."""
-    cursor.execute(f"SELECT {COLUMNS} FROM parked_messages WHERE parked_id = %s", (parked_id,))  # noqa: S608
+    cursor.execute(f"SELECT {COLUMNS} FROM parked_messages WHERE parked_id = %s", (parked_id,))
     if row := cursor.fetchone():
         return _message(row)
     raise NotFound(f"no parked message {parked_id}; `payriver parked list` shows those that wait")
@@ -116,7 +116,7 @@ def _first(cursor: Cursor, asked: ParkedMessage) -> ParkedMessage | None:
     if key is not None:
         lock_key(cursor, asked.consumer, key)
     cursor.execute(
-        f"SELECT {COLUMNS} FROM parked_messages WHERE consumer = %s AND topic_id = %s AND state IN ('parked', 'queued')"  # noqa: S608
+        f"SELECT {COLUMNS} FROM parked_messages WHERE consumer = %s AND topic_id = %s AND state IN ('parked', 'queued')"
         ' AND (key = %s OR parked_id = %s) ORDER BY "offset" LIMIT 1 FOR UPDATE',
         (asked.consumer, asked.topic_id, key, asked.parked_id),
     )

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 
 import structlog
 
@@ -14,7 +15,7 @@ log = structlog.get_logger(__name__)
 Service = Callable[[threading.Event], None]
 
 EXIT_FAILED = 70  # EX_SOFTWARE of sysexits.h: the supervisor starts the process anew
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 5.0
 
 
 class Ending:
@@ -52,7 +53,9 @@ class Ending:
 def start(services: Iterable[Service], ending: Ending) -> list[threading.Thread]:
     """Each service in a daemon thread of its own; it returns soon after `ending.stop` is set."""
     threads = [
-        threading.Thread(target=_supervised, args=(service, ending), name=_name(service), daemon=True)
+        threading.Thread(
+            target=copy_context().run, args=(_supervised, service, ending), name=_name(service), daemon=True
+        )
         for service in services
     ]
     for thread in threads:

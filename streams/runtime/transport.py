@@ -8,6 +8,7 @@ Faust's acks and commits go on beside it, for display alone: nothing here is rig
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
@@ -71,7 +72,7 @@ class RunThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 records and tp in self.next
             ):  # a partition not in `next` was fetched before its seek, which brings it again
                 start, self.next[tp] = self.next[tp], records[-1].offset + 1
-                runs[tp] = Fetched(self.places[tp], start, self.next[tp], records)
+                runs[tp] = Fetched(self.places[tp], self.app.seeks[tp], start, self.next[tp], records)
         return runs
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
@@ -88,16 +89,17 @@ class RunThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = self._ensure_consumer()
         for tp in consumer.assignment() & found.keys():
             self.places[tp], self.next[tp] = found[tp]
+            self.app.seeks[tp] += 1
             consumer.seek(tp, self.next[tp])
 
 
 class Fetched:
     """A labelled list of the driver's records; becomes a `Run` in the worker's thread, away from the event loop."""
 
-    __slots__ = ("end", "place", "records", "start")
+    __slots__ = ("end", "place", "records", "seek", "start")
 
-    def __init__(self, place: Place, start: int, end: int, records: list[Any]) -> None:
-        self.place, self.start, self.end, self.records = place, start, end, records
+    def __init__(self, place: Place, seek: int, start: int, end: int, records: list[Any]) -> None:
+        self.place, self.seek, self.start, self.end, self.records = place, seek, start, end, records
 
     def run(self) -> Run:
         return Run(self.place, self.start, self.end, tuple(map(_record, self.records)))
@@ -142,6 +144,13 @@ class RunApp(faust.App):  # type: ignore[misc]
 
     positions: Positions
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.reached: dict[tuple[str, int], int] = {}  # by topic and partition: everything below it is committed
+        self.seeks: Counter[Any] = (
+            Counter()
+        )  # seeks of a partition so far: what was fetched before the last comes again
+
     def _new_transport(self) -> RunTransport:
         return RunTransport(self.conf.broker_consumer, self, loop=self.loop)
 
@@ -153,6 +162,7 @@ class RunApp(faust.App):  # type: ignore[misc]
         while True:
             try:
                 found = await asyncio.to_thread(self.positions.load, partitions)
+                self.reached |= {partition: offset for partition, (_, offset) in found.items()}
                 return {tp: found[tp] for tp in partitions}
             except Exception as error:
                 if not is_transient(error) or self.should_stop:

@@ -7,7 +7,7 @@ through a consumer of its own whether a committed message waits there. Ends of t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -42,19 +42,15 @@ class Stillness:
         self._patience = patience
         self._marks: dict[Place, Mark] = {}
 
-    def observe(self, checkpoints: Mapping[Place, int], mine: Callable[[Place], bool]) -> list[Place]:
-        """Take in one look at all checkpoints. Gives those that went back: somebody rewound them."""
-        rewound = []
+    def observe(self, checkpoints: Mapping[Place, int], mine: Collection[tuple[str, int]]) -> None:
+        """Take in one look at all checkpoints; `mine` are the partitions (topic, number) that this process holds."""
         for place, now in checkpoints.items():
-            mark = self._marks.get(place)
-            if mark is None or mark.checkpoint != now or mark.mine != mine(place):
-                self._marks[place] = Mark(now, mine(place))
-                if mark is not None and now < mark.checkpoint:
-                    rewound.append(place)
+            mark, held = self._marks.get(place), (place.topic, place.partition) in mine
+            if mark is None or mark.checkpoint != now or mark.mine != held:
+                self._marks[place] = Mark(now, held)
                 continue
             mark.still += 1
             mark.waiting += mark.waiting >= 0
-        return rewound
 
     def to_probe(self) -> dict[Place, int]:
         """Checkpoints still for a quarter of the patience, and not known to have a message waiting."""
@@ -73,7 +69,10 @@ class Stillness:
 
 
 class Watchdog:
-    """A service: looks every second, has rewound partitions read again, and calls `fail` for one that stands still."""
+    """A service: looks every second, has rewound partitions read again, and calls `fail` for one that stands still.
+
+    `reached` tells, per partition this process holds (topic, number), up to which offset it has seen everything committed.
+    """
 
     __name__ = "watchdog"
 
@@ -84,12 +83,12 @@ class Watchdog:
         topics: Iterable[str],
         patience_seconds: int,
         *,
-        assigned: Callable[[], set[tuple[str, int]]],
+        reached: Callable[[], dict[tuple[str, int], int]],
         seek_back: Callable[[Place], None],
         fail: Callable[[str], None],
     ) -> None:
         self._positions, self._kafka, self._topics = positions, kafka, tuple(topics)
-        self._assigned, self._seek_back, self._fail = assigned, seek_back, fail
+        self._reached, self._seek_back, self._fail = reached, seek_back, fail
         self._stillness = Stillness(patience_seconds)
         self._places: list[Place] = []
 
@@ -105,13 +104,13 @@ class Watchdog:
     def look(self) -> None:
         """One look at everything."""
         self._places = self._places or self._positions.places(self._topics)
-        assigned = self._assigned()
-        for place in self._stillness.observe(
-            self._positions.read(self._places), lambda p: (p.topic, p.partition) in assigned
-        ):
-            log.info("checkpoint_rewound", topic=place.topic, partition=place.partition)
-            if (place.topic, place.partition) in assigned:
+        reached = self._reached()  # before the checkpoints: one that lies behind it was then rewound by somebody
+        checkpoints = self._positions.read(self._places)
+        for place, checkpoint in checkpoints.items():
+            if checkpoint < reached.get((place.topic, place.partition), 0):
+                log.info("checkpoint_rewound", topic=place.topic, partition=place.partition, next_offset=checkpoint)
                 self._seek_back(place)
+        self._stillness.observe(checkpoints, reached.keys())
         if suspects := self._stillness.to_probe():
             self._stillness.probed(suspects, messages_wait(self._kafka, self._positions.consumer, suspects))
         if stalled := self._stillness.stalled():

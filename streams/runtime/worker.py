@@ -86,8 +86,9 @@ def watchdog(
 ) -> Watchdog:
     """The watchdog of this app; it speaks to the app's event loop from its own thread."""
 
-    def assigned() -> set[tuple[str, int]]:
-        return {(tp.topic, tp.partition) for tp in app.consumer.assignment()} if worker.ready else set()
+    def reached() -> dict[tuple[str, int], int]:
+        held = {(tp.topic, tp.partition) for tp in app.consumer.assignment()} if worker.ready else set()
+        return {partition: offset for partition, offset in dict(app.reached).items() if partition in held}
 
     def seek_back(place: Place) -> None:
         for tp in app.consumer.assignment():
@@ -96,7 +97,7 @@ def watchdog(
 
     kafka = client_config(settings)
     return Watchdog(
-        positions, kafka, topics, settings.stall_seconds, assigned=assigned, seek_back=seek_back, fail=ending.fail
+        positions, kafka, topics, settings.stall_seconds, reached=reached, seek_back=seek_back, fail=ending.fail
     )
 
 
@@ -119,7 +120,7 @@ class ConsumerProcess(Worker):  # type: ignore[misc]
         try:
             self.execute_from_commandline()
         except SystemExit as end:
-            return int(end.code or 0)
+            return loops.EXIT_FAILED if end.code else 0
         except Exception:
             log.exception("worker_crashed")
         return loops.EXIT_FAILED
