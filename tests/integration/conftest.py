@@ -1,0 +1,51 @@
+"""Two migrated PostgreSQL of a session's own, without the rest of the river: for what needs tables and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import pytest
+from sqlalchemy import Engine
+
+from infra.database import engine, transaction
+from infra.migrations.runner import migrate
+from infra.stack import access
+from infra.stack.supervisor import Stack
+from schemas.codec import Codec
+from schemas.definition import MESSAGES, avro_schema
+from schemas.registry import load_codec, subject_of
+
+SCHEMA = "INSERT INTO schema_ids (schema_id, subject, type, schema, fingerprint) VALUES (%s, %s, %s, %s, '')"
+
+
+@dataclass
+class Databases:
+    """W and R, each by its roles' own doors."""
+
+    stack: Stack
+
+    def as_role(self, server: str, role: str) -> Engine:
+        """A pool of this role's connections."""
+        return engine(access.database_url(self.stack.home, server, role))
+
+    @cached_property
+    def codec(self) -> Codec:
+        """As a component loads it, from W's own copy of the ids."""
+        with transaction(self.as_role("write", "projections")) as cursor:
+            return load_codec(cursor)
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """W and R with their roles and tables; W knows a schema id for every message."""
+    with Stack(servers=("write", "read"), components=()) as stack:
+        made = Databases(stack)
+        for server in ("write", "read"):
+            migrate(made.as_role(server, "owner"), server)  # type: ignore[arg-type]
+        with transaction(made.as_role("write", "owner")) as cursor:
+            for number, cls in enumerate(MESSAGES.values(), 1):
+                cursor.execute(SCHEMA, (number, subject_of(cls), cls.__name__, json.dumps(avro_schema(cls))))
+        yield made
