@@ -5,11 +5,12 @@ A process is given only what it needs: its own database role, its own Kafka user
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -72,6 +73,14 @@ class Settings(BaseSettings):
     failpoint: str = Field(
         "", description="Tests only: NAME or NAME:n, the process dies at the n-th pass of that point."
     )
+
+
+def settings_from(told: Mapping[str, str]) -> Settings:
+    """The settings of another identity, from the variables that its process would be given."""
+
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): value for name, value in told.items()}
+    return Settings.model_validate(source())
 
 
 class MachineSettings(BaseSettings):

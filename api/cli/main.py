@@ -19,6 +19,9 @@ COMMANDS: Mapping[str, str] = {
     "provision": "api.cli.stack",
     "migrate": "api.cli.stack",
     "work": "api.cli.work",
+    "listen": "api.cli.chain",
+    "submit": "api.cli.chain",
+    "account": "api.cli.chain",
 }
 
 

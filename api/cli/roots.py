@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
+from typing import Self
 
 from sqlalchemy import Engine
 
+from connectors.gateway.gateway import Gateway
 from infra.database import engine, transaction
 from infra.errors import Misconfigured
 from infra.failpoints import arm
-from infra.settings import Settings
+from infra.settings import MachineSettings, Settings, settings_from
+from infra.stack.access import settings_for
+from infra.stack.cache import data_folder
+from infra.stack.home import Home, read_state
+from infra.stack.report import is_running
 from infra.telemetry import configure_logging
 from schemas.codec import Codec
 from schemas.registry import load_codec
@@ -26,9 +33,14 @@ class Root:
     settings: Settings
 
     @classmethod
-    def begin(cls, component: str) -> Root:
-        """Read the settings, set up logging, arm the failpoint that a test may have named."""
+    def begin(cls, component: str, home: Path | None = None) -> Self:
+        """Read the settings, set up logging, arm the failpoint that a test may have named.
+
+        A person's command that is told no databases takes those of the embedded stack, if one stands in its home.
+        """
         settings = Settings().model_copy(update={"component": component})
+        if not settings.write_url.get_secret_value():
+            settings = _of_embedded_stack(component, home) or settings
         configure_logging(settings)
         arm(settings.failpoint)
         return cls(settings)
@@ -66,8 +78,23 @@ class Root:
         """The command handler, with its cache."""
         return CommandHandler(self.codec, self.policy)
 
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The card network's door."""
+        return Gateway(self.write, self.codec, self.policy, self.settings.authorization_deadline_ms)
+
     def _engine(self, server: str) -> Engine:
         url = getattr(self.settings, f"{server}_url")
         if not url.get_secret_value():
-            raise Misconfigured(f"PAYRIVER_{server.upper()}_URL is empty; {self.settings.component} needs it: postgresql://role:password@host:port/payriver")
+            raise Misconfigured(
+                f"PAYRIVER_{server.upper()}_URL is empty; {self.settings.component} needs it: postgresql://role:password@host:port/payriver"
+            )
         return engine(url, application_name=f"payriver {self.settings.component} {self.settings.worker}")
+
+
+def _of_embedded_stack(component: str, home: Path | None) -> Settings | None:
+    folder = home or MachineSettings().home or data_folder()
+    if not is_running(folder):
+        return None
+    told = settings_for(Home(folder), component, chain=str(read_state(folder).get("chain_file", "")))
+    return settings_from(told)

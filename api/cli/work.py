@@ -33,9 +33,7 @@ def sagas(root: Root) -> int:
     send = partial(_send, root)
     agent = SagaAgent(root.codec, Engine(root.policy, "sagas", send))
     timeouts = Timeouts(root.write, Engine(root.policy, "timeout", send))
-    return run_worker(
-        root.settings, engine=root.write, topics=TOPICS["sagas"], handler=agent, services=[timeouts]
-    )
+    return run_worker(root.settings, engine=root.write, topics=TOPICS["sagas"], handler=agent, services=[timeouts])
 
 
 def projections(root: Root) -> int:
@@ -50,9 +48,7 @@ def notifications(root: Root) -> int:
     """payments.events and accounts.events -> webhook rows."""
     from streams.notifications.agent import Notifier
 
-    return run_worker(
-        root.settings, engine=root.write, topics=TOPICS["notifications"], handler=Notifier(root.codec)
-    )
+    return run_worker(root.settings, engine=root.write, topics=TOPICS["notifications"], handler=Notifier(root.codec))
 
 
 def sender(root: Root) -> int:

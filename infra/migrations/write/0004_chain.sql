@@ -93,10 +93,11 @@ CREATE TABLE chain_transactions (
     nonce         bigint NOT NULL,
     signed        bytea NOT NULL,
     max_fee_wei   numeric(78, 0) NOT NULL,
-    state         text NOT NULL CHECK (state IN ('signed', 'broadcast', 'mined', 'reverted', 'replaced', 'final')),
+    state         text NOT NULL CHECK (state IN ('signed', 'broadcast', 'mined', 'final', 'reverted', 'reverted_final', 'replaced')),
     block_number  bigint,
     reason        text,
     signed_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    marked_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     broadcast_at  timestamptz
 );
 CREATE INDEX chain_transactions_open ON chain_transactions (chain_id, sender, nonce) WHERE state IN ('signed', 'broadcast', 'mined', 'reverted');

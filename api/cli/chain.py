@@ -1,0 +1,125 @@
+"""`payriver listen`, `payriver submit`, `payriver account`: the processes and orders that speak to the chain."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from api.cli.roots import Root
+from api.cli.work import TOPICS, until_signalled
+from connectors.chain.booking import Booking
+from connectors.chain.intents import IntentAgent
+from connectors.chain.listener import Listener
+from connectors.chain.reading import AccountReader
+from connectors.chain.reconcile import Reconciler
+from connectors.chain.registration import Registrar, Request
+from connectors.chain.rpc import Rpc
+from connectors.chain.settings import ChainSettings, Token, load_chain_settings
+from connectors.chain.signing import Signer, load_signer
+from connectors.chain.submitter import Submitter
+from infra.errors import BadInput, Misconfigured
+from streams.runtime.worker import run_worker
+
+
+class ChainRoot(Root):
+    """A process that speaks to the chain: the chain file, the node, the keys."""
+
+    @cached_property
+    def chain(self) -> ChainSettings:
+        """The chain file."""
+        if self.settings.chain_file is None:
+            raise Misconfigured(
+                "PAYRIVER_CHAIN_FILE names no file; it says which node, tokens, settlement and spender there are"
+            )
+        return load_chain_settings(self.settings.chain_file)
+
+    @cached_property
+    def rpc(self) -> Rpc:
+        """The nodes."""
+        return Rpc(self.chain.rpc_urls, timeout_seconds=self.chain.request_timeout_seconds)
+
+    @cached_property
+    def reader(self) -> AccountReader:
+        """Reads accounts at a block."""
+        return AccountReader(self.rpc, self.chain)
+
+    def signer(self, name: str) -> Signer:
+        """A key of ours: `NAME.json` of the keystore."""
+        folder = self.settings.keystore
+        if folder is None:
+            raise Misconfigured(
+                "PAYRIVER_KEYSTORE names no folder; the submitter needs settlement.json, delegate.json and relayer.json"
+            )
+        return load_signer(folder / f"{name}.json", self.settings.keystore_password)
+
+    @property
+    def registrar(self) -> Registrar:
+        """Registers accounts."""
+        return Registrar(self.write, self.rpc, self.chain, self.reader, self.handler)
+
+
+def listen() -> None:
+    """Follow the chain: what it says of our accounts becomes events."""
+    root = ChainRoot.begin("listener")
+    listener = Listener(
+        database=root.write,
+        rpc=root.rpc,
+        chain=root.chain,
+        booking=Booking(root.chain.chain_id, root.handler),
+        reconciler=Reconciler(root.rpc, root.chain, root.reader),
+        name=f"{socket.gethostname()}/{os.getpid()}",
+        poll_seconds=root.settings.poll_seconds,
+    )
+    listener.run(until_signalled())
+
+
+def submit() -> None:
+    """Carry out the sagas' chain commands: sign, store, broadcast, watch."""
+    root = ChainRoot.begin("submitter")
+    delegate, relayer, settlement = (root.signer(name) for name in ("delegate", "relayer", "settlement"))
+    if root.reader.is_enabled(root.chain.spender_module, relayer.address):
+        raise Misconfigured(
+            f"{relayer.address} is an enabled module of the spender: its salts would not bind; send with another key"
+        )
+    agent = IntentAgent(root.codec, root.chain, delegate.address, settlement.address)
+    loop = Submitter(root.write, root.rpc, root.chain, root.handler, delegate, relayer, settlement)
+    sys.exit(run_worker(root.settings, engine=root.write, topics=TOPICS["submitter"], handler=agent, services=[loop]))
+
+
+account = typer.Typer(no_args_is_help=True, help="Accounts under watch.")
+
+
+@account.command()
+def register(
+    wallet: Annotated[str, typer.Argument(help="Address that holds the tokens (the Safe).")],
+    roles: Annotated[str | None, typer.Option(help="Address of its Roles modifier.")] = None,
+    delay: Annotated[str | None, typer.Option(help="Address of its Delay modifier.")] = None,
+    card: Annotated[str | None, typer.Option(help="Token of its card; never a PAN.")] = None,
+    person: Annotated[UUID | None, typer.Option(help="Whose account it is.")] = None,
+    currency: Annotated[str | None, typer.Option(help="Which of the chain file's tokens, by currency.")] = None,
+    settlement: Annotated[bool, typer.Option(help="It is the settlement wallet.")] = False,
+    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder.")] = None,
+) -> None:
+    """Take a wallet under watch, with what the chain says of it at a final block."""
+    root = ChainRoot.begin("operator", home=home)
+    kind = "settlement" if settlement else "customer"
+    token = _token(root.chain, currency)
+    request = Request(wallet, token, kind, roles_module=roles, delay_module=delay, card_token=card, person_id=person)
+    Console().print(f"account [bold]{root.registrar.register(request, 'operator')}[/] follows {wallet}")
+
+
+def _token(chain: ChainSettings, currency: str | None) -> Token:
+    found = [each for each in chain.tokens if currency in (None, each.currency)]
+    if len(found) != 1:
+        raise BadInput(
+            f"--currency must name one of {', '.join(each.currency for each in chain.tokens)}; {currency!r} names {len(found)}"
+        )
+    return found[0]

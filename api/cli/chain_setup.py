@@ -1,0 +1,53 @@
+"""The embedded stack's chain: contracts deployed once, the chain file and the keystore written, before our processes start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from connectors.chain.signing import write_keystore
+from infra.devchain.chain import DevChain
+from infra.devchain.values import Deployment
+from infra.stack.supervisor import Stack
+
+DEPLOYMENT = "deployment.json"
+
+
+def prepare(stack: Stack) -> None:
+    """Deploy on a chain that is empty; on a kept one, let its clock go on. Does nothing for a node that is not ours."""
+    if stack.node() is None:
+        return
+    path = stack.home.path(DEPLOYMENT)
+    if path.exists():
+        devchain(stack).resume_clock()
+    else:
+        deployment = devchain(stack).deploy()
+        _write_keys(stack, deployment)
+        deployment.save(path)
+    _write_chain_file(stack, Deployment.load(path))
+
+
+def devchain(stack: Stack) -> DevChain:
+    """The world outside, as the demo and the tests play it."""
+    node = stack.node()
+    assert node is not None, "this stack runs against a node that is not ours"
+    path = stack.home.path(DEPLOYMENT)
+    deployment = Deployment.load(path) if path.exists() else None
+    return DevChain(stack.url("node"), node.node_modules, deployment)
+
+
+def _write_keys(stack: Stack, deployment: Deployment) -> None:
+    folder = stack.home.path("keystore")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    password = SecretStr(stack.settings_for("owner")["PAYRIVER_KEYSTORE_PASSWORD"])
+    for name in ("settlement", "delegate", "relayer"):
+        path: Path = folder / f"{name}.json"
+        path.unlink(missing_ok=True)
+        write_keystore(path, getattr(deployment, f"{name}_key"), password)
+
+
+def _write_chain_file(stack: Stack, deployment: Deployment) -> None:
+    chain = deployment.chain_file([stack.url("node")], finality={"tag": "finalized"})
+    stack.chain_file.write_text(json.dumps(chain, indent=2) + "\n")

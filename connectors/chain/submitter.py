@@ -1,0 +1,207 @@
+"""Carries intents to the chain: sign, store, broadcast, watch, and send again what was lost. Killed anywhere, it goes on.
+
+A spend may be carried by any number of transactions: its salt lets the contract take it once. A refund has one key and one
+nonce for ever: whatever is sent for it uses that nonce, so the chain takes it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine
+
+from connectors.chain import transactions as rows
+from connectors.chain.calls import salt_of
+from connectors.chain.chain_values import Fees, Receipt
+from connectors.chain.rpc import Rpc
+from connectors.chain.rpc_errors import NonceTooLow, RpcRefused, Underpriced
+from connectors.chain.settings import ChainSettings
+from connectors.chain.signing import SignedTransaction, Signer, TransactionOrder, sign_spend
+from connectors.chain.transactions import Intent, Sent
+from infra.database import Cursor, transaction
+from infra.failpoints import failpoint
+from schemas.messages.payment_commands import EndLegUnpaid, RecordLegReverted, RecordLegSubmitted
+from streams.command_handler import CommandHandler, Order
+from streams.domain import ids
+from streams.event_store.recorded import Cause
+from streams.runtime.consumer import is_transient
+
+log = structlog.get_logger(__name__)
+SPEND_GAS, REFUND_GAS = 600_000, 120_000
+TICK_SECONDS = 0.1
+PATIENCE_SECONDS = 15  # then a transaction is broadcast again, and its fee raised where the node asks for more
+RETRY_SECONDS = 5  # after a revert, before another transaction carries the leg
+BATCH = 50
+
+
+@dataclass
+class Submitter:
+    """The submitter's loop. Several may run: rows are claimed, nonces are counted under a lock."""
+
+    database: Engine
+    rpc: Rpc
+    chain: ChainSettings
+    handler: CommandHandler
+    delegate: Signer
+    relayer: Signer
+    settlement: Signer
+
+    def __call__(self, stop: Event) -> None:
+        """Run until `stop` is set."""
+        while not stop.is_set():
+            try:
+                busy = self.step()
+            except Exception as error:
+                if not (is_transient(error) or isinstance(error, RpcRefused)):
+                    raise
+                log.warning("submitter_waits", error=str(error))
+                busy = False
+            if not busy:
+                stop.wait(TICK_SECONDS)
+
+    def step(self) -> bool:
+        """Once through: sign what is planned, broadcast what is signed, see what became of it. True if anything moved."""
+        signed = self._sign()
+        sent = self._broadcast()
+        watched = self._watch()
+        return bool(signed or sent or watched)
+
+    # -- signing: the nonce, the bytes and their row in one commit, before anybody hears of them
+
+    def _sign(self) -> int:
+        with transaction(self.database) as cursor:
+            intents = rows.claim_intents(cursor, self.chain.chain_id, BATCH, RETRY_SECONDS)
+            if not intents:
+                return 0
+            fees = self.rpc.fees()
+            for intent in intents:
+                self._sign_one(cursor, intent, fees)
+            failpoint("submitter.before_signed_commit")
+        failpoint("submitter.after_signed_commit")
+        return len(intents)
+
+    def _sign_one(self, cursor: Cursor, intent: Intent, fees: Fees) -> None:
+        sender = self.relayer if intent.kind == "spend" else self.settlement
+        nonce = rows.next_nonce(
+            cursor, self.chain.chain_id, sender.address, lambda: self.rpc.nonce(sender.address, "latest")
+        )
+        rows.store(cursor, intent.leg_id, self._signed(intent, nonce, fees.cap_wei(), fees.tip_wei))
+
+    def _signed(self, intent: Intent, nonce: int, max_fee_wei: int, tip_wei: int) -> SignedTransaction:
+        """The transaction of an intent at a nonce: the same call for ever, only fee and nonce may differ."""
+        spend = intent.kind == "spend"
+        call = intent.call_data
+        if spend:
+            call = sign_spend(self.delegate, self.chain.chain_id, intent.target, call, salt_of(intent.leg_id)).call_data
+        order = TransactionOrder(
+            chain_id=self.chain.chain_id,
+            nonce=nonce,
+            to=intent.target,
+            data=call,
+            gas=SPEND_GAS if spend else REFUND_GAS,
+            max_fee_wei=max_fee_wei,
+            tip_wei=tip_wei,
+        )
+        return (self.relayer if spend else self.settlement).sign_transaction(order)
+
+    # -- broadcasting: the same bytes as often as it takes
+
+    def _broadcast(self) -> int:
+        with transaction(self.database) as cursor:
+            waiting = rows.to_broadcast(cursor, self.chain.chain_id, BATCH, PATIENCE_SECONDS)
+        for sent in waiting:
+            self._send(sent)
+            failpoint("submitter.after_broadcast")
+            with transaction(self.database) as cursor:
+                rows.mark_broadcast(cursor, sent)
+                order = RecordLegSubmitted(payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash)
+                self._tell(cursor, sent, "submitted", order)
+            failpoint("submitter.after_broadcast_commit")
+        return len(waiting)
+
+    def _send(self, sent: Sent) -> None:
+        try:
+            self.rpc.send_raw(sent.signed)
+        except NonceTooLow:
+            log.info(
+                "nonce_used", tx_hash=sent.tx_hash, nonce=sent.nonce
+            )  # mined already, perhaps by this very one: watched
+        except Underpriced:
+            self._replace(sent)
+
+    def _replace(self, sent: Sent) -> None:
+        """The same call at the same nonce with a fee that the node takes: at least an eighth more (EIP-1559 pools ask for a tenth)."""
+        fees = self.rpc.fees()
+        max_fee_wei = max(fees.cap_wei(), sent.max_fee_wei + sent.max_fee_wei // 8 + 1)
+        with transaction(self.database) as cursor:
+            intent = rows.intent(cursor, sent.leg_id)
+            replacement = self._signed(intent, sent.nonce, max_fee_wei, max_fee_wei // 2)
+            rows.store(cursor, intent.leg_id, replacement)
+            rows.mark_replaced(cursor, sent)
+        self.rpc.send_raw(replacement.raw)
+
+    # -- watching: a revert has no log, only a receipt
+
+    def _watch(self) -> int:
+        with transaction(self.database) as cursor:
+            watched = rows.to_watch(cursor, self.chain.chain_id, 4 * BATCH)
+            final = rows.final_number(cursor, self.chain.chain_id)
+        if not watched:
+            return 0
+        receipts = self.rpc.receipts([each.tx_hash for each in watched])
+        return sum(self._settle(sent, receipt, final) for sent, receipt in zip(watched, receipts, strict=True))
+
+    def _settle(self, sent: Sent, receipt: Receipt | None, final: int) -> bool:
+        """What one look at a transaction changes. A receipt that vanished was in a block that a reorg dropped: send again."""
+        state = _state(receipt, final)
+        if state == sent.state:
+            return False
+        if state == "broadcast":
+            state = "signed"
+        with transaction(self.database) as cursor:
+            rows.mark(cursor, sent, state, receipt.block_number if receipt else None)
+            if state == "reverted":
+                order = RecordLegReverted(
+                    payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash, reason="reverted on chain"
+                )
+                self._tell(cursor, sent, "reverted", order)
+            if state == "reverted_final" and sent.kind == "refund":
+                self._tell(cursor, sent, "ended", _ended(sent))
+            failpoint("submitter.before_watch_commit")
+        return True
+
+    def _tell(self, cursor: Cursor, sent: Sent, what: str, order: Any) -> None:
+        """What happened, to the payment's stream, once for each transaction."""
+        command_id = ids.derived(what, sent.tx_hash)
+        correlation = UUID(sent.correlation_id) if sent.correlation_id else sent.payment_id
+        cause = Cause(sent.leg_id, correlation, sent.traceparent or "", "submitter")
+        self.handler.handle(cursor, [Order(command_id, order, cause)])
+
+
+STATES: Mapping[tuple[bool, bool], str] = {
+    (True, False): "mined",
+    (True, True): "final",
+    (False, False): "reverted",
+    (False, True): "reverted_final",
+}
+"""By (succeeded, in a final block)."""
+
+
+def _state(receipt: Receipt | None, final: int) -> str:
+    return "broadcast" if receipt is None else STATES[receipt.succeeded, receipt.block_number <= final]
+
+
+def _ended(sent: Sent) -> EndLegUnpaid:
+    """A refund whose one nonce went into a revert that is final can never be paid any more."""
+    return EndLegUnpaid(
+        payment_id=sent.payment_id,
+        account_id=sent.account_id,
+        leg_id=sent.leg_id,
+        amount_raw=sent.amount_raw,
+        reason="nonce_used",
+    )

@@ -1,0 +1,149 @@
+"""The submitter's tables: intents claimed, nonces counted, transactions stored before they are broadcast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from connectors.chain.signing import SignedTransaction
+from infra.database import Cursor
+from schemas.definition import Raw
+
+INTENT = "i.leg_id, i.kind, i.target, i.call_data"
+CLAIM = f"""
+SELECT {INTENT} FROM chain_intents AS i
+WHERE i.chain_id = %s AND i.state IN ('planned', 'submitted') AND NOT EXISTS (
+    SELECT 1 FROM chain_transactions AS t WHERE t.leg_id = i.leg_id AND (
+        t.state IN ('signed', 'broadcast', 'mined', 'final') OR i.kind = 'refund'
+        OR t.marked_at > clock_timestamp() - %s * interval '1 second'))
+ORDER BY i.planned_at LIMIT %s FOR UPDATE OF i SKIP LOCKED
+"""
+ONE = f"SELECT {INTENT} FROM chain_intents AS i WHERE i.leg_id = %s"
+LOCK_NONCE = "SELECT next_nonce FROM chain_nonces WHERE chain_id = %s AND sender = %s FOR UPDATE"
+FIRST_NONCE = "INSERT INTO chain_nonces (chain_id, sender, next_nonce) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+COUNT_NONCE = "UPDATE chain_nonces SET next_nonce = next_nonce + 1 WHERE chain_id = %s AND sender = %s"
+STORE = """
+INSERT INTO chain_transactions (tx_hash, leg_id, chain_id, sender, nonce, signed, max_fee_wei, state)
+VALUES (%s, %s, %s, %s, %s, %s, %s, 'signed')
+"""
+SENT = """
+SELECT t.tx_hash, t.leg_id, i.payment_id, i.account_id, i.kind, i.amount_raw, t.sender, t.nonce, t.signed, t.max_fee_wei, t.state,
+       i.correlation_id, i.traceparent
+FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id)
+WHERE t.chain_id = %s AND
+"""
+TO_BROADCAST = f"""{SENT} (t.state = 'signed' OR (t.state = 'broadcast'
+    AND t.broadcast_at < clock_timestamp() - %s * interval '1 second')) ORDER BY t.sender, t.nonce LIMIT %s"""
+TO_WATCH = f"{SENT} t.state IN ('broadcast', 'mined', 'reverted') ORDER BY t.sender, t.nonce LIMIT %s"
+BROADCAST = """
+UPDATE chain_transactions SET state = CASE state WHEN 'signed' THEN 'broadcast' ELSE state END, broadcast_at = clock_timestamp(),
+    marked_at = clock_timestamp() WHERE tx_hash = %s
+"""
+SUBMITTED = "UPDATE chain_intents SET state = 'submitted' WHERE leg_id = %s AND state = 'planned'"
+MARK = """
+UPDATE chain_transactions SET state = %s, block_number = %s, marked_at = clock_timestamp() WHERE tx_hash = %s AND state = %s
+"""
+FINAL = "SELECT coalesce(max(final_number), 0) FROM chain_cursors WHERE chain_id = %s"
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What must be moved: its call never changes."""
+
+    leg_id: UUID
+    kind: str
+    target: str
+    call_data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A signed transaction, and whose leg it carries."""
+
+    tx_hash: str
+    leg_id: UUID
+    payment_id: UUID
+    account_id: UUID
+    kind: str
+    amount_raw: Raw
+    sender: str
+    nonce: int
+    signed: bytes = field(repr=False)
+    max_fee_wei: int
+    state: str
+    correlation_id: str | None
+    traceparent: str | None
+
+
+def claim_intents(cursor: Cursor, chain_id: int, limit: int, retry_seconds: int) -> list[Intent]:
+    """Intents that no transaction carries now, locked: new ones, and spends whose last transaction failed a while ago."""
+    cursor.execute(CLAIM, (chain_id, retry_seconds, limit))
+    return [Intent(leg_id, kind, target, bytes(call)) for leg_id, kind, target, call in cursor.fetchall()]
+
+
+def intent(cursor: Cursor, leg_id: UUID) -> Intent:
+    """The intent of a leg that has one."""
+    cursor.execute(ONE, (leg_id,))
+    (row,) = cursor.fetchall()
+    return Intent(row[0], row[1], row[2], bytes(row[3]))
+
+
+def next_nonce(cursor: Cursor, chain_id: int, sender: str, ask_node: Callable[[], int]) -> int:
+    """The sender's next nonce, counted under its row's lock; the node is asked once in the sender's life."""
+    cursor.execute(LOCK_NONCE, (chain_id, sender))
+    row = cursor.fetchone()
+    if row is None:
+        cursor.execute(FIRST_NONCE, (chain_id, sender, ask_node()))
+        cursor.execute(LOCK_NONCE, (chain_id, sender))
+        (row,) = cursor.fetchall()
+    cursor.execute(COUNT_NONCE, (chain_id, sender))
+    return int(row[0])
+
+
+def store(cursor: Cursor, leg_id: UUID, signed: SignedTransaction) -> None:
+    """Keep a transaction before anybody hears of it."""
+    order = signed.order
+    values = (signed.hash, leg_id, order.chain_id, signed.sender, order.nonce, signed.raw, order.max_fee_wei)
+    cursor.execute(STORE, values)
+
+
+def to_broadcast(cursor: Cursor, chain_id: int, limit: int, patience_seconds: int) -> list[Sent]:
+    """Signed transactions, and broadcast ones that were not mined for a while, in nonce order."""
+    cursor.execute(TO_BROADCAST, (chain_id, patience_seconds, limit))
+    return [_sent(row) for row in cursor.fetchall()]
+
+
+def to_watch(cursor: Cursor, chain_id: int, limit: int) -> list[Sent]:
+    """Transactions whose end is not final."""
+    cursor.execute(TO_WATCH, (chain_id, limit))
+    return [_sent(row) for row in cursor.fetchall()]
+
+
+def mark_broadcast(cursor: Cursor, sent: Sent) -> None:
+    """It went out (again)."""
+    cursor.execute(BROADCAST, (sent.tx_hash,))
+    cursor.execute(SUBMITTED, (sent.leg_id,))
+
+
+def mark_replaced(cursor: Cursor, sent: Sent) -> None:
+    """Another transaction at the same nonce carries the leg."""
+    cursor.execute(MARK, ("replaced", None, sent.tx_hash, sent.state))
+
+
+def mark(cursor: Cursor, sent: Sent, state: str, block_number: int | None) -> None:
+    """What became of it; nothing if another submitter has said so meanwhile."""
+    cursor.execute(MARK, (state, block_number, sent.tx_hash, sent.state))
+
+
+def final_number(cursor: Cursor, chain_id: int) -> int:
+    """The last final block that the listener has booked."""
+    cursor.execute(FINAL, (chain_id,))
+    (row,) = cursor.fetchall()
+    return int(row[0])
+
+
+def _sent(row: tuple[object, ...]) -> Sent:
+    values = list(row)
+    values[5], values[8], values[9] = Raw(int(values[5])), bytes(values[8]), int(values[9])  # type: ignore[call-overload, arg-type]
+    return Sent(*values)  # type: ignore[arg-type]
