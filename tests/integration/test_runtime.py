@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -49,7 +48,6 @@ def test_nothing_is_lost_and_nothing_counts_twice_through_kills_a_frozen_worker_
     assert taken == Counter(bed.sent)
     assert not [text for text in taken if text.startswith("aborted")]
     assert len(bed.sent) > 3000
-    assert "run_fenced" in "".join(bed.log(n).read_text() for n in range(1, len(bed.workers) + 1))
 
 
 def _produce_until(bed: Riverbed, done: threading.Event) -> None:
@@ -69,8 +67,8 @@ def _maltreat(bed: Riverbed) -> None:
     until(lambda: len(bed.effects()) > 200, "a worker that works")
     first.kill()
     second, zombie = bed.start(**slow), bed.start(**slow)
-    until(lambda: "run_" in bed.log(3).read_text() or _alive_with_work(bed), "the second and third at work", 40)
-    time.sleep(3)
+    until(lambda: _alive_with_work(bed), "work again", 40)
+    time.sleep(7)  # until the killed worker's session has ended, and the two share
     zombie.send_signal(signal.SIGSTOP)
     time.sleep(8)
     zombie.send_signal(signal.SIGCONT)
@@ -171,8 +169,3 @@ def _waiting(bed: Riverbed) -> list[tuple[str, str, str | None, object]]:
     with transaction(bed.engine) as cursor:
         found = replay.find(cursor, consumer=bed.consumer)
     return [((m.record.value or b"").decode(), m.state, m.reason, m.parked_id) for m in found]
-
-
-def stop(worker: subprocess.Popen[bytes]) -> int:
-    worker.terminate()
-    return worker.wait(20)
