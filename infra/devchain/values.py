@@ -64,7 +64,6 @@ class Deployment:
             "settlement_address": self.settlement,
             "spender_module": self.spender_module,
             "spender_generation": "module-tx-salt",
-            "spender_signer": self.delegate,
             "finality": finality,
         }
 

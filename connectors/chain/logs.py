@@ -1,0 +1,55 @@
+"""A log as the node tells it, made a value once, at the door."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.errors import Undecodable
+
+_HEX = re.compile(r"0x(?:[0-9a-f]{2})*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One log of one block. All text is lower-case hex with 0x. Its place in a block may change by a reorg, its content not."""
+
+    address: str
+    topics: tuple[str, ...]
+    data: str
+    block_number: int
+    block_hash: str
+    transaction_hash: str
+    transaction_index: int
+    index: int
+    removed: bool = False
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Log:
+        """From `eth_getLogs` or a receipt. Raises `Undecodable` for what is no log of a mined block."""
+        try:
+            log = cls(
+                address=record["address"].lower(),
+                topics=tuple([topic.lower() for topic in record["topics"]]),
+                data=record["data"].lower(),
+                block_number=int(record["blockNumber"], 16),
+                block_hash=record["blockHash"].lower(),
+                transaction_hash=record["transactionHash"].lower(),
+                transaction_index=int(record["transactionIndex"], 16),
+                index=int(record["logIndex"], 16),
+                removed=bool(record.get("removed", False)),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise Undecodable(f"no log of a mined block: {error!r} in {str(record)[:300]}") from None
+        _check(log)
+        return log
+
+
+def _check(log: Log) -> None:
+    sizes = [(log.address, 42), (log.block_hash, 66), (log.transaction_hash, 66), *((t, 66) for t in log.topics)]
+    if len(log.topics) > 4 or any(len(text) != size for text, size in sizes):
+        raise Undecodable(f"log {log.index} of {log.transaction_hash}: a part has the wrong length")
+    if not all(_HEX.match(text) for text in (log.data, *(text for text, _ in sizes))):
+        raise Undecodable(f"log {log.index} of {log.transaction_hash}: a part is not hex")

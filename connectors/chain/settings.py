@@ -1,0 +1,158 @@
+"""The chain file of `payriver up --chain FILE`: which chain, which contracts and when a block is final.
+
+JSON; everything it may hold is below, and `python -m connectors.chain.settings` prints its JSON schema.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from connectors.chain.abi import ZERO_ADDRESS, checksummed
+from connectors.chain.calls import SPENDING_ALLOWANCE, SPENDING_ROLE
+from infra.errors import Misconfigured
+
+MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+        raise ValueError(f"{text!r} is no address: 0x and 40 hex digits")
+    written = checksummed(text.lower())
+    if text[2:] not in (written[2:], text[2:].lower(), text[2:].upper()):
+        raise ValueError(f"{text} has a wrong checksum (EIP-55): is a digit wrong? {written} would be right")
+    if text.lower() == ZERO_ADDRESS:
+        raise ValueError("the zero address cannot be meant")
+    return written
+
+
+def _bytes32(text: str) -> str:
+    if not re.fullmatch(r"0x[0-9a-fA-F]{64}", text):
+        raise ValueError(f"{text!r} is no bytes32: 0x and 64 hex digits")
+    return text.lower()
+
+
+def _rpc_url(text: str) -> str:
+    if urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname:
+        raise ValueError("an RPC URL begins with http:// or https://")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Bytes32 = Annotated[str, AfterValidator(_bytes32)]
+RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Token(_Part):
+    """A token that accounts hold."""
+
+    address: Address = Field(description="Contract whose Transfer logs count and whose balanceOf is the balance.")
+    symbol: str = Field(min_length=1, description="As people call it, e.g. EURe.")
+    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code that it stands for.")
+    decimals: int = Field(ge=0, le=36, description="Raw units = currency units * 10^decimals.")
+    twin: Address | None = Field(
+        None, description="Front of an older version: repeats each Transfer that goes through it, and is not counted."
+    )
+
+    @property
+    def asset(self) -> str:
+        """The address that spends and refunds call: the front where there is one, for accounts are scoped to it."""
+        return self.twin or self.address
+
+    @model_validator(mode="after")
+    def _two_addresses(self) -> Token:
+        if self.twin == self.address:
+            raise ValueError(f"twin is the token itself ({self.address}); leave it out")
+        return self
+
+
+class ByTag(_Part):
+    """The node says which block is final."""
+
+    tag: Literal["finalized", "safe"] = Field(description="Block tag that the node answers.")
+
+
+class ByDepth(_Part):
+    """A block is final when enough others stand on it: for nodes without tags."""
+
+    depth: int = Field(ge=1, le=10_000, description="Blocks on top of a final one.")
+
+
+class ChainSettings(_Part):
+    """One chain, as the listener, the submitter and the gateway are told of it."""
+
+    rpc_urls: tuple[RpcUrl, ...] = Field(
+        min_length=1, repr=False, description="Nodes, the preferred one first. They may hold keys: never logged whole."
+    )
+    chain_id: int = Field(ge=1, description="EIP-155 id; a node that says another is refused. Gnosis Chain is 100.")
+    start_block: int = Field(0, ge=0, description="Nothing before it is read.")
+    tokens: tuple[Token, ...] = Field(min_length=1, description="Tokens that count.")
+    settlement_address: Address = Field(
+        description="Receives all spends, sends all refunds; for refunds of ours it has a key of ours."
+    )
+    spender_module: Address = Field(description="Spender module that our spends go through.")
+    spender_generation: Literal["module-tx-salt"] = Field(
+        "module-tx-salt",
+        description="How a signed spend is laid out. module-tx-salt: call, salt, signature over ModuleTx{data, salt} (account-kit 4.10).",
+    )
+    finality: ByTag | ByDepth = Field(description='{"tag": "finalized"} or {"depth": 20}.')
+    spending_role_key: Bytes32 = Field(
+        SPENDING_ROLE, description="Role that the spender holds in each account's Roles modifier."
+    )
+    spending_allowance_key: Bytes32 = Field(SPENDING_ALLOWANCE, description="Allowance that a spend consumes.")
+    cooldown_seconds: int = Field(180, ge=0, description="Shortest Delay cooldown of an account that is in order.")
+    multicall_address: Address = Field(MULTICALL3, description="Multicall3, for reading many accounts at one block.")
+    request_timeout_seconds: float = Field(10, gt=0, description="How long a node may take for an answer.")
+
+    @model_validator(mode="after")
+    def _tokens_differ(self) -> ChainSettings:
+        addresses = [a for token in self.tokens for a in (token.address, token.twin) if a]
+        twice = {a for a in addresses if addresses.count(a) > 1}
+        if twice:
+            raise ValueError(f"named twice among the tokens: {', '.join(sorted(twice))}")
+        return self
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Host and port of each RPC URL: what a log or a page may show."""
+        return tuple(urlsplit(url).netloc.rpartition("@")[2] for url in self.rpc_urls)
+
+    def token_at(self, address: str) -> Token | None:
+        """The token whose logs count at `address` (any case), if it is one."""
+        return next((token for token in self.tokens if token.address.lower() == address.lower()), None)
+
+
+def load_chain_settings(path: Path) -> ChainSettings:
+    """Reads a chain file. Raises `Misconfigured`, which names the file and each wrong field."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise Misconfigured(f"chain file {path} cannot be read: {error.strerror}") from None
+    try:
+        record: Any = json.loads(text)
+    except ValueError as error:
+        raise Misconfigured(f"chain file {path} is no JSON: {error}") from None
+    try:
+        return ChainSettings.model_validate(record)
+    except ValidationError as error:
+        faults = [f"  {'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()]
+        raise Misconfigured(f"chain file {path} cannot be used:\n" + "\n".join(faults)) from None
+
+
+def schema_text() -> str:
+    """The chain file's JSON schema."""
+    return json.dumps(ChainSettings.model_json_schema(), indent=2)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text() + "\n")
