@@ -139,7 +139,8 @@ class DevNode:
 
         Stop mining first and wait for every receipt: a reorg that races a block leaves logs without their state.
         What is sent again waits for the next `mine()`. Of one sender, resend all or the last ones only: a gap in its
-        nonces would hold the later ones back; and one that was paid for by a dropped transfer is refused until that is mined. A node started from kept state cannot go back behind that start.
+        nonces would hold the later ones back; and what a dropped transfer paid for is refused until that one is mined.
+        A node started from kept state cannot go back behind that start.
         """
         if self.ask("anvil_getAutomine") or self.ask("anvil_getIntervalMining"):
             raise ChainScriptError("stop_mining() before a reorg")

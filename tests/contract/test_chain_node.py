@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from chain_fixtures import contracts_of, devchain, reader_of
@@ -40,7 +41,7 @@ def accounts(devchain: DevChain) -> list[AccountInfo]:
 
 def test_each_block_names_its_parent_and_its_time_does_not_go_back(devchain: DevChain, rpc: Rpc) -> None:
     headers = rpc.blocks(range(devchain.head + 1))
-    for before, after in zip(headers, headers[1:], strict=False):
+    for before, after in pairwise(headers):
         assert before is not None and after is not None
         assert (after.parent_hash, after.number) == (before.hash, before.number + 1)
         assert after.time >= before.time

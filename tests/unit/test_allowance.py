@@ -1,0 +1,116 @@
+"""The allowance's arithmetic: what the contract would say, worked out period by period."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from connectors.chain.events import SetAllowance
+from connectors.chain.reading import stored_allowance
+from streams.domain.allowance import UINT128_MAX, Allowance
+
+AMOUNTS = st.integers(0, 2**96)
+TIMES = st.integers(0, 2**33)
+
+allowances = st.builds(
+    Allowance,
+    balance=AMOUNTS,
+    max_refill=AMOUNTS,
+    refill=AMOUNTS,
+    period_seconds=st.integers(0, 10**6),
+    timestamp=TIMES,
+)
+
+
+def period_by_period(allowance: Allowance, now: int) -> Allowance:
+    """The slow way: walk through every period that has passed."""
+    balance, timestamp = allowance.balance, allowance.timestamp
+    while allowance.period_seconds and now >= timestamp + allowance.period_seconds:
+        timestamp += allowance.period_seconds
+        if balance < allowance.max_refill:
+            balance = min(balance + allowance.refill, allowance.max_refill)
+    return Allowance(balance, allowance.max_refill, allowance.refill, allowance.period_seconds, timestamp)
+
+
+@given(allowances, st.integers(0, 50), st.integers(0, 10**6))
+def test_accrual_is_a_walk_through_the_periods(allowance: Allowance, periods: int, rest: int) -> None:
+    now = allowance.timestamp + periods * allowance.period_seconds + rest % max(1, allowance.period_seconds)
+    assert allowance.accrued(now) == period_by_period(allowance, now)
+
+
+@given(allowances, TIMES, TIMES)
+def test_accruing_in_two_steps_is_accruing_in_one(allowance: Allowance, first: int, second: int) -> None:
+    now, later = sorted((first, second))
+    assert allowance.accrued(now).accrued(later) == allowance.accrued(later)
+
+
+@given(allowances, TIMES, TIMES)
+def test_waiting_never_lowers_a_balance_nor_lifts_it_over_the_maximum(
+    allowance: Allowance, first: int, second: int
+) -> None:
+    now, later = sorted((first, second))
+    assert allowance.balance <= allowance.accrued(now).balance <= allowance.accrued(later).balance
+    assert allowance.accrued(later).balance <= max(allowance.balance, allowance.max_refill)
+
+
+@given(allowances, TIMES, AMOUNTS)
+def test_a_spend_takes_its_amount_from_what_has_accrued_and_keeps_the_periods(
+    allowance: Allowance, now: int, amount: int
+) -> None:
+    accrued = allowance.accrued(now)
+    assume(amount <= accrued.balance)
+    after = allowance.consumed(amount, now)
+    assert after.balance == accrued.balance - amount
+    assert after.timestamp == accrued.timestamp
+    assert (after.max_refill, after.refill, after.period_seconds) == (
+        allowance.max_refill,
+        allowance.refill,
+        allowance.period_seconds,
+    )
+
+
+@given(allowances, TIMES)
+def test_the_next_refill_is_the_first_moment_at_which_something_may_be_added(allowance: Allowance, now: int) -> None:
+    assume(now >= allowance.timestamp)
+    when = allowance.next_refill(now)
+    if allowance.period_seconds == 0 or allowance.refill == 0:
+        assert when is None
+        return
+    assert when is not None and now < when <= now + allowance.period_seconds
+    before = allowance.accrued(now)
+    assert allowance.accrued(when - 1) == before
+    expected = (
+        before.balance
+        if before.balance >= before.max_refill
+        else min(before.balance + before.refill, before.max_refill)
+    )
+    assert allowance.accrued(when).balance == expected
+
+
+def test_a_daily_limit_comes_back_whole_after_a_day() -> None:
+    limit = Allowance(balance=1_000, max_refill=1_000, refill=1_000, period_seconds=86_400, timestamp=500)
+    used = limit.consumed(900, 600)
+    assert used.accrued(500 + 86_399).balance == 100
+    assert used.accrued(500 + 86_400).balance == 1_000
+    assert used.next_refill(600) == 500 + 86_400
+
+
+def test_an_allowance_without_a_period_never_comes_back() -> None:
+    once = Allowance(balance=50, max_refill=50, refill=50, period_seconds=0, timestamp=0).consumed(50, 10)
+    assert once.accrued(2**40).balance == 0
+    assert once.next_refill(10) is None
+
+
+def test_a_balance_above_the_maximum_is_kept_but_not_added_to() -> None:
+    rich = Allowance(balance=500, max_refill=100, refill=10, period_seconds=10, timestamp=0)
+    assert rich.accrued(1_000).balance == 500
+    assert rich.consumed(450, 1_000).accrued(2_000).balance == 100
+
+
+def test_zeros_in_a_limit_change_stand_for_no_maximum_and_for_now() -> None:
+    event = SetAllowance(
+        "0x" + "00" * 32, balance_raw=7, max_refill_raw=0, refill_raw=1, period_seconds=10, timestamp=0
+    )
+    assert stored_allowance(event, 12_345) == Allowance(7, UINT128_MAX, 1, 10, 12_345)
+    aligned = SetAllowance("0x" + "00" * 32, 7, 9, 1, 10, timestamp=99)
+    assert stored_allowance(aligned, 12_345) == Allowance(7, 9, 1, 10, 99)
