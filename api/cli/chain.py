@@ -85,7 +85,7 @@ def submit() -> None:
     """Carry out the sagas' chain commands: sign, store, broadcast, watch."""
     root = ChainRoot.begin("submitter")
     delegate, relayer, settlement = (root.signer(name) for name in ("delegate", "relayer", "settlement"))
-    if root.reader.is_enabled(root.chain.spender_module, relayer.address):
+    if root.reader.is_enabled(relayer.address):
         raise Misconfigured(
             f"{relayer.address} is an enabled module of the spender: its salts would not bind; send with another key"
         )
