@@ -1,0 +1,113 @@
+"""To whom we tell what happened: endpoints, each with a secret of its own and a filter. Used by the command line and the API."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from infra.database import Cursor
+from infra.errors import BadInput, Conflict, NotFound
+from streams.domain import ids
+from streams.notifications.messages import TYPES, wants
+
+SECRET_BYTES = 32
+INSERT = """
+INSERT INTO webhook_endpoints (endpoint_id, url, secret, event_types, state) VALUES (%s, %s, %s, %s, 'enabled')
+ON CONFLICT DO NOTHING
+"""
+COLUMNS = "endpoint_id, url, event_types, state, reason, paused_until, created_at"
+DISABLE = "UPDATE webhook_endpoints SET state = 'disabled', reason = %s WHERE endpoint_id = %s AND state = 'enabled'"
+PARK = """
+UPDATE webhook_messages SET state = 'parked', reason = %s, ended_at = clock_timestamp(), claimed_until = NULL
+WHERE endpoint_id = %s AND state = 'waiting'
+"""
+ENABLE = """
+UPDATE webhook_endpoints SET state = 'enabled', reason = NULL, paused_until = NULL, enabled_at = clock_timestamp()
+WHERE endpoint_id = %s AND state = 'disabled'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where webhooks go. Its secret is shown once, when it is registered."""
+
+    endpoint_id: UUID
+    url: str
+    event_types: tuple[str, ...]
+    state: str
+    reason: str | None
+    paused_until: datetime | None
+    created_at: datetime
+
+
+def register(
+    cursor: Cursor, url: str, event_types: Sequence[str] = (), *, allowed_hosts: Collection[str] = ()
+) -> tuple[Endpoint, str]:
+    """Make an endpoint and its secret (`whsec_...`, Standard Webhooks); it is told of what is recorded from now on.
+
+    `event_types`: each names a type or all below it, as `card.transaction` does; none: everything. Raises BadInput, Conflict.
+    """
+    check_url(url, allowed_hosts)
+    for each in event_types:
+        if not any(wants((each,), name) for name in TYPES):
+            raise BadInput(f"event type {each!r} names none of: {', '.join(sorted(TYPES))}")
+    endpoint_id = ids.derived("webhook endpoint", url)
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    cursor.execute(INSERT, (endpoint_id, url, secret, sorted(set(event_types))))
+    if cursor.rowcount != 1:
+        raise Conflict(f"{url} is registered already, as {endpoint_id}")
+    return get(cursor, endpoint_id), secret
+
+
+def check_url(url: str, allowed_hosts: Collection[str]) -> None:
+    """https, to a host, without a login in it; http only to a host that the settings allow. Raises BadInput."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise BadInput(f"webhook URL {url!r}: {error}") from error
+    if (
+        parts.scheme not in ("http", "https")
+        or not host
+        or parts.username
+        or parts.password
+        or parts.fragment
+        or not url.isascii()
+    ):
+        raise BadInput(f"webhook URL {url!r}: say https://host/path, in ASCII, without a login and without a fragment")
+    if parts.scheme == "http" and host not in allowed_hosts:
+        raise BadInput(f"webhook URL {url!r}: only https, unless the host is named in PAYRIVER_WEBHOOK_ALLOWED_HOSTS")
+
+
+def get(cursor: Cursor, endpoint_id: UUID) -> Endpoint:
+    """One endpoint. Raises NotFound."""
+    for endpoint in _select(cursor, "WHERE endpoint_id = %s", (endpoint_id,)):
+        return endpoint
+    raise NotFound(f"no webhook endpoint {endpoint_id}")
+
+
+def find(cursor: Cursor) -> list[Endpoint]:
+    """All endpoints, oldest first."""
+    return _select(cursor, "ORDER BY created_at, endpoint_id", ())
+
+
+def disable(cursor: Cursor, endpoint_id: UUID, reason: str) -> None:
+    """Tell it no more. What still waits for it is parked, and can be replayed when it is enabled again. Raises NotFound."""
+    cursor.execute(DISABLE, (reason, endpoint_id))
+    cursor.execute(PARK, (f"endpoint_{reason}", endpoint_id))
+
+
+def enable(cursor: Cursor, endpoint_id: UUID) -> Endpoint:
+    """Tell it of what is recorded from now on. Raises NotFound."""
+    cursor.execute(ENABLE, (endpoint_id,))
+    return get(cursor, endpoint_id)
+
+
+def _select(cursor: Cursor, rest: str, values: tuple[object, ...]) -> list[Endpoint]:
+    cursor.execute(f"SELECT {COLUMNS} FROM webhook_endpoints {rest}", values)
+    return [Endpoint(row[0], row[1], tuple(row[2]), *row[3:]) for row in cursor.fetchall()]
