@@ -19,7 +19,7 @@ ASK_SECONDS = 10.0
 
 def client_config(settings: Settings) -> dict[str, str | int | bool]:
     """How a confluent-kafka client of this process logs in: SCRAM when a user is set, else plain (experiments only)."""
-    config: dict[str, str | int | bool] = {"bootstrap.servers": settings.kafka_bootstrap, "log_level": 3}
+    config: dict[str, str | int | bool] = {"bootstrap.servers": settings.kafka_bootstrap, "log_level": 2}
     if settings.kafka_user:
         config |= {
             "security.protocol": "SASL_PLAINTEXT",

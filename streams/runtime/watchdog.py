@@ -7,11 +7,12 @@ through a consumer of its own whether a committed message waits there. Ends of t
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.runtime.consumer import is_transient
 from streams.runtime.positions import Positions
@@ -20,7 +21,7 @@ from streams.runtime.records import Place
 log = structlog.get_logger(__name__)
 
 OTHERS_PATIENCE = 3  # a partition that nobody here holds gets this many times the patience before we all start anew
-PROBE_SECONDS = 5.0
+PROBE_SECONDS, SLICE_SECONDS = 5.0, 0.25
 
 Kafka = dict[str, str | int | bool]
 
@@ -95,13 +96,13 @@ class Watchdog:
     def __call__(self, stop: threading.Event) -> None:
         while not stop.wait(1.0):
             try:
-                self.look()
+                self.look(stop)
             except Exception as error:
                 if not is_transient(error) and not isinstance(error, KafkaException):
                     raise
                 log.warning("watchdog_sees_nothing", error=str(error))  # a server is away: no evidence, no verdict
 
-    def look(self) -> None:
+    def look(self, stop: threading.Event) -> None:
         """One look at everything."""
         self._places = self._places or self._positions.places(self._topics)
         reached = self._reached()  # before the checkpoints: one that lies behind it was then rewound by somebody
@@ -112,27 +113,34 @@ class Watchdog:
                 self._seek_back(place)
         self._stillness.observe(checkpoints, reached.keys())
         if suspects := self._stillness.to_probe():
-            self._stillness.probed(suspects, messages_wait(self._kafka, self._positions.consumer, suspects))
+            self._stillness.probed(suspects, messages_wait(self._kafka, self._positions.consumer, suspects, stop))
         if stalled := self._stillness.stalled():
             where = ", ".join(f"{place.topic}/{place.partition}" for place in stalled)
             self._fail(f"the checkpoint stands still though messages wait at {where}")
 
 
-def messages_wait(kafka: Kafka, group: str, checkpoints: Mapping[Place, int]) -> set[Place]:
+def messages_wait(kafka: Kafka, group: str, checkpoints: Mapping[Place, int], stop: threading.Event) -> set[Place]:
     """The places where a committed message stands at or after the checkpoint. It joins no group and commits nothing."""
     options: Kafka = {"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True}
     consumer = Consumer({**kafka, **options, "isolation.level": "read_committed", "auto.offset.reset": "error"})
-    places = {(place.topic, place.partition): place for place in checkpoints}
+    unknown = {(place.topic, place.partition): place for place in checkpoints}
     waiting: set[Place] = set()
+    end = time.monotonic() + PROBE_SECONDS
     try:
         consumer.assign([TopicPartition(p.topic, p.partition, offset) for p, offset in checkpoints.items()])
-        while places and (message := consumer.poll(PROBE_SECONDS)) is not None:
-            place = places.pop((message.topic(), message.partition()), None)
-            error = message.error()
-            if error is None and place is not None:
-                waiting.add(place)
-            elif error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
+        while unknown and time.monotonic() < end and not stop.is_set():
+            if message := consumer.poll(SLICE_SECONDS):
+                place = unknown.pop((message.topic(), message.partition()), None)
+                if _is_message(message) and place is not None:
+                    waiting.add(place)
     finally:
         consumer.close()
     return waiting
+
+
+def _is_message(message: Message) -> bool:
+    """Whether it is one, and not the news that the partition ends here. Raises for any other news."""
+    error = message.error()
+    if error is not None and error.code() != KafkaError._PARTITION_EOF:
+        raise KafkaException(error)
+    return error is None

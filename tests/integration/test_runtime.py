@@ -132,10 +132,10 @@ def test_the_watchdog_tells_a_waiting_message_from_a_transactions_marker(bed: Ri
     bed.send(*((f"k{n}", f"aborted{n}") for n in range(40)), abort=True)
     bed.start(stall_seconds=2)
     until(lambda: len(bed.effects()) == 40, "all messages")
-    places = bed.positions.places([bed.topic])
+    places, never = bed.positions.places([bed.topic]), threading.Event()
 
-    assert messages_wait(dict(bed.kafka), bed.consumer, dict.fromkeys(places, 0)) == set(places)
-    assert messages_wait(dict(bed.kafka), bed.consumer, bed.positions.read(places)) == set()
+    assert messages_wait(dict(bed.kafka), bed.consumer, dict.fromkeys(places, 0), never) == set(places)
+    assert messages_wait(dict(bed.kafka), bed.consumer, bed.positions.read(places), never) == set()
     time.sleep(6)
     assert bed.workers[0].poll() is None, "an idle worker is no stalled one"
 
@@ -161,8 +161,9 @@ def test_each_consumers_own_kafka_user_may_ask_what_the_runtime_asks(stack: Stac
     mine = dict(access.kafka_client(stack.home, "commands"))
     places = Positions(bed.engine, "commands", mine).places(["payments.commands", "accounts.commands"])
 
+    never = threading.Event()
     assert {place.topic for place in places} == {"payments.commands", "accounts.commands"}
-    assert messages_wait(mine, "commands", dict.fromkeys(places, 0)) <= set(places)
+    assert messages_wait(mine, "commands", dict.fromkeys(places, 0), never) <= set(places)
 
 
 def _waiting(bed: Riverbed) -> list[tuple[str, str, str | None, object]]:
