@@ -19,9 +19,11 @@ COMMANDS: Mapping[str, str] = {
     "provision": "api.cli.stack",
     "migrate": "api.cli.stack",
     "work": "api.cli.work",
+    "serve": "api.cli.work",
     "listen": "api.cli.chain",
     "submit": "api.cli.chain",
     "account": "api.cli.chain",
+    "demo": "api.cli.demo",
 }
 
 

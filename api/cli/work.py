@@ -59,6 +59,15 @@ def sender(root: Root) -> int:
     return 0
 
 
+def serve() -> None:
+    """Answer the REST API, the card network's requests and the live page."""
+    from api.app import create_app
+    from api.app import serve as run
+
+    root = Root.begin("api")
+    run(create_app(root.settings, read=root.read, write=root.write, gateway=root.gateway), root.settings)
+
+
 ROLES: Mapping[str, Callable[[Root], int]] = {
     "commands": commands,
     "sagas": sagas,

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -54,7 +54,7 @@ class Stack:
     """The embedded stack, started and ended by the process that holds this object.
 
     `home` is kept and can be started again; without one a throw-away home is made and removed. `servers` and `components` say what
-    runs. Use it as a context manager. Only one process at a time may run a home.
+    runs. `settings`: component -> more variables for its processes, read at each start. Use it as a context manager. Only one process at a time may run a home.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Stack:
         provisioner: Provisioner | None = None,
         partitions: int = 12,
         chain_file: Path | None = None,
+        settings: Mapping[str, Mapping[str, str]] | None = None,
         cache: Path | None = None,
         mirror: str = "",
         offline: bool = False,
@@ -77,6 +78,7 @@ class Stack:
         self.home = Home.throwaway() if home is None else Home(home.absolute())
         self.partitions = partitions
         self.chain_file = chain_file or self.home.path("chain.json")
+        self.settings = {name: dict(told) for name, told in (settings or {}).items()}
         self.seconds: dict[str, float] = {}
         self.state, self.error = "stopped", ""
         self.servers: dict[str, Server] = {}
@@ -189,7 +191,8 @@ class Stack:
     def settings_for(self, component: str, worker: int = 1) -> dict[str, str]:
         """The environment of a component, or of a person's identity (`operator`, `auditor`, `owner`, `cdc`, `ui`)."""
         chain = str(self.chain_file) if self.chain_file.exists() else ""
-        return access.settings_for(self.home, component, worker, partitions=self.partitions, chain=chain)
+        told = access.settings_for(self.home, component, worker, partitions=self.partitions, chain=chain)
+        return told | self.settings.get(component, {})
 
     def log(self, name: str, worker: int = 1) -> Path:
         """Where the process writes its log."""
