@@ -99,6 +99,7 @@ def find(cursor: Cursor) -> list[Endpoint]:
 def disable(cursor: Cursor, endpoint_id: UUID, reason: str) -> None:
     """Tell it no more. What still waits for it is parked, and can be replayed when it is enabled again. Raises NotFound."""
     cursor.execute(DISABLE, (reason, endpoint_id))
+    get(cursor, endpoint_id)
     cursor.execute(PARK, (f"endpoint_{reason}", endpoint_id))
 
 

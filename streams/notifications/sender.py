@@ -47,7 +47,8 @@ class Sender:
         """Take a message that is due, so that nobody else sends it now; None when there is none."""
         with transaction(self.engine) as cursor:
             claimed = outgoing.claim(cursor, self.timeout_seconds + CLAIM_MARGIN_SECONDS)
-        failpoint("sender.after_claim")
+        if claimed is not None:
+            failpoint("sender.after_claim")
         return claimed
 
     def send(self, claimed: Claimed) -> None:
