@@ -42,43 +42,44 @@ def acls() -> list[AclBinding]:
 def _connector() -> Iterator[AclBinding]:
     """Writes business topics and its heartbeat, in transactions of its own; keeps its state in its three topics."""
     for topic in (*BUSINESS_TOPICS, HEARTBEAT_TOPIC):
-        yield _allow("connect", TOPIC, topic, WRITE)
+        yield allow("connect", TOPIC, topic, WRITE)
     for topic in CONNECT_TOPICS:
-        yield _allow("connect", TOPIC, topic, READ)
-        yield _allow("connect", TOPIC, topic, WRITE)
-    yield _allow("connect", GROUP, CONNECT_GROUP, READ)
-    yield _allow("connect", TRANSACTION, f"connect-cluster-{CONNECT_GROUP}", WRITE)
-    yield _allow("connect", TRANSACTION, f"{CONNECT_GROUP}-{CONNECTOR}-", WRITE, PREFIXED)
+        yield allow("connect", TOPIC, topic, READ)
+        yield allow("connect", TOPIC, topic, WRITE)
+    yield allow("connect", GROUP, CONNECT_GROUP, READ)
+    yield allow("connect", TRANSACTION, f"connect-cluster-{CONNECT_GROUP}", WRITE)
+    yield allow("connect", TRANSACTION, f"{CONNECT_GROUP}-{CONNECTOR}-", WRITE, PREFIXED)
 
 
 def _services() -> Iterator[AclBinding]:
     """Each reads its topics in the one group that bears its name: none can commit or join for another."""
     for subscription in SUBSCRIPTIONS:
         for topic in subscription.topics:
-            yield _allow(subscription.component, TOPIC, topic, READ)
-        yield _allow(subscription.component, GROUP, subscription.component, READ)
+            yield allow(subscription.component, TOPIC, topic, READ)
+        yield allow(subscription.component, GROUP, subscription.component, READ)
 
 
 def _downstream() -> Iterator[AclBinding]:
     """Other teams read what happened; what is ordered is our own affair."""
     for topic in (PAYMENT_EVENTS, ACCOUNT_EVENTS):
-        yield _allow("downstream", TOPIC, topic, READ)
-    yield _allow("downstream", GROUP, "downstream-", READ, PREFIXED)
+        yield allow("downstream", TOPIC, topic, READ)
+    yield allow("downstream", GROUP, "downstream-", READ, PREFIXED)
 
 
 def _ui() -> Iterator[AclBinding]:
     """People look at topics and groups, and change nothing."""
     for topic in BUSINESS_TOPICS:
-        yield _allow("ui", TOPIC, topic, READ)
-        yield _allow("ui", TOPIC, topic, SETTINGS)
+        yield allow("ui", TOPIC, topic, READ)
+        yield allow("ui", TOPIC, topic, SETTINGS)
     for group in SERVICES:
-        yield _allow("ui", GROUP, group, DESCRIBE)
-    yield _allow("ui", GROUP, "downstream-", DESCRIBE, PREFIXED)
-    yield _allow("ui", GROUP, "kaskade", READ, PREFIXED)
-    yield _allow("ui", CLUSTER, "kafka-cluster", DESCRIBE)
+        yield allow("ui", GROUP, group, DESCRIBE)
+    yield allow("ui", GROUP, "downstream-", DESCRIBE, PREFIXED)
+    yield allow("ui", GROUP, "kaskade", READ, PREFIXED)
+    yield allow("ui", CLUSTER, "kafka-cluster", DESCRIBE)
 
 
-def _allow(
+def allow(
     user: str, kind: ResourceType, name: str, what: AclOperation, pattern: ResourcePatternType = LITERAL
 ) -> AclBinding:
+    """One permission, from any host."""
     return AclBinding(kind, name, pattern, f"User:{user}", "*", what, AclPermissionType.ALLOW)

@@ -22,6 +22,7 @@ from infra.stack.process import Command, Identity, Spawner, wait_until
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.2
+TEND_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0  # a process that lived this long starts again without a pause
@@ -43,6 +44,7 @@ class Kept:
     prepare: Callable[[], None] = lambda: None
     ready: Callable[[], bool] = lambda: True
     stopped: Callable[[], None] = lambda: None
+    tend: Callable[[], None] | None = None  # called every few seconds while it runs
     state: State = "stopped"
     restarts: int = 0
     since: float = 0.0
@@ -98,8 +100,9 @@ class Keeper:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._monitor = threading.Thread(target=self._watch, name="keeper", daemon=True)
-        self._monitor.start()
+        self._threads = [threading.Thread(target=run, name="keeper", daemon=True) for run in (self._watch, self._tend)]
+        for thread in self._threads:
+            thread.start()
 
     def find(self, name: str, worker: int = 1) -> Kept:
         """The process of that name."""
@@ -153,7 +156,8 @@ class Keeper:
     def close(self) -> None:
         """Lets the watchdog go; it ends what is left, and leaves when nothing is."""
         self._closing.set()
-        self._monitor.join()
+        for thread in self._threads:
+            thread.join()
         assert self._watchdog.stdin is not None
         self._watchdog.stdin.close()
         self._watchdog.wait()
@@ -188,6 +192,13 @@ class Keeper:
                 except Exception as error:  # noqa: BLE001 - a supervised process that cannot start is tried again
                     log.error("not started", process=kept.label, error=str(error))
                     self._wait_before_restart(kept)
+
+    def _tend(self) -> None:
+        """In a thread of its own: a frozen server answers nobody, and the others should not wait for that."""
+        while not self._closing.wait(TEND_SECONDS):
+            for kept in list(self.kept):
+                if kept.tend is not None and kept.state == "running" and kept.alive():
+                    kept.tend()
 
     def _look_at(self, kept: Kept) -> None:
         if not kept.changing.acquire(blocking=False):

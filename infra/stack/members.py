@@ -49,6 +49,7 @@ def keep_server(home: Home, server: Server) -> Kept:
         prepare=server.prepare,
         ready=server.ready,
         stopped=server.stopped,
+        tend=server.tend if isinstance(server, Connect) else None,
     )
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -53,15 +53,17 @@ class Provisioner(Protocol):
 class Stack:
     """The embedded stack, started and ended by the process that holds this object.
 
-    `home` is kept and can be started again; without one a throw-away home is made and removed. `servers` and `components` say what
-    runs. `settings`: component -> more variables for its processes, read at each start. Use it as a context manager. Only one process at a time may run a home.
+    `home` is kept and can be started again; without one a home is made and removed, and unless `throwaway` is False
+    its servers do not wait for the disk. `servers` and `components` say what
+    runs. `settings`: component -> more variables for its processes, read at each start.
+    Use it as a context manager. Only one process at a time may run a home.
     """
 
     def __init__(
         self,
         home: Path | None = None,
         *,
-        throwaway: bool = False,
+        throwaway: bool | None = None,
         servers: Sequence[str] = SERVERS,
         components: Sequence[Component] = COMPONENTS,
         provisioner: Provisioner | None = None,
@@ -84,7 +86,7 @@ class Stack:
         self.servers: dict[str, Server] = {}
         self._names, self._components = tuple(servers), tuple(components)
         self._provisioner = provisioner
-        self._throwaway, self._remove = throwaway or home is None, home is None
+        self._throwaway, self._remove = (home is None) if throwaway is None else throwaway, home is None
         self._fetching = {"cache": cache, "mirror": mirror, "offline": offline, "console": console}
         self._site_options = {
             "offline": offline,
@@ -202,8 +204,9 @@ class Stack:
         """Server `write` or `read`, by its superuser's door."""
         return Database(self.home, name)
 
+    @cached_property
     def admin(self) -> AdminClient:
-        """Kafka's administrator."""
+        """Kafka's administrator; one for the stack's life, since a client that is let go of takes its answers with it."""
         return administrator(self.home)
 
     def node(self) -> Node | None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import httpx
+import structlog
+
 from infra.stack.access import kafka_client, url
 from infra.stack.home import write_private
 from infra.stack.process import Command
 from infra.stack.servers.base import Site, answers, fill, listens
 from infra.stack.servers.java import ClassArchive, java_command
+
+log = structlog.get_logger(__name__)
 
 REST_USER = "payriver"
 JAAS = """KafkaConnect {
@@ -63,6 +70,18 @@ class Connect:
             return False
         response = answers(f"{url(home, 'connect')}/health", login=(REST_USER, home.password("connect.rest")))
         return response is not None and response.status_code == 200 and response.json().get("status") == "healthy"
+
+    def tend(self) -> None:
+        """Starts failed tasks again: a task that was frozen past its transaction's end is fenced off, and Connect lets it lie."""
+        address = url(self._site.home, "connect")
+        login = (REST_USER, self._site.home.password("connect.rest"))
+        response = answers(f"{address}/connectors?expand=status", login=login)
+        for name, found in (response.json() if response is not None and response.status_code == 200 else {}).items():
+            if any(part["state"] == "FAILED" for part in (found["status"]["connector"], *found["status"]["tasks"])):
+                log.warning("restarting failed tasks", connector=name)
+                again = f"{address}/connectors/{name}/restart?includeTasks=true&onlyFailed=true"
+                with suppress(httpx.HTTPError):
+                    httpx.post(again, auth=login, timeout=10, trust_env=False)
 
     def stopped(self) -> None:
         """Keeps the class archive."""
