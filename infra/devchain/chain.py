@@ -45,7 +45,7 @@ class DevChain(DevNode):
         deployer, settlement, delegate, relayer, outsider = (
             development_key(i) for i in (DEPLOYER, SETTLEMENT, DELEGATE, RELAYER, OUTSIDER)
         )
-        made = self._script(
+        made = self.script(
             "deploy",
             deployer=_address(deployer),
             deployerKey=deployer,
@@ -88,7 +88,7 @@ class DevChain(DevNode):
     ) -> list[AccountInfo]:
         """New accounts with new owners (who get a little gas), each allowed to spend `refill` raw units a period."""
         keys = ["0x" + secrets.token_hex(32) for _ in range(count)]
-        made = self._script(
+        made = self.script(
             "accounts",
             owners=keys,
             deployer=_address(self.deployment.deployer_key),
@@ -104,9 +104,10 @@ class DevChain(DevNode):
         self, safes: Sequence[str], *, block: str = "latest", cooldown_seconds: int = COOLDOWN_SECONDS
     ) -> Any:
         """What account-kit's own `accountQuery` says of each Safe: [{account, status, allowance}]. `block`: tag or 0x number."""
-        return self._script("query", accounts=list(safes), cooldown=cooldown_seconds, block=block)
+        return self.script("query", accounts=list(safes), cooldown=cooldown_seconds, block=block)
 
-    def _script(self, command: str, **order: Any) -> Any:
+    def script(self, command: str, **order: Any) -> Any:
+        """One of the set-up scripts (`scripts/main.mjs`) on this chain: what account-kit itself does and says."""
         return run_script(command, self.node_modules, rpc=self.rpc_url, **order)
 
     # -- money comes and goes

@@ -89,10 +89,10 @@ def test_what_cannot_be_used_is_said_in_words(tmp_path: Path, other: dict[str, A
 
 
 def test_a_file_that_is_not_there_or_no_json_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="none.json cannot be read"):
+    with pytest.raises(Misconfigured, match=r"none\.json cannot be read"):
         load_chain_settings(tmp_path / "none.json")
     (tmp_path / "half.json").write_text('{"chain_id": ')
-    with pytest.raises(Misconfigured, match="half.json is no JSON"):
+    with pytest.raises(Misconfigured, match=r"half\.json is no JSON"):
         load_chain_settings(tmp_path / "half.json")
 
 

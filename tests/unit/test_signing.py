@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
+from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -25,7 +26,6 @@ from connectors.chain.calls import (
 )
 from connectors.chain.rpc_errors import revert_reason
 from connectors.chain.signing import Signer, TransactionOrder, load_signer, sign_spend, write_keystore
-from eth_utils.crypto import keccak
 from infra.errors import Misconfigured
 
 KEY = "0x" + "4c" * 32
@@ -104,10 +104,10 @@ def test_a_keystore_opens_with_its_password_only(tmp_path: Path) -> None:
 
 
 def test_a_keystore_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="none.json cannot be read"):
+    with pytest.raises(Misconfigured, match=r"none\.json cannot be read"):
         load_signer(tmp_path / "none.json", SecretStr(""))
     (tmp_path / "odd.json").write_text("[1]")
-    with pytest.raises(Misconfigured, match="odd.json cannot be opened"):
+    with pytest.raises(Misconfigured, match=r"odd\.json cannot be opened"):
         load_signer(tmp_path / "odd.json", SecretStr(""))
 
 

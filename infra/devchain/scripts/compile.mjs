@@ -1,6 +1,7 @@
 // Compiles the contracts of our own with the pinned compiler; their imports are read from installed packages.
 
-import { existsSync, readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 // Where an import is looked for: beside zodiac first, whose OpenZeppelin is newer than the one at the top.
@@ -9,8 +10,23 @@ const ROOTS = {
   "TwinToken.sol": ["."],
 };
 
-// {abi, bytecode, runtime} of each contract in `contracts/<file>`, by name.
+// {abi, bytecode, runtime} of each contract in the file at `path`, by name. The packages are pinned, so what was compiled
+// once is kept beside them: the compiler takes two seconds.
 export function compile(packages, path) {
+  const key = createHash("sha256").update(readFileSync(path)).update(readFileSync(import.meta.filename)).digest("hex");
+  const kept = join(packages.nodeModules, "..", `compiled-${key.slice(0, 16)}.json`);
+  if (existsSync(kept)) return JSON.parse(readFileSync(kept, "utf8"));
+  const contracts = compiled(packages, path);
+  try {
+    writeFileSync(`${kept}.${process.pid}`, JSON.stringify(contracts));
+    renameSync(`${kept}.${process.pid}`, kept);
+  } catch (error) {
+    if (!["EACCES", "EROFS", "EPERM"].includes(error.code)) throw error; // a folder we may not write is only slower
+  }
+  return contracts;
+}
+
+function compiled(packages, path) {
   const file = basename(path);
   const solc = packages.require("solc");
   const input = {
