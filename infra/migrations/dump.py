@@ -1,0 +1,67 @@
+"""The shape that the migrations end in, as one readable file a server: `python -m infra.migrations.dump` writes it, a test holds it.
+
+Whoever wants to know what a table is today reads `write/schema.sql`, and not six steps.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from infra.database import engine
+from infra.errors import Unreachable
+from infra.migrations.runner import ROOM, Server, migrate
+from infra.stack import access
+from infra.stack.fetch import fetch
+from infra.stack.supervisor import Stack
+
+SERVERS: tuple[Server, ...] = ("write", "read")
+HEADER = "-- What the numbered steps of this folder end in. Written by `python -m infra.migrations.dump`; a test compares.\n\n"
+NOISE = re.compile(r"^(--.*|SET .*;|SELECT pg_catalog\.set_config.*;|\\(un)?restrict .*)\n", re.M)
+
+
+def path_of(server: Server) -> Path:
+    """`write/schema.sql` or `read/schema.sql`."""
+    return ROOM / server / "schema.sql"
+
+
+def schema_of(pg_dump: Path, url: str) -> str:
+    """The database's tables, functions and grants as SQL, without what changes from one dump to the next. Raises Unreachable."""
+    door = make_url(url)
+    password = {"PGPASSWORD": str(door.password)}  # not among the arguments, which all on the machine can read
+    where = [f"--host={door.host}", f"--port={door.port}", f"--username={door.username}", f"--dbname={door.database}"]
+    command = [str(pg_dump), "--schema-only", "--no-owner", *where]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **password})
+    if done.returncode:
+        raise Unreachable(f"pg_dump failed: {done.stderr.strip()[-600:]}")
+    return HEADER + normal(done.stdout)
+
+
+def normal(dumped: str) -> str:
+    """Without pg_dump's settings, comments and schema name."""
+    plain = NOISE.sub("", dumped).replace("public.", "")
+    return re.sub(r"\n{3,}", "\n\n", plain).strip() + "\n"
+
+
+def schemas(stack: Stack) -> Mapping[Server, str]:
+    """Of two databases that are there and migrated."""
+    pg_dump = fetch().postgres / "pg_dump"
+    return {server: schema_of(pg_dump, access.database_url(stack.home, server, "owner")) for server in SERVERS}
+
+
+def main() -> None:
+    """Migrate two throw-away databases and write both files."""
+    with Stack(servers=SERVERS, components=()) as stack:
+        for server in SERVERS:
+            migrate(engine(access.database_url(stack.home, server, "owner")), server)
+        for server, text in schemas(stack).items():
+            path_of(server).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

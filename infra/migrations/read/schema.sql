@@ -1,0 +1,250 @@
+-- What the numbered steps of this folder end in. Written by `python -m infra.migrations.dump`; a test compares.
+
+CREATE TABLE balances (
+    account_id uuid NOT NULL,
+    kind text NOT NULL,
+    wallet text NOT NULL,
+    token text NOT NULL,
+    currency text NOT NULL,
+    decimals integer NOT NULL,
+    card_token text,
+    card_state text NOT NULL,
+    integrity text NOT NULL,
+    queue_empty boolean NOT NULL,
+    final_raw numeric(78,0) NOT NULL,
+    pending_in_raw numeric(78,0) NOT NULL,
+    pending_out_raw numeric(78,0) NOT NULL,
+    unseen_spend_raw numeric(78,0) NOT NULL,
+    held_raw numeric(78,0) NOT NULL,
+    allowance jsonb NOT NULL,
+    raised_allowance jsonb,
+    block_number bigint NOT NULL,
+    version integer NOT NULL,
+    changed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE checkpoints (
+    cluster text NOT NULL,
+    topic_id text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    consumer text NOT NULL,
+    next_offset bigint NOT NULL,
+    moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT checkpoints_next_offset_check CHECK ((next_offset >= 0)),
+    CONSTRAINT checkpoints_partition_check CHECK ((partition >= 0))
+);
+
+CREATE TABLE deliveries (
+    event_id uuid NOT NULL,
+    stream_id uuid NOT NULL,
+    version integer NOT NULL,
+    type text NOT NULL,
+    "position" bigint NOT NULL,
+    payload jsonb NOT NULL,
+    headers jsonb NOT NULL,
+    topic text,
+    partition integer,
+    "offset" bigint,
+    recorded_at timestamp with time zone NOT NULL,
+    delivered_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT deliveries_check CHECK ((((topic IS NULL) = (partition IS NULL)) AND ((topic IS NULL) = ("offset" IS NULL))))
+);
+
+CREATE TABLE ledger_accounts (
+    name text NOT NULL,
+    account_id uuid NOT NULL,
+    side text NOT NULL,
+    currency text NOT NULL,
+    debits_pending numeric(78,0) DEFAULT 0 NOT NULL,
+    credits_pending numeric(78,0) DEFAULT 0 NOT NULL,
+    debits_posted numeric(78,0) DEFAULT 0 NOT NULL,
+    credits_posted numeric(78,0) DEFAULT 0 NOT NULL,
+    CONSTRAINT ledger_accounts_credits_pending_check CHECK ((credits_pending >= (0)::numeric)),
+    CONSTRAINT ledger_accounts_debits_pending_check CHECK ((debits_pending >= (0)::numeric)),
+    CONSTRAINT ledger_accounts_side_check CHECK ((side = ANY (ARRAY['asset'::text, 'liability'::text])))
+);
+
+CREATE TABLE ledger_postings (
+    posting_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    phase text NOT NULL,
+    debit text NOT NULL,
+    credit text NOT NULL,
+    amount_raw numeric(78,0) NOT NULL,
+    currency text NOT NULL,
+    reference uuid NOT NULL,
+    kind text NOT NULL,
+    payment_id uuid,
+    tx_hash text,
+    version integer NOT NULL,
+    booked_at timestamp with time zone NOT NULL,
+    CONSTRAINT ledger_postings_amount_raw_check CHECK ((amount_raw >= (0)::numeric)),
+    CONSTRAINT ledger_postings_check CHECK ((debit <> credit)),
+    CONSTRAINT ledger_postings_phase_check CHECK ((phase = ANY (ARRAY['pend'::text, 'void'::text, 'post'::text])))
+);
+
+CREATE TABLE migrations (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE parked_messages (
+    parked_id uuid NOT NULL,
+    consumer text NOT NULL,
+    topic text NOT NULL,
+    topic_id text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    key text,
+    headers jsonb NOT NULL,
+    value bytea,
+    timestamp_ms bigint NOT NULL,
+    state text NOT NULL,
+    reason text,
+    error text,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    ended_by text,
+    end_reason text,
+    CONSTRAINT parked_messages_check CHECK (((state = ANY (ARRAY['replayed'::text, 'discarded'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT parked_messages_state_check CHECK ((state = ANY (ARRAY['parked'::text, 'queued'::text, 'replayed'::text, 'discarded'::text])))
+);
+
+CREATE SEQUENCE payments_change_number
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE payments (
+    payment_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    origin text NOT NULL,
+    state text NOT NULL,
+    spend_state text,
+    refund_state text,
+    outcome text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    amount_raw numeric(78,0) NOT NULL,
+    decimals integer NOT NULL,
+    captured_minor bigint DEFAULT 0 NOT NULL,
+    reason text,
+    response_code text,
+    authorization_code text,
+    card_token text,
+    merchant_name text,
+    merchant_country text,
+    mcc text,
+    network_reference text,
+    spend_tx_hash text,
+    refund_tx_hash text,
+    block_number bigint,
+    version integer NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    change bigint DEFAULT nextval('payments_change_number'::regclass) NOT NULL,
+    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL
+);
+
+CREATE TABLE stream_versions (
+    stream_id uuid NOT NULL,
+    version integer NOT NULL,
+    CONSTRAINT stream_versions_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE ONLY balances
+    ADD CONSTRAINT balances_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY checkpoints
+    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (cluster, topic_id, partition, consumer);
+
+ALTER TABLE ONLY deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY deliveries
+    ADD CONSTRAINT deliveries_stream_id_version_key UNIQUE (stream_id, version);
+
+ALTER TABLE ONLY ledger_accounts
+    ADD CONSTRAINT ledger_accounts_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY ledger_postings
+    ADD CONSTRAINT ledger_postings_pkey PRIMARY KEY (posting_id);
+
+ALTER TABLE ONLY migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY parked_messages
+    ADD CONSTRAINT parked_messages_consumer_topic_id_partition_offset_key UNIQUE (consumer, topic_id, partition, "offset");
+
+ALTER TABLE ONLY parked_messages
+    ADD CONSTRAINT parked_messages_pkey PRIMARY KEY (parked_id);
+
+ALTER TABLE ONLY payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (payment_id);
+
+ALTER TABLE ONLY stream_versions
+    ADD CONSTRAINT stream_versions_pkey PRIMARY KEY (stream_id);
+
+CREATE INDEX deliveries_position ON deliveries USING btree ("position");
+
+CREATE INDEX ledger_accounts_account ON ledger_accounts USING btree (account_id);
+
+CREATE INDEX ledger_postings_account ON ledger_postings USING btree (account_id, version);
+
+CREATE INDEX ledger_postings_payment ON ledger_postings USING btree (payment_id) WHERE (payment_id IS NOT NULL);
+
+CREATE INDEX parked_messages_held ON parked_messages USING btree (consumer, key, "offset") WHERE (state = ANY (ARRAY['parked'::text, 'queued'::text]));
+
+CREATE INDEX payments_account ON payments USING btree (account_id, requested_at DESC, payment_id);
+
+CREATE INDEX payments_change ON payments USING btree (changed_in, change);
+
+CREATE INDEX payments_requested ON payments USING btree (requested_at DESC, payment_id);
+
+GRANT SELECT,INSERT,UPDATE ON TABLE balances TO projections;
+GRANT SELECT ON TABLE balances TO queries;
+GRANT SELECT ON TABLE balances TO auditor;
+GRANT SELECT,INSERT,UPDATE ON TABLE balances TO operator;
+
+GRANT SELECT,UPDATE ON TABLE checkpoints TO projections;
+GRANT SELECT,INSERT,UPDATE ON TABLE checkpoints TO operator;
+GRANT SELECT ON TABLE checkpoints TO queries;
+GRANT SELECT ON TABLE checkpoints TO auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE deliveries TO projections;
+GRANT SELECT ON TABLE deliveries TO queries;
+GRANT SELECT ON TABLE deliveries TO auditor;
+GRANT SELECT,INSERT,UPDATE ON TABLE deliveries TO operator;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ledger_accounts TO projections;
+GRANT SELECT ON TABLE ledger_accounts TO queries;
+GRANT SELECT ON TABLE ledger_accounts TO auditor;
+GRANT SELECT,INSERT,UPDATE ON TABLE ledger_accounts TO operator;
+
+GRANT SELECT,INSERT ON TABLE ledger_postings TO projections;
+GRANT SELECT ON TABLE ledger_postings TO queries;
+GRANT SELECT ON TABLE ledger_postings TO auditor;
+GRANT SELECT,INSERT ON TABLE ledger_postings TO operator;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO projections;
+GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO operator;
+GRANT SELECT ON TABLE parked_messages TO queries;
+GRANT SELECT ON TABLE parked_messages TO auditor;
+
+GRANT USAGE ON SEQUENCE payments_change_number TO projections;
+GRANT USAGE ON SEQUENCE payments_change_number TO operator;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE payments TO projections;
+GRANT SELECT ON TABLE payments TO queries;
+GRANT SELECT ON TABLE payments TO auditor;
+GRANT SELECT,INSERT,UPDATE ON TABLE payments TO operator;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE stream_versions TO projections;
+GRANT SELECT ON TABLE stream_versions TO queries;
+GRANT SELECT ON TABLE stream_versions TO auditor;
+GRANT SELECT,INSERT,UPDATE ON TABLE stream_versions TO operator;

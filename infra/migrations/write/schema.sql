@@ -1,0 +1,680 @@
+-- What the numbered steps of this folder end in. Written by `python -m infra.migrations.dump`; a test compares.
+
+CREATE FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    last      bigint;
+    conflict  record;
+BEGIN
+    IF p_not_after IS NOT NULL AND clock_timestamp() > p_not_after THEN
+        RAISE EXCEPTION 'the deadline % has passed', p_not_after USING ERRCODE = 'PR002';
+    END IF;
+
+    INSERT INTO streams (stream_id, category, version, head_hash)
+    SELECT s.id, s.category, s.added, s.head
+    FROM unnest(p_streams, p_categories, p_expected, p_added, p_heads) AS s (id, category, expected, added, head)
+    WHERE s.expected = 0
+    ORDER BY s.id
+    ON CONFLICT DO NOTHING;
+
+    UPDATE streams
+    SET version = s.expected + s.added, head_hash = s.head
+    FROM unnest(p_streams, p_expected, p_added, p_heads) AS s (id, expected, added, head)
+    WHERE streams.stream_id = s.id AND s.expected > 0 AND streams.version = s.expected;
+
+    SELECT s.id, s.expected, coalesce(h.version, 0) AS actual INTO conflict
+    FROM unnest(p_streams, p_expected, p_added, p_heads) AS s (id, expected, added, head)
+    LEFT JOIN streams AS h ON h.stream_id = s.id
+    WHERE h.version IS DISTINCT FROM s.expected + s.added OR h.head_hash IS DISTINCT FROM s.head
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'stream % is at version %, expected %', conflict.id, conflict.actual, conflict.expected
+            USING ERRCODE = 'PR001', DETAIL = concat_ws(' ', conflict.id, conflict.expected, conflict.actual);
+    END IF;
+
+    WITH stored AS (
+        INSERT INTO events (event_id, stream_id, version, category, type, schema_version, payload, metadata, hash)
+        SELECT e.* FROM unnest(
+            p_event_ids, p_event_streams, p_versions, p_event_categories, p_types,
+            p_schema_versions, p_payloads, p_metadata, p_hashes
+        ) AS e
+        RETURNING event_id, stream_id, version, type, metadata, recorded_at, position
+    ), records AS (
+        SELECT * FROM unnest(p_event_ids, p_topics, p_records) AS r (event_id, topic, record)
+    ), published AS (
+        INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
+                            traceparent, causation_id, correlation_id, stream_version, position)
+        SELECT
+            s.event_id, r.topic, s.stream_id::text, s.type, r.record, s.event_id::text, s.type, 'payriver', s.stream_id::text,
+            to_char(s.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            s.metadata ->> 'traceparent', s.metadata ->> 'causation_id', s.metadata ->> 'correlation_id',
+            s.version::text, s.position::text
+        FROM stored AS s INNER JOIN records AS r USING (event_id)
+        ORDER BY s.position
+    )
+    SELECT max(stored.position) INTO last FROM stored;
+
+    INSERT INTO command_answers (command_id, type, business, fingerprint, answer)
+    SELECT c.* FROM unnest(p_command_ids, p_command_types, p_business, p_fingerprints, p_answers) AS c;
+
+    RETURN last;
+END
+$$;
+
+CREATE FUNCTION lock_streams(p_streams uuid[]) RETURNS TABLE(stream_id uuid, version integer, head_hash bytea)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    SELECT s.stream_id, s.version, s.head_hash FROM streams AS s WHERE s.stream_id = ANY (p_streams) ORDER BY s.stream_id FOR UPDATE
+$$;
+
+CREATE FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
+                        traceparent, causation_id, correlation_id)
+    SELECT c.id, c.topic, c.key, c.type, c.record, c.id::text, c.type, 'payriver', c.key,
+           to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+           c.traceparent, c.causation, c.correlation
+    FROM unnest(p_ids, p_topics, p_keys, p_types, p_records, p_traceparents, p_causations, p_correlations)
+        AS c (id, topic, key, type, record, traceparent, causation, correlation)
+$$;
+
+CREATE TABLE cards (
+    card_token text NOT NULL,
+    account_id uuid NOT NULL
+);
+
+CREATE TABLE chain_blocks (
+    chain_id bigint NOT NULL,
+    number bigint NOT NULL,
+    hash text NOT NULL,
+    parent_hash text NOT NULL,
+    "time" bigint NOT NULL,
+    state text NOT NULL,
+    visit integer DEFAULT 1 NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT chain_blocks_state_check CHECK ((state = ANY (ARRAY['seen'::text, 'final'::text, 'orphaned'::text])))
+);
+
+CREATE TABLE chain_cursors (
+    chain_id bigint NOT NULL,
+    seen_number bigint NOT NULL,
+    seen_hash text NOT NULL,
+    seen_time bigint NOT NULL,
+    final_number bigint NOT NULL,
+    moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    holder text,
+    lease_until timestamp with time zone
+);
+
+CREATE TABLE chain_intents (
+    leg_id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    chain_id bigint NOT NULL,
+    kind text NOT NULL,
+    amount_raw numeric(78,0) NOT NULL,
+    target text NOT NULL,
+    call_data bytea NOT NULL,
+    signer text NOT NULL,
+    consumed_hash text,
+    state text NOT NULL,
+    planned_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    correlation_id text,
+    traceparent text,
+    CONSTRAINT chain_intents_kind_check CHECK ((kind = ANY (ARRAY['spend'::text, 'refund'::text]))),
+    CONSTRAINT chain_intents_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'submitted'::text, 'seen'::text, 'final'::text, 'ended_unpaid'::text])))
+);
+
+CREATE TABLE chain_nonces (
+    chain_id bigint NOT NULL,
+    sender text NOT NULL,
+    next_nonce bigint NOT NULL
+);
+
+CREATE TABLE chain_sightings (
+    sighting_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    chain_id bigint NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    block_number bigint NOT NULL,
+    block_hash text NOT NULL,
+    block_time bigint NOT NULL,
+    tx_hash text NOT NULL,
+    visit integer NOT NULL,
+    detail jsonb NOT NULL,
+    CONSTRAINT chain_sightings_state_check CHECK ((state = ANY (ARRAY['seen'::text, 'unseen'::text, 'final'::text])))
+);
+
+CREATE TABLE chain_transactions (
+    tx_hash text NOT NULL,
+    leg_id uuid NOT NULL,
+    chain_id bigint NOT NULL,
+    sender text NOT NULL,
+    nonce bigint NOT NULL,
+    signed bytea NOT NULL,
+    max_fee_wei numeric(78,0) NOT NULL,
+    state text NOT NULL,
+    block_number bigint,
+    reason text,
+    signed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    marked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    broadcast_at timestamp with time zone,
+    CONSTRAINT chain_transactions_state_check CHECK ((state = ANY (ARRAY['signed'::text, 'broadcast'::text, 'mined'::text, 'final'::text, 'reverted'::text, 'reverted_final'::text, 'replaced'::text])))
+);
+
+CREATE TABLE chain_wallets (
+    account_id uuid NOT NULL,
+    chain_id bigint NOT NULL,
+    kind text NOT NULL,
+    wallet text NOT NULL,
+    token text NOT NULL,
+    roles_module text,
+    delay_module text,
+    opening_block bigint NOT NULL,
+    state text DEFAULT 'new'::text NOT NULL,
+    queued_block bigint,
+    CONSTRAINT chain_wallets_kind_check CHECK ((kind = ANY (ARRAY['customer'::text, 'settlement'::text]))),
+    CONSTRAINT chain_wallets_state_check CHECK ((state = ANY (ARRAY['new'::text, 'followed'::text])))
+);
+
+CREATE TABLE checkpoints (
+    cluster text NOT NULL,
+    topic_id text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    consumer text NOT NULL,
+    next_offset bigint NOT NULL,
+    moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT checkpoints_next_offset_check CHECK ((next_offset >= 0)),
+    CONSTRAINT checkpoints_partition_check CHECK ((partition >= 0))
+);
+
+CREATE TABLE command_answers (
+    command_id uuid NOT NULL,
+    type text NOT NULL,
+    business jsonb NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer jsonb NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE events (
+    "position" bigint NOT NULL,
+    event_id uuid NOT NULL,
+    stream_id uuid NOT NULL,
+    version integer NOT NULL,
+    category text NOT NULL,
+    type text NOT NULL,
+    schema_version smallint NOT NULL,
+    payload jsonb NOT NULL,
+    metadata jsonb NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT events_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE events ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME events_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE migrations (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE outbox (
+    id uuid NOT NULL,
+    topic text NOT NULL,
+    key text NOT NULL,
+    type text NOT NULL,
+    payload bytea NOT NULL,
+    ce_specversion text DEFAULT '1.0'::text NOT NULL,
+    ce_id text NOT NULL,
+    ce_type text NOT NULL,
+    ce_source text NOT NULL,
+    ce_subject text NOT NULL,
+    ce_time text NOT NULL,
+    traceparent text,
+    causation_id text,
+    correlation_id text,
+    stream_version text,
+    "position" text
+);
+
+CREATE TABLE parked_messages (
+    parked_id uuid NOT NULL,
+    consumer text NOT NULL,
+    topic text NOT NULL,
+    topic_id text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    key text,
+    headers jsonb NOT NULL,
+    value bytea,
+    timestamp_ms bigint NOT NULL,
+    state text NOT NULL,
+    reason text,
+    error text,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    ended_by text,
+    end_reason text,
+    CONSTRAINT parked_messages_check CHECK (((state = ANY (ARRAY['replayed'::text, 'discarded'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT parked_messages_state_check CHECK ((state = ANY (ARRAY['parked'::text, 'queued'::text, 'replayed'::text, 'discarded'::text])))
+);
+
+CREATE TABLE saga_inbox (
+    saga_id uuid NOT NULL,
+    version integer NOT NULL,
+    event_id uuid NOT NULL,
+    state text NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT saga_inbox_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'done'::text])))
+);
+
+CREATE TABLE saga_steps (
+    saga_id uuid NOT NULL,
+    step integer NOT NULL,
+    input text NOT NULL,
+    input_id uuid,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    commands jsonb NOT NULL,
+    driver text NOT NULL,
+    taken_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE saga_timeouts (
+    saga_id uuid NOT NULL,
+    name text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    CONSTRAINT saga_timeouts_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'fired'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE sagas (
+    saga_id uuid NOT NULL,
+    type text NOT NULL,
+    state text NOT NULL,
+    handled integer NOT NULL,
+    data jsonb NOT NULL,
+    lease_until timestamp with time zone,
+    reason text,
+    correlation_id text,
+    traceparent text,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone
+);
+
+CREATE TABLE schema_ids (
+    schema_id integer NOT NULL,
+    subject text NOT NULL,
+    type text NOT NULL,
+    schema text NOT NULL,
+    fingerprint text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE streams (
+    stream_id uuid NOT NULL,
+    category text NOT NULL,
+    version integer NOT NULL,
+    head_hash bytea NOT NULL,
+    CONSTRAINT streams_category_check CHECK ((category = ANY (ARRAY['account'::text, 'payment'::text]))),
+    CONSTRAINT streams_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE webhook_attempts (
+    message_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    duration_ms integer,
+    status integer,
+    error text
+);
+
+CREATE TABLE webhook_endpoints (
+    endpoint_id uuid NOT NULL,
+    url text NOT NULL,
+    secret text NOT NULL,
+    event_types text[] NOT NULL,
+    state text NOT NULL,
+    reason text,
+    enabled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    paused_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT webhook_endpoints_state_check CHECK ((state = ANY (ARRAY['enabled'::text, 'disabled'::text])))
+);
+
+CREATE TABLE webhook_messages (
+    message_id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    stream_id uuid NOT NULL,
+    type text NOT NULL,
+    body text NOT NULL,
+    state text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    replayed_after integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    claimed_until timestamp with time zone,
+    reason text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT webhook_messages_check CHECK (((state = 'waiting'::text) = (ended_at IS NULL))),
+    CONSTRAINT webhook_messages_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'parked'::text])))
+);
+
+ALTER TABLE ONLY cards
+    ADD CONSTRAINT cards_pkey PRIMARY KEY (card_token);
+
+ALTER TABLE ONLY chain_blocks
+    ADD CONSTRAINT chain_blocks_pkey PRIMARY KEY (chain_id, hash);
+
+ALTER TABLE ONLY chain_cursors
+    ADD CONSTRAINT chain_cursors_pkey PRIMARY KEY (chain_id);
+
+ALTER TABLE ONLY chain_intents
+    ADD CONSTRAINT chain_intents_consumed_hash_key UNIQUE (consumed_hash);
+
+ALTER TABLE ONLY chain_intents
+    ADD CONSTRAINT chain_intents_pkey PRIMARY KEY (leg_id);
+
+ALTER TABLE ONLY chain_nonces
+    ADD CONSTRAINT chain_nonces_pkey PRIMARY KEY (chain_id, sender);
+
+ALTER TABLE ONLY chain_sightings
+    ADD CONSTRAINT chain_sightings_pkey PRIMARY KEY (sighting_id, account_id);
+
+ALTER TABLE ONLY chain_transactions
+    ADD CONSTRAINT chain_transactions_pkey PRIMARY KEY (tx_hash);
+
+ALTER TABLE ONLY chain_wallets
+    ADD CONSTRAINT chain_wallets_chain_id_token_wallet_key UNIQUE (chain_id, token, wallet);
+
+ALTER TABLE ONLY chain_wallets
+    ADD CONSTRAINT chain_wallets_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY checkpoints
+    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (cluster, topic_id, partition, consumer);
+
+ALTER TABLE ONLY command_answers
+    ADD CONSTRAINT command_answers_pkey PRIMARY KEY (command_id);
+
+ALTER TABLE ONLY events
+    ADD CONSTRAINT events_event_id_key UNIQUE (event_id);
+
+ALTER TABLE ONLY events
+    ADD CONSTRAINT events_pkey PRIMARY KEY ("position");
+
+ALTER TABLE ONLY events
+    ADD CONSTRAINT events_stream_id_version_key UNIQUE (stream_id, version);
+
+ALTER TABLE ONLY migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parked_messages
+    ADD CONSTRAINT parked_messages_consumer_topic_id_partition_offset_key UNIQUE (consumer, topic_id, partition, "offset");
+
+ALTER TABLE ONLY parked_messages
+    ADD CONSTRAINT parked_messages_pkey PRIMARY KEY (parked_id);
+
+ALTER TABLE ONLY saga_inbox
+    ADD CONSTRAINT saga_inbox_pkey PRIMARY KEY (saga_id, version);
+
+ALTER TABLE ONLY saga_steps
+    ADD CONSTRAINT saga_steps_pkey PRIMARY KEY (saga_id, step);
+
+ALTER TABLE ONLY saga_timeouts
+    ADD CONSTRAINT saga_timeouts_pkey PRIMARY KEY (saga_id, name);
+
+ALTER TABLE ONLY sagas
+    ADD CONSTRAINT sagas_pkey PRIMARY KEY (saga_id);
+
+ALTER TABLE ONLY schema_ids
+    ADD CONSTRAINT schema_ids_pkey PRIMARY KEY (schema_id);
+
+ALTER TABLE ONLY streams
+    ADD CONSTRAINT streams_pkey PRIMARY KEY (stream_id);
+
+ALTER TABLE ONLY webhook_attempts
+    ADD CONSTRAINT webhook_attempts_pkey PRIMARY KEY (message_id, attempt);
+
+ALTER TABLE ONLY webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (endpoint_id);
+
+ALTER TABLE ONLY webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_url_key UNIQUE (url);
+
+ALTER TABLE ONLY webhook_messages
+    ADD CONSTRAINT webhook_messages_endpoint_id_event_id_key UNIQUE (endpoint_id, event_id);
+
+ALTER TABLE ONLY webhook_messages
+    ADD CONSTRAINT webhook_messages_pkey PRIMARY KEY (message_id);
+
+CREATE INDEX chain_blocks_seen ON chain_blocks USING btree (chain_id, number) WHERE (state = 'seen'::text);
+
+CREATE INDEX chain_intents_open ON chain_intents USING btree (state, planned_at) WHERE (state = ANY (ARRAY['planned'::text, 'submitted'::text]));
+
+CREATE INDEX chain_sightings_seen ON chain_sightings USING btree (chain_id, block_number) WHERE (state = 'seen'::text);
+
+CREATE INDEX chain_transactions_open ON chain_transactions USING btree (chain_id, sender, nonce) WHERE (state = ANY (ARRAY['signed'::text, 'broadcast'::text, 'mined'::text, 'reverted'::text]));
+
+CREATE INDEX chain_wallets_new ON chain_wallets USING btree (chain_id) WHERE (state = 'new'::text);
+
+CREATE INDEX chain_wallets_queued ON chain_wallets USING btree (chain_id) WHERE (queued_block IS NOT NULL);
+
+CREATE INDEX parked_messages_held ON parked_messages USING btree (consumer, key, "offset") WHERE (state = ANY (ARRAY['parked'::text, 'queued'::text]));
+
+CREATE INDEX saga_inbox_pending ON saga_inbox USING btree (saga_id, version) WHERE (state = 'pending'::text);
+
+CREATE INDEX saga_timeouts_due ON saga_timeouts USING btree (due_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX sagas_open ON sagas USING btree (state, changed_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX webhook_messages_claimed ON webhook_messages USING btree (endpoint_id) WHERE ((state = 'waiting'::text) AND (claimed_until IS NOT NULL));
+
+CREATE INDEX webhook_messages_due ON webhook_messages USING btree (endpoint_id, next_attempt_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX webhook_messages_parked ON webhook_messages USING btree (ended_at) WHERE (state = 'parked'::text);
+
+CREATE INDEX webhook_messages_stream ON webhook_messages USING btree (stream_id);
+
+ALTER TABLE ONLY chain_transactions
+    ADD CONSTRAINT chain_transactions_leg_id_fkey FOREIGN KEY (leg_id) REFERENCES chain_intents(leg_id);
+
+ALTER TABLE ONLY webhook_attempts
+    ADD CONSTRAINT webhook_attempts_message_id_fkey FOREIGN KEY (message_id) REFERENCES webhook_messages(message_id);
+
+ALTER TABLE ONLY webhook_messages
+    ADD CONSTRAINT webhook_messages_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(endpoint_id);
+
+CREATE PUBLICATION outbox_publication WITH (publish = 'insert');
+
+ALTER PUBLICATION outbox_publication ADD TABLE ONLY outbox;
+
+REVOKE ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO listener;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO commands;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO sagas;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO submitter;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO gateway;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO operator;
+
+REVOKE ALL ON FUNCTION lock_streams(p_streams uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO listener;
+GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO commands;
+GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO sagas;
+GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO submitter;
+GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO gateway;
+GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO operator;
+
+REVOKE ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) TO sagas;
+GRANT ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) TO gateway;
+GRANT ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) TO operator;
+
+GRANT SELECT ON TABLE cards TO gateway;
+GRANT SELECT ON TABLE cards TO auditor;
+GRANT SELECT,INSERT ON TABLE cards TO operator;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_blocks TO listener;
+GRANT SELECT ON TABLE chain_blocks TO auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_cursors TO listener;
+GRANT SELECT ON TABLE chain_cursors TO submitter;
+GRANT SELECT ON TABLE chain_cursors TO gateway;
+GRANT SELECT ON TABLE chain_cursors TO commands;
+GRANT SELECT ON TABLE chain_cursors TO sagas;
+GRANT SELECT ON TABLE chain_cursors TO operator;
+GRANT SELECT ON TABLE chain_cursors TO auditor;
+
+GRANT SELECT,UPDATE ON TABLE chain_intents TO listener;
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_intents TO submitter;
+GRANT SELECT ON TABLE chain_intents TO auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_nonces TO submitter;
+GRANT SELECT ON TABLE chain_nonces TO auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_sightings TO listener;
+GRANT SELECT ON TABLE chain_sightings TO submitter;
+GRANT SELECT ON TABLE chain_sightings TO auditor;
+
+GRANT SELECT ON TABLE chain_transactions TO listener;
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_transactions TO submitter;
+GRANT SELECT ON TABLE chain_transactions TO auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_wallets TO listener;
+GRANT SELECT,INSERT ON TABLE chain_wallets TO operator;
+GRANT SELECT ON TABLE chain_wallets TO submitter;
+GRANT SELECT ON TABLE chain_wallets TO gateway;
+GRANT SELECT ON TABLE chain_wallets TO commands;
+GRANT SELECT ON TABLE chain_wallets TO sagas;
+GRANT SELECT ON TABLE chain_wallets TO auditor;
+
+GRANT SELECT,UPDATE ON TABLE checkpoints TO commands;
+GRANT SELECT,UPDATE ON TABLE checkpoints TO sagas;
+GRANT SELECT,UPDATE ON TABLE checkpoints TO notifications;
+GRANT SELECT,UPDATE ON TABLE checkpoints TO submitter;
+GRANT SELECT,INSERT,UPDATE ON TABLE checkpoints TO operator;
+GRANT SELECT ON TABLE checkpoints TO auditor;
+
+GRANT SELECT ON TABLE command_answers TO listener;
+GRANT SELECT ON TABLE command_answers TO commands;
+GRANT SELECT ON TABLE command_answers TO sagas;
+GRANT SELECT ON TABLE command_answers TO submitter;
+GRANT SELECT ON TABLE command_answers TO gateway;
+GRANT SELECT ON TABLE command_answers TO operator;
+GRANT SELECT ON TABLE command_answers TO auditor;
+
+GRANT SELECT ON TABLE events TO listener;
+GRANT SELECT ON TABLE events TO commands;
+GRANT SELECT ON TABLE events TO sagas;
+GRANT SELECT ON TABLE events TO submitter;
+GRANT SELECT ON TABLE events TO gateway;
+GRANT SELECT ON TABLE events TO operator;
+GRANT SELECT ON TABLE events TO auditor;
+GRANT SELECT ON TABLE events TO projections;
+GRANT SELECT ON TABLE events TO notifications;
+
+GRANT SELECT ON TABLE outbox TO auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO commands;
+GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO sagas;
+GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO notifications;
+GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO submitter;
+GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO operator;
+GRANT SELECT ON TABLE parked_messages TO auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE saga_inbox TO sagas;
+GRANT SELECT,INSERT,UPDATE ON TABLE saga_inbox TO gateway;
+GRANT SELECT,INSERT,UPDATE ON TABLE saga_inbox TO operator;
+GRANT SELECT ON TABLE saga_inbox TO auditor;
+
+GRANT SELECT,INSERT ON TABLE saga_steps TO sagas;
+GRANT SELECT,INSERT ON TABLE saga_steps TO gateway;
+GRANT SELECT,INSERT ON TABLE saga_steps TO operator;
+GRANT SELECT ON TABLE saga_steps TO auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE saga_timeouts TO sagas;
+GRANT SELECT,INSERT,UPDATE ON TABLE saga_timeouts TO gateway;
+GRANT SELECT,INSERT,UPDATE ON TABLE saga_timeouts TO operator;
+GRANT SELECT ON TABLE saga_timeouts TO auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE sagas TO sagas;
+GRANT SELECT,INSERT,UPDATE ON TABLE sagas TO gateway;
+GRANT SELECT,INSERT,UPDATE ON TABLE sagas TO operator;
+GRANT SELECT ON TABLE sagas TO auditor;
+
+GRANT SELECT ON TABLE schema_ids TO listener;
+GRANT SELECT ON TABLE schema_ids TO commands;
+GRANT SELECT ON TABLE schema_ids TO sagas;
+GRANT SELECT ON TABLE schema_ids TO submitter;
+GRANT SELECT ON TABLE schema_ids TO gateway;
+GRANT SELECT ON TABLE schema_ids TO operator;
+GRANT SELECT ON TABLE schema_ids TO auditor;
+GRANT SELECT ON TABLE schema_ids TO projections;
+GRANT SELECT ON TABLE schema_ids TO notifications;
+
+GRANT SELECT ON TABLE streams TO listener;
+GRANT SELECT ON TABLE streams TO commands;
+GRANT SELECT ON TABLE streams TO sagas;
+GRANT SELECT ON TABLE streams TO submitter;
+GRANT SELECT ON TABLE streams TO gateway;
+GRANT SELECT ON TABLE streams TO operator;
+GRANT SELECT ON TABLE streams TO auditor;
+GRANT SELECT ON TABLE streams TO projections;
+GRANT SELECT ON TABLE streams TO notifications;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE webhook_attempts TO sender;
+GRANT SELECT ON TABLE webhook_attempts TO operator;
+GRANT SELECT ON TABLE webhook_attempts TO auditor;
+
+GRANT SELECT ON TABLE webhook_endpoints TO sender;
+GRANT SELECT,INSERT,UPDATE ON TABLE webhook_endpoints TO operator;
+
+GRANT SELECT(endpoint_id) ON TABLE webhook_endpoints TO notifications;
+GRANT SELECT(endpoint_id) ON TABLE webhook_endpoints TO auditor;
+
+GRANT SELECT(url) ON TABLE webhook_endpoints TO auditor;
+
+GRANT SELECT(event_types) ON TABLE webhook_endpoints TO notifications;
+GRANT SELECT(event_types) ON TABLE webhook_endpoints TO auditor;
+
+GRANT SELECT(state) ON TABLE webhook_endpoints TO notifications;
+GRANT UPDATE(state) ON TABLE webhook_endpoints TO sender;
+GRANT SELECT(state) ON TABLE webhook_endpoints TO auditor;
+
+GRANT UPDATE(reason) ON TABLE webhook_endpoints TO notifications;
+GRANT UPDATE(reason) ON TABLE webhook_endpoints TO sender;
+GRANT SELECT(reason) ON TABLE webhook_endpoints TO auditor;
+
+GRANT SELECT(enabled_at) ON TABLE webhook_endpoints TO notifications;
+GRANT SELECT(enabled_at) ON TABLE webhook_endpoints TO auditor;
+
+GRANT UPDATE(paused_until) ON TABLE webhook_endpoints TO sender;
+GRANT SELECT(paused_until) ON TABLE webhook_endpoints TO auditor;
+
+GRANT SELECT(created_at) ON TABLE webhook_endpoints TO auditor;
+
+GRANT SELECT,INSERT ON TABLE webhook_messages TO notifications;
+GRANT SELECT,UPDATE ON TABLE webhook_messages TO sender;
+GRANT SELECT,INSERT,UPDATE ON TABLE webhook_messages TO operator;
+GRANT SELECT ON TABLE webhook_messages TO auditor;
