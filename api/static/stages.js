@@ -1,0 +1,31 @@
+// Where a payment stands on the page: five stages down the river, six places on its banks. The words are the API's own.
+
+export const STREAM = [
+  { id: "asked", name: "Asked", says: "the network waits for an answer" },
+  { id: "approved", name: "Approved", says: "funds held, spend planned" },
+  { id: "sent", name: "Sent", says: "signed, stored, broadcast" },
+  { id: "seen", name: "Seen", says: "in a block, not final" },
+  { id: "settled", name: "Settled", says: "its block is final" },
+];
+
+export const BANKS = [
+  { id: "declined", name: "Declined", says: "answered no, nothing moved" },
+  { id: "refunding", name: "Refunding", says: "on its way back" },
+  { id: "refunded", name: "Refunded", says: "paid back on chain" },
+  { id: "unseen", name: "Unseen", says: "a reorg dropped its block" },
+  { id: "unpaid", name: "Unpaid", says: "can never move: for a person" },
+  { id: "verified", name: "Verified", says: "zero amount, card is good" },
+];
+
+export const STAGES = [...STREAM, ...BANKS];
+export const IN_FLIGHT = ["asked", "approved", "sent", "seen", "refunding"];
+const TAKEN_BACK = ["declined", "reversed", "expired"];
+
+/** The stage of a payment, or of a row of totals: both carry outcome, state, spend_state and refund_state. */
+export function stageOf(row) {
+  if (row.outcome !== "open") return row.outcome;
+  if (row.refund_state || (row.spend_state && TAKEN_BACK.includes(row.state))) return "refunding";
+  if (row.spend_state === "submitted") return "sent";
+  if (row.spend_state === "seen" || row.spend_state === "settled") return "seen";
+  return row.state === "requested" ? "asked" : "approved";
+}
