@@ -1,0 +1,95 @@
+"""The API as one application: questions to the read side, orders to the gateway, the page that shows payments moving.
+
+`create_app` is given everything; it reads no environment. `serve` runs it on loopback until SIGTERM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import uvicorn
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from sqlalchemy import Engine
+
+from api import problems, routes_accounts, routes_authorizations, routes_live, routes_operations, routes_payments
+from api.chain_view import ChainView
+from api.context import THREADS, Context
+from api.door import Door
+from api.health import Health
+from api.live import Feed
+from api.metrics import AnswerTimes
+from api.openapi import describe
+from api.queries import Queries
+from api.security import Keys
+from connectors.gateway.gateway import Gateway
+from infra.settings import Settings
+
+ROUTES = (routes_payments, routes_accounts, routes_authorizations, routes_live, routes_operations)
+DESCRIPTION = """
+A card swipe on Gnosis Chain becomes a payment: seen, decided, booked, announced.
+
+**Keys.** Send `Authorization: Bearer KEY` or `X-Api-Key: KEY`. A key's role says what it may do: *reader* reads, *network* also asks
+for authorizations, *operator* also orders cards frozen.
+
+**Amounts.** `…_minor` is an integer of minor units of the currency. `…_raw` is a base-10 string of raw token units. Nothing is a float.
+
+**Problems.** What cannot be done is told as `application/problem+json` (RFC 9457), naming the value and the remedy.
+
+**Repeats.** Every order may be sent again: the same `Idempotency-Key`, presentment or reversal has its effect once.
+"""
+
+
+def create_app(settings: Settings, *, read: Engine, write: Engine, gateway: Gateway) -> FastAPI:
+    """The application. `read`: R as role queries; `write`: W as role gateway, for health and the chain's newest block."""
+    parts = Context(
+        settings=settings,
+        gateway=gateway,
+        queries=Queries(read),
+        chain=ChainView(write),
+        feed=Feed(read),
+        health=Health(write, read),
+        times=AnswerTimes(),
+        orders=CapacityLimiter(THREADS),
+        looks=CapacityLimiter(THREADS),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        parts.feed.start()
+        yield
+        parts.feed.stop()
+
+    app: FastAPI = FastAPIOffline(
+        title="payriver",
+        version=version("payriver"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": False, "defaultModelsExpandDepth": 0},
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.context, app.state.keys = parts, Keys(settings.api_keys)
+    for module in ROUTES:
+        app.include_router(module.router)
+    routes_live.mount(app)
+    problems.install(app)
+    describe(app)
+    app.add_middleware(Door)
+    return app
+
+
+def serve(app: FastAPI, settings: Settings) -> None:
+    """Answer at the settings' address until SIGTERM or SIGINT."""
+    uvicorn.run(
+        app,
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,  # structlog has the one log
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        backlog=512,
+    )

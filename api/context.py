@@ -1,0 +1,58 @@
+"""What the routes work with: built once by the factory, handed to each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Request
+
+from api.chain_view import ChainView
+from api.health import Health
+from api.live import Feed
+from api.metrics import AnswerTimes
+from api.queries import Queries
+from api.security import NETWORK, OPERATE, READ, Caller, require
+from connectors.gateway.gateway import Gateway
+from infra.settings import Settings
+
+T = TypeVar("T")
+THREADS = 10
+"""As many as the pool has connections, so that a thread never waits for one."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One application's parts. Orders have threads of their own, so that readers never make the card network wait."""
+
+    settings: Settings
+    gateway: Gateway
+    queries: Queries
+    chain: ChainView
+    feed: Feed
+    health: Health
+    times: AnswerTimes
+    orders: CapacityLimiter
+    looks: CapacityLimiter
+
+    async def order(self, work: Callable[[], T]) -> T:
+        """Run an order to the gateway in one of its threads."""
+        return await to_thread.run_sync(work, limiter=self.orders)
+
+    async def ask(self, work: Callable[[], T]) -> T:
+        """Run a question to the read side in one of its threads."""
+        return await to_thread.run_sync(work, limiter=self.looks)
+
+
+async def context(request: Request) -> Context:
+    """A dependency: the application's parts."""
+    found: Context = request.app.state.context
+    return found
+
+
+Parts = Annotated[Context, Depends(context)]
+Reader = Annotated[Caller, Depends(require(READ))]
+Network = Annotated[Caller, Depends(require(NETWORK))]
+Operator = Annotated[Caller, Depends(require(OPERATE))]

@@ -1,0 +1,77 @@
+"""Whether this process can work: both databases asked at once, none waited for longer than two seconds, and how far the read side is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import psycopg2
+import sqlalchemy.exc
+from anyio import CapacityLimiter, to_thread
+from sqlalchemy import Engine, text
+
+from api.models import Readiness, Server
+
+PATIENCE_SECONDS = 2.0
+ON_WRITE = text("""
+SELECT (SELECT max(position) FROM events) AS newest_position, cursors.seen_number AS chain_block_number,
+       extract(epoch FROM clock_timestamp() - cursors.moved_at)::float AS chain_age_seconds
+FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM chain_cursors ORDER BY seen_time DESC LIMIT 1) AS cursors ON true
+""")
+ON_READ = text("""
+SELECT (SELECT max(position) FROM deliveries) AS delivered_position,
+       (SELECT count(*) FROM parked_messages WHERE state IN ('parked', 'queued')) AS parked_messages
+""")
+BEHIND = text("""
+SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float AS lag_seconds
+FROM events WHERE position > :delivered ORDER BY position LIMIT 1
+""")
+
+
+class Health:
+    """Asks both servers. Its threads are its own: a server that hangs keeps nobody else waiting."""
+
+    def __init__(self, write: Engine, read: Engine) -> None:
+        self._write, self._read = (each.execution_options(isolation_level="AUTOCOMMIT") for each in (write, read))
+        self._threads = CapacityLimiter(6)
+
+    async def readiness(self) -> Readiness:
+        """The state of both servers and of the lag between them."""
+        found: dict[str, tuple[Server, Mapping[str, Any]]] = {}
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._ask, found, "write", self._write, ON_WRITE, {})
+            group.start_soon(self._ask, found, "read", self._read, ON_READ, {})
+        servers = [found[name][0] for name in ("write", "read")]
+        told = {**found["write"][1], **found["read"][1]}
+        ready = all(server.reachable for server in servers)
+        lag = await self._lag(told) if ready else {}
+        return Readiness(status="ready" if ready else "not_ready", servers=servers, **told, **lag)
+
+    async def _lag(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        newest, delivered = told["newest_position"] or 0, told["delivered_position"] or 0
+        if newest <= delivered:
+            return {"lag_events": 0, "lag_seconds": 0.0}
+        behind: dict[str, tuple[Server, Mapping[str, Any]]] = {}
+        await self._ask(behind, "write", self._write, BEHIND, {"delivered": delivered})
+        return {"lag_events": newest - delivered, "lag_seconds": behind["write"][1].get("lag_seconds")}
+
+    async def _ask(self, found: dict[str, Any], name: str, server: Engine, query: Any, values: dict[str, Any]) -> None:
+        began = time.monotonic()
+        row: Mapping[str, Any] = {}
+        error: str | None = f"no answer within {PATIENCE_SECONDS:g} seconds"
+        with anyio.move_on_after(PATIENCE_SECONDS):
+            row, error = await to_thread.run_sync(
+                _row, server, query, values, limiter=self._threads, abandon_on_cancel=True
+            )
+        took = round((time.monotonic() - began) * 1000, 2)
+        found[name] = Server(name=name, reachable=error is None, milliseconds=None if error else took, error=error), row
+
+
+def _row(server: Engine, query: Any, values: dict[str, Any]) -> tuple[Mapping[str, Any], str | None]:
+    try:
+        with server.connect() as connection:
+            return dict(connection.execute(query, values).mappings().one_or_none() or {}), None
+    except (sqlalchemy.exc.SQLAlchemyError, psycopg2.Error):
+        return {}, "it does not answer, or refuses us"  # the driver's own words name addresses: they are for the log

@@ -1,0 +1,67 @@
+"""What this process counts, as Prometheus reads it: answers to the card network, open pages, and the lag of the read side."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from api.models import Readiness
+
+if TYPE_CHECKING:
+    from api.context import Context
+
+BOUNDS_SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.0)
+
+
+class AnswerTimes:
+    """How long answers to the card network took, by response code."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._buckets = [0] * (len(BOUNDS_SECONDS) + 1)
+        self._codes: Counter[str] = Counter()
+        self._seconds = 0.0
+
+    def took(self, seconds: float, response_code: str) -> None:
+        """One answer was given."""
+        with self._lock:
+            self._buckets[bisect_left(BOUNDS_SECONDS, seconds)] += 1
+            self._codes[response_code] += 1
+            self._seconds += seconds
+
+    def lines(self) -> Iterator[str]:
+        """In Prometheus' text format."""
+        with self._lock:
+            buckets, codes, seconds = list(self._buckets), dict(self._codes), self._seconds
+        yield "# HELP payriver_authorization_seconds Time to answer the card network."
+        yield "# TYPE payriver_authorization_seconds histogram"
+        so_far = 0
+        for bound, count in zip((*map(str, BOUNDS_SECONDS), "+Inf"), buckets, strict=True):
+            so_far += count
+            yield f'payriver_authorization_seconds_bucket{{le="{bound}"}} {so_far}'
+        yield f"payriver_authorization_seconds_sum {seconds:.6f}"
+        yield f"payriver_authorization_seconds_count {so_far}"
+        yield "# HELP payriver_authorizations_total Answers to the card network, by response code (ISO 8583 DE39)."
+        yield "# TYPE payriver_authorizations_total counter"
+        for code, count in sorted(codes.items()):
+            yield f'payriver_authorizations_total{{response_code="{code}"}} {count}'
+
+
+def exposition(parts: Context, found: Readiness) -> str:
+    """All of it."""
+    gauges = {
+        "payriver_ready": ("Whether this process can work.", int(found.status == "ready")),
+        "payriver_live_pages": ("Pages open on the live stream.", parts.feed.viewers),
+        "payriver_read_lag_events": ("Positions between the newest event stored and delivered.", found.lag_events),
+        "payriver_read_lag_seconds": ("Age of the oldest event that is not delivered.", found.lag_seconds),
+        "payriver_chain_age_seconds": ("Since the chain listener last moved.", found.chain_age_seconds),
+        "payriver_read_parked_messages": ("Messages on the read side that wait for a person.", found.parked_messages),
+    }
+    lines = list(parts.times.lines())
+    for name, (meaning, value) in gauges.items():
+        if value is not None:
+            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
+    return "\n".join(lines) + "\n"

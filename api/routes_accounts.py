@@ -1,0 +1,93 @@
+"""Accounts as the read side has them: what they are, hold and may spend, their statements; and the orders to their cards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from api.balance import balance
+from api.context import Operator, Parts, Reader
+from api.models import Account, AccountPage, Balance, EventPage, Statement, problem_answers
+from api.orders import CardOrder
+from api.routes_payments import After, Cursor, Limit, Moment
+from api.statement import Period, as_csv, statement
+
+router = APIRouter(prefix="/v1/accounts", tags=["Accounts"])
+
+CSV = "text/csv"
+FREEZING = problem_answers(400, 401, 403, 404, 413, 415, 422, 503)
+
+
+@router.get("", responses=problem_answers(401, 403, 422, 503))
+async def list_accounts(
+    parts: Parts,
+    caller: Reader,
+    kind: Literal["customer", "settlement"] | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> AccountPage:
+    """Accounts, by id."""
+    return await parts.ask(lambda: parts.queries.accounts(kind, cursor, limit))
+
+
+@router.get("/{account_id}", responses=problem_answers(401, 403, 404, 422, 503))
+async def get_account(parts: Parts, caller: Reader, account_id: UUID) -> Account:
+    """One account."""
+    return await parts.ask(lambda: parts.queries.account(account_id))
+
+
+@router.get("/{account_id}/balance", responses=problem_answers(401, 403, 404, 422, 503))
+async def get_balance(parts: Parts, caller: Reader, account_id: UUID) -> Balance:
+    """What the account holds, what is on its way or set aside, and what may be spent at the newest block."""
+    stale = parts.settings.chain_stale_seconds
+    return await parts.ask(lambda: balance(parts.queries.balance(account_id), parts.chain.seen(), stale))
+
+
+@router.get(
+    "/{account_id}/statement",
+    response_model=Statement,
+    responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}, **problem_answers(401, 403, 404, 422, 503)},
+)
+async def get_statement(
+    parts: Parts,
+    caller: Reader,
+    account_id: UUID,
+    start: Annotated[Moment | None, Query(alias="from", description="Booked at or after, RFC 3339.")] = None,
+    end: Annotated[Moment | None, Query(alias="to", description="Booked before, RFC 3339.")] = None,
+    accept: Annotated[str, Header(description="application/json or text/csv.")] = "*/*",
+) -> Statement | Response:
+    """Opening balance, each booking with the balance after it, closing balance. CSV by `Accept: text/csv`."""
+    told = await parts.ask(lambda: statement(parts.queries, account_id, Period(start, end)))
+    if not _prefers_csv(accept):
+        return told
+    name = f'attachment; filename="statement-{account_id}.csv"'
+    return StreamingResponse(as_csv(told), media_type=CSV, headers={"Content-Disposition": name, "Vary": "Accept"})
+
+
+def _prefers_csv(accept: str) -> bool:
+    """The first of the two that is named, or JSON."""
+    named = (part.partition(";")[0].strip().lower() for part in accept.split(","))
+    return next((name for name in named if name in (CSV, "application/json")), "") == CSV
+
+
+@router.get("/{account_id}/events", responses=problem_answers(401, 403, 404, 422, 503))
+async def list_account_events(
+    parts: Parts, caller: Reader, account_id: UUID, after: After = 0, limit: Limit = 100
+) -> EventPage:
+    """Everything that happened to the account, in order, with when and where each event was delivered."""
+    return await parts.ask(lambda: parts.queries.events(account_id, "account", after, limit))
+
+
+@router.post("/{account_id}/card/freeze", status_code=204, responses=FREEZING)
+async def freeze_card(parts: Parts, caller: Operator, account_id: UUID, order: CardOrder) -> None:
+    """Freeze the account's card: nothing is approved, and a spend made on chain is refunded. Frozen already is no error."""
+    await parts.order(lambda: parts.gateway.freeze_card(account_id, order.reason, caller.name))
+
+
+@router.post("/{account_id}/card/unfreeze", status_code=204, responses=FREEZING)
+async def unfreeze_card(parts: Parts, caller: Operator, account_id: UUID, order: CardOrder) -> None:
+    """Make the account's card active again. Active already is no error."""
+    await parts.order(lambda: parts.gateway.unfreeze_card(account_id, order.reason, caller.name))

@@ -1,0 +1,116 @@
+"""The card network's door: authorizations, reversals, captures. Each is answered from the payment's stream.
+
+The deadline runs from the request's arrival here, so that waiting for a thread counts.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header
+from pydantic import AfterValidator
+
+from api.context import Network, Parts
+from api.models import problem_answers
+from api.orders import Authorization, AuthorizationResult, Capture, Reversal
+from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest
+
+router = APIRouter(prefix="/v1/authorizations", tags=["Card network"])
+
+ANSWERS = problem_answers(400, 401, 403, 409, 413, 415, 422, 503)
+FOLLOWING = problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 503)
+
+
+def _key(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("an idempotency key is of printable ASCII characters; send such a one")
+    return value
+
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        min_length=1,
+        max_length=255,
+        description="The network's own id of the request. The same key again is told the first answer.",
+        examples=["visa-2026-03-01-0000017"],
+    ),
+    AfterValidator(_key),
+]
+Traceparent = Annotated[
+    str | None,
+    Header(
+        pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+        description="W3C Trace Context: the story this is part of.",
+    ),
+]
+
+
+@router.post("", responses=ANSWERS)
+async def authorize(
+    parts: Parts,
+    caller: Network,
+    idempotency_key: IdempotencyKey,
+    asked: Authorization,
+    traceparent: Traceparent = None,
+) -> AuthorizationResult:
+    """Approve or decline, within the deadline. A decline is an answer, not an error: see `approved` and `response_code`."""
+    arrived = time.monotonic()
+    allowed_ms = asked.deadline_ms or parts.settings.authorization_deadline_ms
+
+    def work() -> AuthorizationAnswer:
+        waited_ms = int((time.monotonic() - arrived) * 1000)
+        return parts.gateway.authorize(_request(idempotency_key, asked, max(1, allowed_ms - waited_ms), traceparent))
+
+    answer = await parts.order(work)
+    parts.times.took(time.monotonic() - arrived, answer.response_code)
+    return _result(answer)
+
+
+@router.post("/{payment_id}/captures", responses=FOLLOWING)
+async def capture(parts: Parts, caller: Network, payment_id: UUID, posted: Capture) -> AuthorizationResult:
+    """The network posts the payment. The same presentment twice is one capture; the answer is what the stream says."""
+    return _result(
+        await parts.order(
+            lambda: parts.gateway.capture(
+                payment_id, posted.presentment_id, posted.amount_minor, posted.currency, caller.name
+            )
+        )
+    )
+
+
+@router.post("/{payment_id}/reversals", responses=FOLLOWING)
+async def reverse(parts: Parts, caller: Network, payment_id: UUID, taken_back: Reversal) -> AuthorizationResult:
+    """The network takes its authorization back; what had moved is refunded on chain. The same reversal twice is one."""
+    return _result(await parts.order(lambda: parts.gateway.reverse(payment_id, taken_back.reversal_id, caller.name)))
+
+
+def _request(key: str, asked: Authorization, deadline_ms: int, traceparent: str | None) -> AuthorizationRequest:
+    return AuthorizationRequest(
+        idempotency_key=key,
+        card_token=asked.card_token,
+        amount_minor=asked.amount_minor,
+        currency=asked.currency,
+        merchant_name=asked.merchant.name,
+        merchant_country=asked.merchant.country,
+        mcc=asked.merchant.mcc,
+        merchant_amount_minor=asked.merchant.amount_minor,
+        merchant_currency=asked.merchant.currency,
+        trace_number=asked.trace_number,
+        network_reference=asked.network_reference,
+        deadline_ms=deadline_ms,
+        traceparent=traceparent,
+    )
+
+
+def _result(answer: AuthorizationAnswer) -> AuthorizationResult:
+    return AuthorizationResult(
+        payment_id=str(answer.payment_id),
+        approved=answer.approved,
+        response_code=answer.response_code,
+        reason=answer.reason,
+        authorization_code=answer.authorization_code,
+        state=answer.state,
+    )

@@ -1,0 +1,63 @@
+"""Payments as the read side has them: lists, one payment, its events with the place of each in Kafka."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator
+
+from api.context import Parts, Reader
+from api.models import EventPage, Payment, PaymentPage, problem_answers
+from api.queries import PaymentFilter
+
+router = APIRouter(prefix="/v1/payments", tags=["Payments"])
+
+Outcome = Literal["open", "settled", "declined", "refunded", "unseen", "verified", "unpaid"]
+CardState = Literal["requested", "verified", "declined", "authorized", "captured", "reversed", "expired"]
+Limit = Annotated[int, Query(ge=1, le=500, description="Rows of a page.")]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
+After = Annotated[int, Query(ge=0, le=2**31 - 1, description="Give events after this version.")]
+
+
+def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a time needs its zone, such as 2026-03-01T00:00:00Z; send it with one")
+    return value.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+@router.get("", responses=problem_answers(401, 403, 422, 503))
+async def list_payments(
+    parts: Parts,
+    caller: Reader,
+    account_id: UUID | None = None,
+    outcome: Outcome | None = None,
+    state: Annotated[CardState | None, Query(description="State of the card leg.")] = None,
+    origin: Literal["network", "chain"] | None = None,
+    since: Annotated[Moment | None, Query(description="Requested at or after, RFC 3339.")] = None,
+    until: Annotated[Moment | None, Query(description="Requested before, RFC 3339.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> PaymentPage:
+    """Payments, the newest first."""
+    wanted = PaymentFilter(account_id, outcome, state, origin, since, until)
+    return await parts.ask(lambda: parts.queries.payments(wanted, cursor, limit))
+
+
+@router.get("/{payment_id}", responses=problem_answers(401, 403, 404, 422, 503))
+async def get_payment(parts: Parts, caller: Reader, payment_id: UUID) -> Payment:
+    """One payment."""
+    return await parts.ask(lambda: parts.queries.payment(payment_id))
+
+
+@router.get("/{payment_id}/events", responses=problem_answers(401, 403, 404, 422, 503))
+async def list_payment_events(
+    parts: Parts, caller: Reader, payment_id: UUID, after: After = 0, limit: Limit = 100
+) -> EventPage:
+    """Everything that happened to the payment, in order, with when and where each event was delivered."""
+    return await parts.ask(lambda: parts.queries.events(payment_id, "payment", after, limit))
