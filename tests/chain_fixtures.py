@@ -20,24 +20,25 @@ from connectors.chain.settings import ChainSettings
 from infra import devchain as packages
 from infra.devchain.anvil import anvil_command
 from infra.devchain.chain import DevChain
-from infra.devchain.values import AccountInfo
+from infra.devchain.values import AccountInfo, Deployment
 from infra.stack.npm import npm_ci
 from infra.stack.ports import free_port
 from infra.stack.process import Command, Spawner
 
 
 @contextmanager
-def running_devchain(*, twin: bool = False, **anvil: Any) -> Iterator[DevChain]:
-    """An anvil with everything deployed. `anvil`: further arguments of `anvil_command`."""
+def running_devchain(*, twin: bool = False, deployment: Deployment | None = None, **anvil: Any) -> Iterator[DevChain]:
+    """An anvil with everything deployed, now or by an earlier run. `anvil`: further arguments of `anvil_command`."""
     node_modules = npm_ci(Path(packages.__file__).parent)
     with tempfile.TemporaryDirectory(prefix="payriver-chain-") as folder:
         place, port = Path(folder), free_port(set())
         argv = anvil_command(node_modules, port=port, cache=place / "states", **anvil)
         process = Spawner().spawn(Command(argv=tuple(argv), log=place / "anvil.log", cwd=place))
         try:
-            chain = DevChain(f"http://127.0.0.1:{port}", node_modules)
+            chain = DevChain(f"http://127.0.0.1:{port}", node_modules, deployment)
             _wait_until_it_answers(chain)
-            chain.deploy(twin=twin)
+            if deployment is None:
+                chain.deploy(twin=twin)
             yield chain
         finally:
             process.terminate()

@@ -55,7 +55,7 @@ def serving(*answers: Callable[[Any], Answer]) -> Iterator[BadNode]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     node.url = f"http://127.0.0.1:{server.server_address[1]}"
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield node
     finally:
