@@ -19,14 +19,14 @@ from rich.table import Table
 
 from api.cli.provisioning import Doors, migrate_both, provision_all
 from infra.errors import Misconfigured, Unreachable
-from infra.settings import MachineSettings, ProvisionSettings
+from infra.settings import MachineSettings, ProvisionSettings, Settings
 from infra.stack.cache import data_folder
 from infra.stack.doctor import examine
 from infra.stack.home import Home, end_left_overs, read_state, take_lock
 from infra.stack.process import Identity
 from infra.stack.report import Report, is_running, look
 
-out, err = Console(), Console(stderr=True)
+out, err = Console(width=None if sys.stdout.isatty() else 150), Console(stderr=True)
 COLOURS = {
     "ready": "green",
     "running": "green",
@@ -57,6 +57,11 @@ def up(
     if is_running(folder):
         _print(look(folder))
         return
+    if chain is not None and Settings().keystore is None:
+        raise Misconfigured(
+            "--chain needs the keys that send there: set PAYRIVER_KEYSTORE to the folder of settlement.json, delegate.json and "
+            "relayer.json (encrypted keystore files), and PAYRIVER_KEYSTORE_PASSWORD"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     supervisor = _detach(folder, chain, offline, throwaway)
     try:
@@ -88,8 +93,7 @@ def down(home: HomeOption = None) -> None:
         raise Misconfigured(f"a process that is just starting holds {folder}; try again")
     with err.status("ending the river"), suppress(psutil.NoSuchProcess):
         supervisor.send_signal(signal.SIGTERM)
-        while is_running(folder):
-            time.sleep(0.1)
+        supervisor.wait()
     err.print("ended")
 
 
@@ -180,7 +184,7 @@ def _reason(folder: Path) -> str:
 def _print(report: Report) -> None:
     table = Table(title=f"payriver: {report.state} in {report.home}", title_justify="left", box=None)
     for heading in ("component", "state", "address", "version", "pid", "MiB", "restarts"):
-        table.add_column(heading, justify="right" if heading in ("pid", "MiB", "restarts") else "left")
+        table.add_column(heading, justify="right" if heading in ("pid", "MiB", "restarts") else "left", overflow="fold")
     for row in report.components:
         name = row.component if row.kind == "server" else f"{row.component} {row.worker}"
         figures = (str(row.pid or ""), f"{row.rss_mb:.0f}", str(row.restarts or ""))

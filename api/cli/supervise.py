@@ -12,6 +12,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from api.cli.chain_setup import prepare
 from api.cli.provisioning import River
 from infra.errors import PayriverError
 from infra.settings import MachineSettings, Settings
@@ -37,14 +38,15 @@ def supervise(
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    machine = MachineSettings()
+    machine, told = MachineSettings(), Settings()
     stack = Stack(
         folder,
         throwaway=throwaway,
         servers=[name for name in SERVERS if name != "node" or chain is None],
-        provisioner=River(),
-        partitions=Settings().topic_partitions,
+        provisioner=River(last=prepare),
+        partitions=told.topic_partitions,
         chain_file=chain,
+        settings=_signing(told),
         cache=machine.cache,
         mirror=machine.maven_mirror,
         offline=offline or machine.offline,
@@ -59,6 +61,14 @@ def supervise(
     except PayriverError as error:
         log.error("failed", reason=error.reason, error=str(error))
         sys.exit(1)
+
+
+def _signing(told: Settings) -> dict[str, dict[str, str]]:
+    """The keys for a chain that is not ours, as `up` was told of them; only the process that signs is told in turn."""
+    if told.keystore is None:
+        return {}
+    password = told.keystore_password.get_secret_value()
+    return {"submitter": {"PAYRIVER_KEYSTORE": str(told.keystore.absolute()), "PAYRIVER_KEYSTORE_PASSWORD": password}}
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ TEND_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0  # a process that lived this long starts again without a pause
-READY_SECONDS = 120.0
+READY_SECONDS = 180.0  # some ten seconds on an idle machine
 
 State = Literal["stopped", "starting", "running", "pausing", "stopping"]
 
