@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from infra.database import Cursor, transaction
 from infra.errors import PayriverError, Retry, Stop
+from infra.failpoints import failpoint
 from streams.runtime import checkpoint, parked
 from streams.runtime.records import Place, Record, Run
 
@@ -98,9 +99,12 @@ def _apply(engine: Engine, consumer: str, handler: Handler, run: Run, after_comm
         new = checkpoint.advance(cursor, consumer, run)
         if new is None:
             return False
+        failpoint(f"{consumer}.after_fence")
         if new.records and (records := parked.queue_behind(cursor, consumer, new)):
             handler.apply(cursor, records)
             must_be_open(cursor)
+        failpoint(f"{consumer}.before_commit")
+    failpoint(f"{consumer}.after_commit")
     if new.start != run.start:
         log.info("run_fenced", applied_before=new.start - run.start, **_where(run))
     if after_commit and records:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from infra.database import Cursor
+from infra.failpoints import failpoint
 from streams.domain import ids
 from streams.domain.circumstances import Policy
 from streams.event_store import store
@@ -63,6 +64,7 @@ class Engine:
 
     def _save(self, cursor: Cursor, stored: Sequence[Stored], steps: Sequence[Step]) -> None:
         rows.save(cursor, stored, steps, self.driver, self._delays())
+        failpoint(f"{self.driver}.after_rows")
         self.send(cursor, [order for step in steps for order in step.orders])
 
     def _delays(self) -> Mapping[str, timedelta | None]:
