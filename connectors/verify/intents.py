@@ -1,0 +1,222 @@
+"""Subject: what the submitter keeps. Each intent is its planned leg, with the very call that follows from it; each signed transaction
+is what it says, carries its leg, and no nonce of a sender is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from eth_account import Account
+from eth_account.typed_transactions import TypedTransaction
+from eth_utils.crypto import keccak
+from hexbytes import HexBytes
+
+from connectors.chain.calls import salt_of, spend_call, spend_hash, transfer_call
+from connectors.verify.balances import Balances
+from connectors.verify.snapshot import Aligned, Row
+from connectors.verify.walk import MALFORMED, Context, Event, Subject
+
+INTENTS = """
+SELECT payment_id, leg_id, account_id, chain_id, kind, amount_raw, target, call_data, signer, consumed_hash, state
+FROM chain_intents ORDER BY payment_id, leg_id
+"""
+INTENT = (
+    "payment_id", "leg_id", "account_id", "chain_id", "kind", "amount_raw", "target", "call_data", "signer",
+    "consumed_hash", "state",
+)  # fmt: skip
+TRANSACTIONS = """
+SELECT t.tx_hash, t.leg_id, t.chain_id, t.sender, t.nonce, t.signed, t.max_fee_wei, t.state, t.block_number,
+       i.kind, i.target, i.call_data, i.signer
+FROM chain_transactions AS t LEFT JOIN chain_intents AS i USING (leg_id) ORDER BY t.chain_id, t.sender, t.nonce, t.tx_hash
+"""
+TRANSACTION = (
+    "tx_hash", "leg_id", "chain_id", "sender", "nonce", "signed", "max_fee_wei", "state", "block_number",
+    "kind", "target", "call_data", "signer",
+)  # fmt: skip
+NONCES = "SELECT chain_id, sender, next_nonce FROM chain_nonces"
+STATES: Mapping[str, tuple[str, ...]] = {
+    "planned": ("planned",),
+    "submitted": ("submitted",),
+    "seen": ("seen",),
+    "unseen": ("submitted",),
+    "settled": ("final",),
+    "ended_unpaid": ("planned", "submitted", "ended_unpaid"),
+}
+"""State of a leg in its payment's stream -> what the intent may be."""
+RECOVERED_AT_MOST = 2000
+"""Recovering who signed takes some 7 ms each; older transactions are held by their hash alone."""
+SIGNATURE_BYTES, SALT_BYTES = 65, 32
+
+
+@dataclass
+class Leg:
+    """A leg as its payment's stream tells it."""
+
+    leg_id: UUID
+    payment_id: UUID
+    account_id: UUID
+    kind: str
+    amount_raw: int
+    state: str = "planned"
+
+
+class Intents(Subject):
+    """Holds intents against planned legs. They need the accounts' addresses, so they are compared when the walk is over."""
+
+    def __init__(self, context: Context, balances: Balances) -> None:
+        self._context, self._findings, self._balances = context, context.findings, balances
+        self._rows = Aligned(context.write.stream(INTENTS), lambda row: row[0], self._stray)
+        self._legs: dict[UUID, Leg] = {}
+        self._found: list[tuple[Leg, dict[str, Any]]] = []
+
+    def event(self, event: Event) -> None:
+        """How far the payment's own legs are. A leg that nobody planned was sent by somebody else."""
+        said: Any = event.message
+        if event.category != "payment" or said is None or not event.type.startswith("Leg"):
+            return
+        if event.type == "LegPlanned":
+            self._legs[said.leg_id] = Leg(said.leg_id, said.payment_id, said.account_id, said.kind, said.amount_raw)
+        elif (leg := self._legs.get(said.leg_id)) is not None:
+            state = {"LegSubmitted": "submitted", "LegSeen": "seen", "LegUnseen": "unseen"}.get(event.type)
+            state = state or {"LegSettled": "settled", "LegEndedUnpaid": "ended_unpaid"}.get(event.type, leg.state)
+            if not (state == "submitted" and leg.state not in ("planned", "submitted")):
+                leg.state = state
+
+    def end(self, stream_id: UUID, category: str) -> None:
+        """Pair the rows with the legs."""
+        if category != "payment":
+            return
+        legs, self._legs = self._legs, {}
+        for row in self._rows.take(stream_id):
+            intent = dict(zip(INTENT, row, strict=True))
+            leg = legs.pop(intent["leg_id"], None)
+            if leg is None:
+                about = "the payment planned no such leg"
+                self._findings.surplus("chain_intents", intent["leg_id"], intent["kind"], about)
+            else:
+                self._found.append((leg, intent))
+        for leg in legs.values():
+            about = f"the {leg.kind} of payment {leg.payment_id} was planned, and the submitter does not know of it"
+            self._findings.absent("chain_intents", leg.leg_id, leg.amount_raw, about)
+
+    def finish(self) -> None:
+        """Compare the pairs."""
+        self._rows.rest()
+        for leg, intent in self._found:
+            self._findings.checked["intents"] += 1
+            expected = {"account_id": leg.account_id, "kind": leg.kind, "amount_raw": leg.amount_raw}
+            expected |= self._call(leg, intent)
+            self._findings.compare("chain_intents", leg.leg_id, intent, expected, "the planned leg says otherwise")
+            if intent["state"] not in STATES[leg.state]:
+                about = f"column state: the leg is {leg.state}"
+                self._findings.differ(
+                    "chain_intents", leg.leg_id, intent["state"], " or ".join(STATES[leg.state]), about
+                )
+
+    def _call(self, leg: Leg, intent: Mapping[str, Any]) -> dict[str, Any]:
+        """Target, call data and consumed hash, made again from the account's addresses."""
+        tally, chain = self._balances.tallies.get(leg.account_id), self._context.chain
+        if tally is None or chain is None:
+            return {}
+        account, token = tally.opened, chain.token_at(tally.opened.token)
+        asset = token.asset if token else account.token
+        if leg.kind == "refund":
+            call = transfer_call(account.wallet, leg.amount_raw)
+            return {"chain_id": account.chain_id, "target": asset, "call_data": call, "consumed_hash": None}
+        role, spender = chain.spending_role_key, account.spender_module or chain.spender_module
+        call = spend_call(asset, account.roles_module or "", account.settlement_address, leg.amount_raw, role)
+        digest = spend_hash(account.chain_id, spender, call, salt_of(leg.leg_id))
+        return {
+            "chain_id": account.chain_id,
+            "target": spender,
+            "call_data": call,
+            "consumed_hash": "0x" + digest.hex(),
+        }
+
+    def _stray(self, row: Row) -> None:
+        self._findings.surplus("chain_intents", row[1], row[4], "W knows no such payment")
+
+
+class Transactions:
+    """Holds signed transactions against their own bytes, their intents, and the count of nonces."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._findings = context, context.findings
+        self._nonces: dict[tuple[int, str], list[int]] = {}
+
+    def check(self) -> None:
+        """All transactions, sender by sender in order of their nonces."""
+        (total,) = self._context.write.one("SELECT count(*) FROM chain_transactions")
+        for number, row in enumerate(self._context.write.stream(TRANSACTIONS), 1):
+            self._findings.checked["transactions"] += 1
+            self._transaction(dict(zip(TRANSACTION, row, strict=True)), recover=total - number < RECOVERED_AT_MOST)
+            self._context.progress("transactions", number, total)
+        if total > RECOVERED_AT_MOST:
+            self._findings.skipped.append(f"who signed the {total - RECOVERED_AT_MOST} oldest transactions")
+        self._count(self._context.write.rows(NONCES))
+
+    def _transaction(self, row: dict[str, Any], recover: bool) -> None:
+        signed, key = bytes(row["signed"]), row["tx_hash"]
+        self._nonces.setdefault((row["chain_id"], row["sender"]), []).append(row["nonce"])
+        digest = "0x" + bytes(keccak(signed)).hex()
+        if digest != key:
+            about = "column signed: the bytes are another transaction"
+            self._findings.differ("chain_transactions", key, digest, key, about)
+            return
+        try:
+            told = TypedTransaction.from_bytes(HexBytes(signed)).as_dict()
+            sender = Account.recover_transaction(signed) if recover else row["sender"]
+        except MALFORMED as error:
+            self._findings.differ("chain_transactions", key, repr(error), "an EIP-1559 transaction", "column signed")
+            return
+        expected = {
+            "chain_id": told["chainId"],
+            "nonce": told["nonce"],
+            "max_fee_wei": told["maxFeePerGas"],
+            "sender": sender,
+        }
+        self._findings.compare("chain_transactions", key, row, expected, "the signed bytes say otherwise")
+        if row["kind"] is not None:
+            self._carries(row, "0x" + bytes(told["to"]).hex(), bytes(told["data"]), recover)
+
+    def _carries(self, row: dict[str, Any], to: str, data: bytes, recover: bool) -> None:
+        """The bytes call what the intent calls; a spend with the leg's salt, and signed by the intent's signer."""
+        key, call = row["tx_hash"], bytes(row["call_data"])
+        self._findings.expect(
+            "chain_transactions", key, to, row["target"].lower(), "column signed: calls another contract"
+        )
+        if row["kind"] == "refund":
+            self._findings.expect("chain_transactions", key, data, call, "column signed: carries another call")
+            self._findings.expect("chain_transactions", key, row["sender"], row["signer"], "column sender")
+            return
+        carried = call + salt_of(row["leg_id"])
+        if data[: len(carried)] != carried or len(data) != len(carried) + SIGNATURE_BYTES:
+            self._findings.differ(
+                "chain_transactions", key, data, carried, "column signed: carries another call or salt"
+            )
+        elif recover:
+            digest = spend_hash(row["chain_id"], row["target"], call, salt_of(row["leg_id"]))
+            signer = Account._recover_hash(digest, signature=data[-SIGNATURE_BYTES:])
+            self._findings.expect(
+                "chain_intents", row["leg_id"], row["signer"], signer, "column signer: another signed it"
+            )
+
+    def _count(self, counted: Sequence[Row]) -> None:
+        """No nonce of a sender is missing, and the next one is counted right: whatever was signed is stored."""
+        counts = {(chain_id, sender): next_nonce for chain_id, sender, next_nonce in counted}
+        for (chain_id, sender), nonces in self._nonces.items():
+            key = f"{chain_id} {sender}"
+            missing = sorted(set(range(min(nonces), max(nonces))) - set(nonces))
+            for nonce in missing:
+                self._findings.absent(
+                    "chain_transactions", f"{key} nonce {nonce}", "a transaction", "a nonce was left out"
+                )
+            expected = max(nonces) + 1
+            self._findings.expect(
+                "chain_nonces", key, counts.pop((chain_id, sender), None), expected, "column next_nonce"
+            )
+        for chain_id, sender in counts:
+            about = "nonces are counted for a sender that sent nothing"
+            self._findings.surplus("chain_nonces", f"{chain_id} {sender}", counts[chain_id, sender], about)

@@ -1,0 +1,176 @@
+"""Subject: the outbox. One row an event, saying the same in headers and bytes; every other row a command, or poison that was dealt with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from connectors.verify.snapshot import Row
+from connectors.verify.walk import OUTBOX_COLUMNS, Context, Event, Subject
+from infra.errors import BadInput
+from schemas.codec import FRAME
+from schemas.definition import Message
+from schemas.topics import CHAIN_COMMANDS, SUBSCRIPTIONS, TOPICS
+
+OTHERS = f"""
+SELECT {", ".join(f"o.{name}" for name in OUTBOX_COLUMNS)}, a.command_id IS NOT NULL
+FROM outbox AS o LEFT JOIN command_answers AS a ON a.command_id = o.id
+WHERE NOT EXISTS (SELECT 1 FROM events AS e WHERE e.event_id = o.id) ORDER BY o.id
+"""
+PARKED = """
+SELECT consumer, headers ->> 'ce_id', state, parked_id, topic, key, value, reason, headers ->> 'id' FROM parked_messages
+"""
+INTENTS = "SELECT leg_id FROM chain_intents"
+EVENT_TOPICS, COMMAND_TOPICS = (
+    frozenset(topic.name for topic in TOPICS if topic.name.endswith(kind)) for kind in (".events", ".commands")
+)
+ENDED = ("discarded", "replayed")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
+PLACED = "the record in the topics says something else than the event"
+
+
+class Outbox(Subject):
+    """Holds outbox rows against events, command answers and parked messages."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._findings, self._codec = context, context.findings, context.codec
+        self._parked = _parked(context)
+
+    def event(self, event: Event) -> None:
+        """The row that announces an event."""
+        self._findings.checked["outbox rows of events"] += 1
+        row = event.outbox
+        if row is None:
+            self._findings.absent("outbox", event.event_id, event.key, "nobody was ever told of this event")
+            return
+        self._findings.compare("outbox", event.event_id, row, _announcement(event), PLACED)
+        if event.message is not None and (fault := self._bytes_fault(row["payload"], event.message)):
+            self._findings.differ("outbox", event.event_id, row["payload"], fault, "column payload: " + PLACED)
+
+    def finish(self) -> None:
+        """Rows that announce no event: commands, and poison."""
+        known = {leg_id for (leg_id,) in self._context.write.rows(INTENTS)}
+        for *columns, answered in self._context.write.stream(OTHERS):
+            row = dict(zip(OUTBOX_COLUMNS, columns, strict=True))
+            self._findings.checked["outbox rows of commands"] += 1
+            try:
+                message = self._codec.decode(bytes(row["payload"]))
+            except BadInput as error:
+                self._poison(row, str(error))
+                continue
+            self._command(row, message, answered or getattr(message, "leg_id", None) in known)
+        self._strange_parked()
+
+    def _bytes_fault(self, payload: Any, message: Message) -> str | None:
+        """What the bytes should be, or None. Bytes of an older schema need only say the same."""
+        said, expected = bytes(payload), self._codec.encode(message)
+        if said == expected:
+            return None
+        try:
+            same = self._codec.decode(said) == message
+        except BadInput as error:
+            return f"{type(message).__name__}; {error}"
+        older = said[: FRAME.size] != expected[: FRAME.size]
+        return None if same and older else "0x" + expected.hex()
+
+    def _command(self, row: Mapping[str, Any], message: Message, done: bool) -> None:
+        """An order must say where it goes, and must have been carried out, or parked and ended by a person."""
+        if message.topic not in COMMAND_TOPICS:
+            self._findings.surplus(
+                "outbox", row["id"], row["type"], "an event is announced that the store does not know"
+            )
+            return
+        self._findings.compare("outbox", row["id"], row, _order(row, message), "the command's bytes say otherwise")
+        if not TIME.match(row["ce_time"] or ""):
+            self._findings.differ("outbox", row["id"], row["ce_time"], "RFC 3339, UTC, microseconds", "column ce_time")
+        if not done and not self._ended(row):
+            where = "chain_intents" if message.topic == CHAIN_COMMANDS else "command_answers"
+            self._findings.absent(where, row["id"], row["type"], f"the command for {row['key']} was not carried out")
+
+    def _poison(self, row: Mapping[str, Any], error: str) -> None:
+        """Every consumer of its topic must have parked it, and a person have ended that."""
+        readers = [each.component for each in SUBSCRIPTIONS if row["topic"] in each.topics]
+        if not readers:
+            self._findings.surplus("outbox", row["id"], row["topic"], "a record under a topic that nobody reads")
+        for consumer in readers:
+            if (consumer, str(row["id"])) not in self._parked:
+                self._findings.absent(
+                    "parked_messages", f"{consumer} {row['id']}", "parked, and ended by a person", f"poison: {error}"
+                )
+
+    def _ended(self, row: Mapping[str, Any]) -> bool:
+        readers = [each.component for each in SUBSCRIPTIONS if row["topic"] in each.topics]
+        states = [
+            self._parked[consumer, str(row["id"])][2]
+            for consumer in readers
+            if (consumer, str(row["id"])) in self._parked
+        ]
+        return bool(states)  # one that is not ended is told below
+
+    def _strange_parked(self) -> None:
+        """Whatever is parked came through the outbox, byte by byte; and whatever still waits, waits for a person."""
+        wanted = {row[1] for row in self._parked.values()}
+        sent = _sent(self._context, wanted)
+        for (consumer, ce_id), row in self._parked.items():
+            _, _, state, parked_id, topic, key, value, reason, _ = row
+            self._findings.checked["parked messages"] += 1
+            key_of = f"{parked_id} ({consumer})"
+            if state not in ENDED:
+                about = f"waits for a person: {reason or 'behind an earlier message of its key'}"
+                self._findings.differ("parked_messages", key_of, state, " or ".join(ENDED), about)
+            if ce_id not in sent:
+                self._findings.surplus("parked_messages", key_of, ce_id, "no such message went through the outbox")
+                continue
+            found = {"topic": topic, "key": key, "value": value}
+            expected = dict(zip(("topic", "key", "value"), sent[ce_id], strict=True))
+            self._findings.compare("parked_messages", key_of, found, expected, "the outbox says otherwise")
+
+
+def _announcement(event: Event) -> dict[str, Any]:
+    metadata = event.metadata if isinstance(event.metadata, dict) else {}
+    return {
+        "topic": f"{event.category}s.events",
+        "key": str(event.stream_id),
+        "type": event.type,
+        "ce_specversion": "1.0",
+        "ce_id": str(event.event_id),
+        "ce_type": event.type,
+        "ce_source": "payriver",
+        "ce_subject": str(event.stream_id),
+        "ce_time": event.recorded_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "traceparent": metadata.get("traceparent"),
+        "causation_id": metadata.get("causation_id"),
+        "correlation_id": metadata.get("correlation_id"),
+        "stream_version": str(event.version),
+        "position": str(event.position),
+    }
+
+
+def _order(row: Mapping[str, Any], message: Message) -> dict[str, Any]:
+    name, key = type(message).__name__, str(message.key)
+    return {
+        "topic": message.topic,
+        "key": key,
+        "type": name,
+        "ce_specversion": "1.0",
+        "ce_id": str(row["id"]),
+        "ce_type": name,
+        "ce_source": "payriver",
+        "ce_subject": key,
+        "stream_version": None,
+        "position": None,
+    }
+
+
+def _parked(context: Context) -> dict[tuple[str, str], Row]:
+    """Parked messages of both servers by (consumer, message id)."""
+    rows = [*context.write.rows(PARKED), *context.read.rows(PARKED)]
+    return {(row[0], row[1] or row[8] or str(row[3])): row for row in rows}
+
+
+def _sent(context: Context, wanted: Iterable[str | None]) -> dict[str | None, tuple[Any, ...]]:
+    ids = [UUID(each) for each in wanted if each and len(each) == 36]
+    rows = context.write.rows("SELECT id::text, topic, key, payload FROM outbox WHERE id = ANY(%s::uuid[])", (ids,))
+    return {row[0]: row[1:] for row in rows}

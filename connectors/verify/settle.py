@@ -1,0 +1,103 @@
+"""Waits, for a bounded time, until a river in motion has come to rest: all delivered, all taken up, all carried out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from infra.database import transaction
+from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS, SUBSCRIPTIONS
+
+PAUSE_SECONDS = 0.1
+ON_WRITE = {
+    "events stored": "SELECT count(*) FROM events",
+    "sagas behind their payment": """
+        SELECT count(*) FROM streams AS s LEFT JOIN sagas AS g ON g.saga_id = s.stream_id
+        WHERE s.category = 'payment' AND g.handled IS DISTINCT FROM s.version
+    """,
+    "commands not carried out": """
+        SELECT count(*) FROM outbox AS o WHERE o.topic IN ('payments.commands', 'accounts.commands')
+        AND NOT EXISTS (SELECT 1 FROM command_answers AS a WHERE a.command_id = o.id)
+        AND NOT EXISTS (SELECT 1 FROM parked_messages AS p WHERE coalesce(p.headers ->> 'ce_id', p.headers ->> 'id') = o.ce_id)
+    """,
+    "legs the submitter has not met": """
+        SELECT count(*) FROM outbox AS o WHERE o.topic = 'chain.commands'
+        AND NOT EXISTS (SELECT 1 FROM chain_intents AS i WHERE i.payment_id::text = o.key
+                        AND 'Submit' || initcap(i.kind) = o.type)
+        AND NOT EXISTS (SELECT 1 FROM parked_messages AS p WHERE coalesce(p.headers ->> 'ce_id', p.headers ->> 'id') = o.ce_id)
+    """,
+    "timeouts past due": """
+        SELECT count(*) FROM saga_timeouts WHERE state = 'waiting' AND due_at < clock_timestamp()
+    """,
+}
+ON_READ = {
+    "events delivered": "SELECT count(*) FROM deliveries WHERE topic IS NOT NULL",
+    "streams known": "SELECT coalesce(sum(version), 0)::bigint FROM stream_versions",
+}
+NEWEST = """SELECT topic, partition, max("offset") FROM deliveries WHERE topic IS NOT NULL GROUP BY topic, partition"""
+STANDING = "SELECT consumer, topic, partition, max(next_offset) FROM checkpoints WHERE topic = ANY(%s) GROUP BY 1, 2, 3"
+READERS = tuple((each.component, topic) for each in SUBSCRIPTIONS for topic in each.topics)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What still moves: words and how many. Empty: the river rests."""
+
+    waits: Mapping[str, int]
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing moves."""
+        return not self.waits
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {what}" for what, count in self.waits.items()) or "at rest"
+
+
+def settle(write: Engine, read: Engine, timeout: float = 30.0) -> Motion:
+    """Wait until nothing moves, or until the time is over; gives what moves then. Legs may still wait for their block or finality."""
+    until = time.monotonic() + timeout
+    while True:
+        moving = motion(write, read)
+        if moving.at_rest or time.monotonic() > until:
+            return moving
+        time.sleep(PAUSE_SECONDS)
+
+
+def motion(write: Engine, read: Engine) -> Motion:
+    """What moves now."""
+    with transaction(read) as cursor:
+        told = {name: _count(cursor, query) for name, query in ON_READ.items()}
+        cursor.execute(NEWEST)
+        newest = {(topic, partition): offset for topic, partition, offset in cursor.fetchall()}
+        standing = _standing(cursor)
+    with transaction(write) as cursor:
+        waits = {name: _count(cursor, query) for name, query in ON_WRITE.items()}
+        standing |= _standing(cursor)
+    stored = waits.pop("events stored")
+    behind = [key for key, next_offset in standing.items() if next_offset <= newest.get(key[1:], -1)]
+    waits |= {
+        "events not delivered": stored - told["events delivered"],
+        "events not projected": stored - told["streams known"],
+        "partitions that a consumer has not read": len(behind),
+    }
+    return Motion({name: count for name, count in waits.items() if count})
+
+
+def _count(cursor: object, query: str) -> int:
+    cursor.execute(query)  # type: ignore[attr-defined]
+    (row,) = cursor.fetchall()  # type: ignore[attr-defined]
+    return int(row[0])
+
+
+def _standing(cursor: object) -> dict[tuple[str, str, int], int]:
+    cursor.execute(STANDING, ([PAYMENT_EVENTS, ACCOUNT_EVENTS],))  # type: ignore[attr-defined]
+    rows = cursor.fetchall()  # type: ignore[attr-defined]
+    return {
+        (consumer, topic, partition): offset
+        for consumer, topic, partition, offset in rows
+        if (consumer, topic) in READERS
+    }

@@ -1,0 +1,110 @@
+"""One database as it stands at one moment: read only, one snapshot for all questions, large tables a batch at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from psycopg2.extras import register_default_jsonb
+from sqlalchemy import Engine
+
+Row = tuple[Any, ...]
+BATCH = 2000
+ALIKE_TRIES, ALIKE_PAUSE_SECONDS = 20, 0.25
+EVENTS, DELIVERIES = "SELECT count(*) FROM events", "SELECT count(*) FROM deliveries"
+
+
+@dataclass
+class Snapshot:
+    """A REPEATABLE READ, READ ONLY transaction on a connection of its own."""
+
+    connection: Any
+    _cursors: int = field(default=0)
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a question with a small answer."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+
+    def one(self, query: str, values: Sequence[Any] = ()) -> Row:
+        """The one row."""
+        (row,) = self.rows(query, values)
+        return row
+
+    def stream(self, query: str, values: Sequence[Any] = ()) -> Iterator[Row]:
+        """The rows of a large table, by a server-side cursor; several may be open at once."""
+        self._cursors += 1
+        with self.connection.cursor(name=f"audit_{self._cursors}") as cursor:
+            cursor.itersize = BATCH
+            cursor.execute(query, values)
+            yield from cursor
+
+    def named(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """All rows of a small table, by column name."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(query, values)
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+@contextmanager
+def snapshot(source: Engine) -> Iterator[Snapshot]:
+    """Open a snapshot; its connection leaves the pool, for it reads jsonb in its own way, and ends with the block."""
+    fairy = source.raw_connection()
+    fairy.detach()
+    connection: Any = fairy.dbapi_connection
+    try:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        register_default_jsonb(connection, loads=orjson.loads)
+        with connection.cursor() as cursor:
+            # All rows of each cursor are read, so the plan for all rows is the good one.
+            cursor.execute("SET LOCAL cursor_tuple_fraction = 1.0; SET LOCAL timezone = 'UTC'; SELECT 1")
+        yield Snapshot(connection)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def pair(write: Engine, read: Engine) -> Iterator[tuple[Snapshot, Snapshot]]:
+    """Snapshots of W and R of moments when R knew what W knows, if such a pair is found soon; else the last two taken.
+
+    The two servers have no common clock: while events flow, R is some milliseconds behind whatever is seen of W.
+    """
+    for left in range(ALIKE_TRIES, 0, -1):
+        with ExitStack() as opened:
+            of_write = opened.enter_context(snapshot(write))
+            of_read = opened.enter_context(snapshot(read))
+            if left == 1 or of_write.one(EVENTS) == of_read.one(DELIVERIES):
+                yield of_write, of_read
+                return
+        time.sleep(ALIKE_PAUSE_SECONDS)
+
+
+class Aligned:
+    """A table read along with another, both in the order of one key: `take` gives a key's rows, and tells of those passed over."""
+
+    def __init__(self, rows: Iterator[Row], key: Callable[[Row], Any], stray: Callable[[Row], None]) -> None:
+        self._rows, self._key, self._stray = rows, key, stray
+        self._next: Row | None = next(rows, None)
+
+    def take(self, key: Any) -> list[Row]:
+        """The rows of this key. Keys must be asked for in order."""
+        found: list[Row] = []
+        while self._next is not None and self._key(self._next) <= key:
+            if self._key(self._next) == key:
+                found.append(self._next)
+            else:
+                self._stray(self._next)
+            self._next = next(self._rows, None)
+        return found
+
+    def rest(self) -> None:
+        """Nothing more is asked for: what is left is astray."""
+        while self._next is not None:
+            self._stray(self._next)
+            self._next = next(self._rows, None)

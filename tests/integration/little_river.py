@@ -1,0 +1,258 @@
+"""The river without Kafka, in one process: real databases, a real chain, the product's own parts, and a pump in Debezium's place.
+
+For tests that need true data and not the transport: the pump hands outbox rows to each consumer as the fenced runs that a
+worker would take. What goes over the real broker is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine as Database
+
+from connectors.chain.booking import Booking
+from connectors.chain.intents import IntentAgent
+from connectors.chain.listener import Listener
+from connectors.chain.reading import AccountReader
+from connectors.chain.reconcile import Reconciler
+from connectors.chain.registration import Registrar, Request
+from connectors.chain.rpc import Rpc
+from connectors.chain.settings import ChainSettings
+from connectors.chain.signing import Signer
+from connectors.chain.submitter import Submitter
+from connectors.gateway.gateway import Gateway
+from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest
+from infra.database import engine, transaction
+from infra.devchain.chain import DevChain
+from infra.devchain.values import AccountInfo
+from infra.migrations.runner import migrate
+from infra.stack import access
+from infra.stack.supervisor import Stack
+from schemas.codec import Codec
+from schemas.definition import MESSAGES, avro_schema
+from schemas.registry import load_codec, subject_of
+from schemas.topics import SUBSCRIPTIONS
+from streams.command_agent import CommandAgent
+from streams.command_handler import CommandHandler
+from streams.domain.circumstances import Policy
+from streams.event_store import store
+from streams.notifications import endpoints
+from streams.notifications.agent import Notifier
+from streams.notifications.sender import Sender
+from streams.projections.projector import Projector
+from streams.runtime import checkpoint
+from streams.runtime.consumer import Handler, process
+from streams.runtime.records import Place, Record, Run
+from streams.sagas.agent import SagaAgent
+from streams.sagas.engine import Engine
+
+PARTITIONS = 4
+EUR = 10**18
+SCHEMA = "INSERT INTO schema_ids (schema_id, subject, type, schema, fingerprint) VALUES (%s, %s, %s, %s, '')"
+HEADERS = (
+    "id", "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "traceparent", "causation_id",
+    "correlation_id", "stream_version", "position",
+)  # fmt: skip
+COMMITTED = f"""
+SELECT topic, key, payload, {", ".join(f"{name}::text" for name in HEADERS)} FROM outbox
+ORDER BY xmin::text::bigint, position::bigint NULLS LAST, id
+"""
+
+
+class LittleRiver:
+    """W, R, a chain with a settlement wallet and customers, and every component but the transport. `pump` until all is taken."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._engines: dict[tuple[str, str], Database] = {}
+        self._databases()
+        node = stack.node()
+        assert node is not None
+        self.chain = DevChain(stack.url("node"), node.node_modules)
+        self.deployment = self.chain.deploy()
+        told = self.deployment.chain_file([stack.url("node")], finality={"tag": "finalized"})
+        self.settings = ChainSettings.model_validate(told)
+        self.rpc = Rpc(self.settings.rpc_urls)
+        self.policy = Policy(blocked_mccs=frozenset({"7995"}))
+        self._sent = 0
+        self._offsets: dict[tuple[str, int], int] = {}
+        self._provision()
+
+    def as_role(self, server: str, role: str) -> Database:
+        """A pool of this role's connections."""
+        found = self._engines.get((server, role))
+        if found is None:
+            found = self._engines[server, role] = engine(access.database_url(self.stack.home, server, role))
+        return found
+
+    # -- what each component is, as its composition root builds it
+
+    @cached_property
+    def codec(self) -> Codec:
+        with transaction(self.as_role("write", "commands")) as cursor:
+            return load_codec(cursor)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        return Gateway(self.as_role("write", "gateway"), self.codec, self.policy, 20_000)
+
+    @cached_property
+    def listener(self) -> Listener:
+        reader = AccountReader(self.rpc, self.settings)
+        return Listener(
+            database=self.as_role("write", "listener"),
+            rpc=self.rpc,
+            chain=self.settings,
+            booking=Booking(self.settings.chain_id, self._handler()),
+            reconciler=Reconciler(self.rpc, self.settings, reader),
+            name="test",
+            poll_seconds=0.01,
+        )
+
+    @cached_property
+    def submitter(self) -> Submitter:
+        return Submitter(
+            self.as_role("write", "submitter"), self.rpc, self.settings, self._handler(), *self._signers.values()
+        )
+
+    @cached_property
+    def sagas(self) -> Engine:
+        return Engine(self.policy, "sagas", lambda cursor, orders: store.send(cursor, self.codec, orders))
+
+    @cached_property
+    def _signers(self) -> Mapping[str, Signer]:
+        keys = self.deployment
+        named = {"delegate": keys.delegate_key, "relayer": keys.relayer_key, "settlement": keys.settlement_key}
+        return {name: Signer(key) for name, key in named.items()}
+
+    @cached_property
+    def _handlers(self) -> Mapping[str, Handler]:
+        """Consumer -> what it does with its topics."""
+        delegate, settlement = self._signers["delegate"].address, self._signers["settlement"].address
+        return {
+            "commands": CommandAgent(self.codec, self._handler()),
+            "sagas": SagaAgent(self.codec, self.sagas),
+            "notifications": Notifier(self.codec),
+            "submitter": IntentAgent(self.codec, self.settings, delegate, settlement),
+            "projections": Projector(self.codec, self.as_role("write", "projections")),
+        }
+
+    def _handler(self) -> CommandHandler:
+        return CommandHandler(self.codec, self.policy)
+
+    # -- people
+
+    def register(self, account: AccountInfo | None, card: str | None = None) -> UUID:
+        """A customer's Safe, or settlement's wallet, comes under watch."""
+        reader = AccountReader(self.rpc, self.settings)
+        registrar = Registrar(self.as_role("write", "operator"), self.rpc, self.settings, reader, self._handler())
+        token = self.settings.tokens[0]
+        if account is None:
+            return registrar.register(Request(self.settings.settlement_address, token, "settlement"), "test")
+        request = Request(account.safe, token, roles_module=account.roles, delay_module=account.delay, card_token=card)
+        return registrar.register(request, "test")
+
+    def authorize(self, key: str, card: str, cents: int, **told: str) -> AuthorizationAnswer:
+        """The network asks."""
+        told = {"merchant_name": "Café Lumière", "merchant_country": "FR", "mcc": "5812", **told}
+        return self.gateway.authorize(AuthorizationRequest(key, card, cents, "EUR", **told))  # type: ignore[arg-type]
+
+    def poison(self, topic: str = "payments.commands") -> UUID:
+        """Broken bytes under a key of their own."""
+        poison = uuid4()
+        row = (poison, topic, str(uuid4()), "Broken", b"\x00\x00\x00\x00\x01broken", str(poison), "Broken", "test", "x")
+        with transaction(self.as_role("write", "owner")) as cursor:
+            cursor.execute(
+                "INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '2026-01-01T00:00:00.000000Z')",
+                row,
+            )
+        return poison
+
+    # -- letting it flow
+
+    def flow(self, blocks: int = 0) -> None:
+        """Mine, listen, pump and submit until nothing moves any more."""
+        if blocks:
+            self.chain.mine(blocks)
+        moved = True
+        while moved:
+            moved = self.listener.step()
+            moved = self.pump() or moved
+            moved = self.submitter.step() or moved
+
+    def pump(self) -> bool:
+        """Hand what was committed since to every consumer of its topic; True if there was anything."""
+        with transaction(self.as_role("write", "owner")) as cursor:
+            cursor.execute(COMMITTED)
+            rows = cursor.fetchall()[self._sent :]
+        self._sent += len(rows)
+        for row in rows:
+            self._deliver(self._record(row))
+        return bool(rows)
+
+    def _record(self, row: Sequence[object]) -> Record:
+        topic, key, payload, *values = row
+        partition = UUID(str(key)).int % PARTITIONS
+        offset = self._offsets.get((str(topic), partition), 0)
+        self._offsets[str(topic), partition] = offset + 1
+        headers = {name: str(value) for name, value in zip(HEADERS, values, strict=True) if value is not None}
+        return Record(str(topic), partition, offset, str(key).encode(), bytes(payload), headers, 0)  # type: ignore[call-overload]
+
+    def _deliver(self, record: Record) -> None:
+        run = Run(_place(record.topic, record.partition), record.offset, record.offset + 1, (record,))
+        for each in SUBSCRIPTIONS:
+            if record.topic in each.topics:
+                role = self.as_role(each.server, each.component)
+                assert process(role, each.component, self._handlers[each.component], run)
+
+    # -- webhooks
+
+    def endpoint(self, statuses: list[int]) -> tuple[UUID, ThreadingHTTPServer]:
+        """An endpoint of ours that answers with these, one after the other, then with 200."""
+
+        class Answering(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(statuses.pop(0) if statuses else 200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/hooks"
+        with transaction(self.as_role("write", "operator")) as cursor:
+            made, _ = endpoints.register(cursor, url, allowed_hosts={"127.0.0.1"})
+        return made.endpoint_id, server
+
+    def send_webhooks(self) -> None:
+        """Send what is due now."""
+        sender = Sender(self.as_role("write", "sender"), 5, frozenset({"127.0.0.1"}))
+        while (claimed := sender.claim()) is not None:
+            sender.send(claimed)
+
+    # -- the databases
+
+    def _databases(self) -> None:
+        for server in ("write", "read"):
+            migrate(self.as_role(server, "owner"), server)  # type: ignore[arg-type]
+        with transaction(self.as_role("write", "owner")) as cursor:
+            for number, cls in enumerate(MESSAGES.values(), 1):
+                cursor.execute(SCHEMA, (number, subject_of(cls), cls.__name__, json.dumps(avro_schema(cls))))
+
+    def _provision(self) -> None:
+        for each in SUBSCRIPTIONS:
+            places = [_place(topic, partition) for topic in each.topics for partition in range(PARTITIONS)]
+            with transaction(self.as_role(each.server, "owner")) as cursor:
+                partial(checkpoint.provision, cursor, each.component)(places)
+
+
+def _place(topic: str, partition: int) -> Place:
+    return Place("test", topic, topic, partition)
