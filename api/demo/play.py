@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.verify.settle import settle
-from connectors.verify.verify import verify
-
 from api.demo.receiver import Receiver
 from api.demo.scenario import STEPS
 from api.demo.summary import summary
 from api.demo.view import View
 from api.demo.world import BlockClock, World
+from connectors.verify.settle import settle
+from connectors.verify.verification import verify
 from infra.stack.supervisor import Stack
 
 SETTLE_SECONDS = 60

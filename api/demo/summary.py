@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from connectors.verify.verification import Verification
 from sqlalchemy import Engine
 
 from api.demo.world import World
+from connectors.verify.report import Verification
 from infra.database import transaction
 from infra.stack.report import look
 
@@ -26,7 +27,7 @@ def summary(
     """The document that `--json` writes."""
     return {
         "payments": payments(world.auditor.read, world.auditor.write),
-        "verify": {"ok": verified.ok, "differences": [each.as_json() for each in verified.differences]},
+        "verify": {"ok": verified.ok, "differences": [asdict(each) for each in verified.differences]},
         "latency_ms": {
             "swipe_to_booked": percentiles(booked_ms(world.auditor.read, first_seen)),
             "authorization": percentiles(world.answer_ms),

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -188,7 +189,8 @@ class BlockClock(threading.Thread):
     def run(self) -> None:
         """Look every ten milliseconds."""
         while not self._ended.wait(0.01):
-            self.first_seen.setdefault(self._chain.head, time.time())
+            with suppress(OSError):  # a node that is busy is asked again
+                self.first_seen.setdefault(self._chain.head, time.time())
 
     def end(self) -> None:
         """Stop looking."""
