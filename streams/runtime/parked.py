@@ -15,7 +15,7 @@ from psycopg2.extras import Json
 
 from infra.database import Cursor
 from infra.errors import PayriverError
-from streams.runtime.records import Place, Record, Run
+from streams.runtime.records import Place, Record, Run, without_nul
 
 ERROR_CHARACTERS = 2000
 NAMESPACE = uuid.UUID("6d8a3f52-0f6b-5c0e-9a54-6b2f6f0c7d11")
@@ -94,7 +94,7 @@ def reason_of(error: Exception) -> str:
 
 def describe(error: Exception) -> str:
     """The error's kind and text as the operator sees them, bounded; the traceback stands in the log."""
-    return f"{type(error).__name__}: {error}".replace("\x00", "\\x00")[:ERROR_CHARACTERS]
+    return without_nul(f"{type(error).__name__}: {error}")[:ERROR_CHARACTERS]
 
 
 def _held(cursor: Cursor, consumer: str, run: Run) -> tuple[dict[str, int], set[int]]:
@@ -127,7 +127,7 @@ def _store(
             place.partition,
             record.offset,
             record.key_text,
-            Json(record.headers),
+            Json({without_nul(name): without_nul(value) for name, value in record.headers.items()}),
             record.value,
             record.timestamp_ms,
             state,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 
@@ -61,9 +61,14 @@ class Run:
 
 def as_text(raw: bytes) -> str:
     """UTF-8, with what PostgreSQL's text cannot hold (broken bytes, NUL) written as `\\xNN`."""
-    return raw.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+    return without_nul(raw.decode("utf-8", "backslashreplace"))
 
 
-def as_headers(raw: tuple[tuple[str, bytes | None], ...]) -> dict[str, str]:
+def without_nul(text: str) -> str:
+    """PostgreSQL's text and jsonb cannot hold NUL: written as `\\x00`."""
+    return text.replace("\x00", "\\x00")
+
+
+def as_headers(raw: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
     """Kafka's header list as a mapping; the last of two of one name wins, and an absent value is an absent header."""
-    return {name.replace("\x00", "\\x00"): as_text(value) for name, value in raw if value is not None}
+    return {name: value.decode("utf-8", "backslashreplace") for name, value in raw if value is not None}

@@ -39,13 +39,14 @@ REACHES_INTO: tuple[tuple[type, str], ...] = (
     (driver.AIOKafkaConsumerThread, "seek_to_committed"),
     (driver.Consumer, "_new_consumer_thread"),
     (Consumer, "_add_gap"),
+    (Consumer, "_get_active_partitions"),  # and the set _buffered_partitions, which on_buffer_full fills
     (Consumer, "_wait_next_records"),
     (Consumer, "getmany"),
     (Consumer, "perform_seek"),
     (App, "_create_directories"),
     (App, "_new_transport"),
 )
-SEEK_PAUSE_SECONDS = 0.5
+SEEK_PAUSE_SECONDS, FULL_PAUSE_SECONDS = 0.5, 0.005
 
 
 class RunThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -112,12 +113,21 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]
         return RunThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, Any]]:
+        await self._while_all_buffers_are_full(timeout)
         runs, _ = await self._wait_next_records(timeout)
         for tp, run in (runs or {}).items():
             if self.should_stop or not self.flow_active:
                 return  # the rest is dropped: the next run of such a partition meets a hole, and seeks back
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             yield tp, self._one_message(tp, run)
+
+    async def _while_all_buffers_are_full(self, timeout: float) -> None:
+        """Faust would sleep a whole second, and the agents run dry long before."""
+        end = asyncio.get_running_loop().time() + timeout
+        while self._buffered_partitions and not self._get_active_partitions() and not self.should_stop:
+            if not self.flow_active or asyncio.get_running_loop().time() > end:
+                return
+            await asyncio.sleep(FULL_PAUSE_SECONDS)
 
     def _one_message(self, tp: Any, run: Fetched) -> Any:
         last = run.records[-1]

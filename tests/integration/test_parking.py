@@ -208,11 +208,12 @@ def test_a_message_of_broken_bytes_and_no_value_can_be_parked(shore: Shore) -> N
         def apply(self, cursor: Cursor, records: Sequence[Record]) -> None:
             raise BadInput("no")
 
-    record = Record(shore.place.topic, 1, 0, b"\xff\x00key", None, {"odd": "\\x00"}, 0)
+    record = Record(shore.place.topic, 1, 0, b"\xff\x00key", None, {"odd": "a\x00"}, 0)
     assert shore.take(Run(shore.place, 0, 1, (record,)), Refusing())
 
     (message,) = shore.messages()
     assert (message.record.key_text, message.record.value, message.reason) == ("\\xff\\x00key", None, "bad_input")
+    assert message.record.headers == {"odd": "a\\x00"}
 
 
 def test_a_hook_that_fails_after_the_commit_undoes_nothing(shore: Shore) -> None:

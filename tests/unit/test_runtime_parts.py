@@ -55,8 +55,8 @@ def test_the_part_of_a_run_since_a_checkpoint_is_exactly_what_the_checkpoint_lac
 
 
 def test_headers_keep_text_show_broken_bytes_and_leave_absent_values_out() -> None:
-    raw = (("ce_id", "ü".encode()), ("traceparent", None), ("odd", b"\xffa\x00"))
-    assert as_headers(raw) == {"ce_id": "ü", "odd": "\\xffa\\x00"}
+    raw = (("ce_id", "ü".encode()), ("traceparent", None), ("odd", b"\xffa"))
+    assert as_headers(raw) == {"ce_id": "ü", "odd": "\\xffa"}
 
 
 def _states(*codes: str) -> Iterator[psycopg2.Error]:
