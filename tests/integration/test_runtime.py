@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from infra.database import transaction
 from infra.stack import access
@@ -155,6 +156,18 @@ def test_a_worker_without_a_provisioned_checkpoint_ends_and_says_what_to_do(bed:
 
     assert worker.wait(30) == EXIT_FAILED
     assert "payriver provision" in bed.log(1).read_text()
+
+
+def test_a_checkpoint_below_what_the_topic_has_kept_stops_the_worker_and_skips_nothing(bed: Riverbed) -> None:
+    bed.send(*((f"k{n}", f"m{n}") for n in range(40)))
+    gone = [TopicPartition(bed.topic, partition, 2) for partition in range(4)]
+    for deleted in bed.admin.delete_records(gone).values():
+        deleted.result()
+    worker = bed.start()
+
+    assert worker.wait(40) == EXIT_FAILED
+    assert bed.effects() == []
+    assert "OffsetOutOfRange" in bed.log(1).read_text()
 
 
 def test_each_consumers_own_kafka_user_may_ask_what_the_runtime_asks(stack: Stack, bed: Riverbed) -> None:
