@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 import uvicorn
@@ -81,15 +84,32 @@ def create_app(settings: Settings, *, read: Engine, write: Engine, gateway: Gate
     return app
 
 
+class Server(uvicorn.Server):
+    """uvicorn, which waits for open requests when it ends: so the pages, whose requests never end by themselves, are let go first."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.api_host,
+                port=settings.api_port,
+                log_config=None,  # structlog has the one log
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+                backlog=512,
+            )
+        )
+        self._feed: Feed = app.state.context.feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End in order."""
+        self._feed.stop()
+        await super().shutdown(sockets)
+
+
 def serve(app: FastAPI, settings: Settings) -> None:
     """Answer at the settings' address until SIGTERM or SIGINT."""
-    uvicorn.run(
-        app,
-        host=settings.api_host,
-        port=settings.api_port,
-        log_config=None,  # structlog has the one log
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-        backlog=512,
-    )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends in order, then raises the signal once more
+    with suppress(KeyboardInterrupt):
+        Server(app, settings).run()

@@ -87,7 +87,6 @@ class Feed:
         self._arrived: queue.SimpleQueue[Viewer] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mark: int | None = None  # None: nobody looks, so nothing is followed
         self._sent: dict[int, int] = {}
@@ -97,17 +96,14 @@ class Feed:
     def start(self) -> None:
         """Begin to listen; call it in the event loop."""
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="live feed", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="live feed", daemon=True).start()
 
     def stop(self) -> None:
-        """End the thread and let all pages go."""
+        """Let all pages go, and the thread end when it next looks up."""
         self._stopping.set()
         self._wake()
         for viewer in self._viewers:
             viewer.told.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2)
 
     @property
     def stopping(self) -> bool:

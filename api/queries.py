@@ -16,7 +16,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Engine, RowMapping, Select, and_, or_, select
+from sqlalchemy.exc import DBAPIError
 
 from api.models import Account, AccountPage, Event, EventPage, Payment, PaymentPage
 from api.tables import balances, deliveries, payments
@@ -63,7 +64,7 @@ class Queries:
         if cursor is not None:
             query = query.where(_after_payment(cursor))
         query = query.order_by(payments.c.requested_at.desc(), payments.c.payment_id).limit(limit + 1)
-        rows = self._rows(query)
+        rows = self.rows(query)
         shown = [Payment.model_validate(row) for row in rows[:limit]]
         more = len(rows) > limit
         last = [shown[-1].requested_at.isoformat(), str(shown[-1].payment_id)] if more else None
@@ -78,7 +79,7 @@ class Queries:
     def events(self, stream_id: UUID, what: str, after: int, limit: int) -> EventPage:
         """A stream's events after version `after`, as they were delivered. `what` names the stream where there is none."""
         query = select(deliveries).where(deliveries.c.stream_id == stream_id, deliveries.c.version > after)
-        rows = self._rows(query.order_by(deliveries.c.version).limit(limit + 1))
+        rows = self.rows(query.order_by(deliveries.c.version).limit(limit + 1))
         if not rows and after == 0:
             raise NotFound(f"there is no {what} {stream_id}")
         shown = [Event.model_validate(row) for row in rows[:limit]]
@@ -91,7 +92,7 @@ class Queries:
             query = query.where(balances.c.kind == kind)
         if cursor is not None:
             query = query.where(balances.c.account_id > _told(cursor, _uuid, 1)[0])
-        rows = self._rows(query.order_by(balances.c.account_id).limit(limit + 1))
+        rows = self.rows(query.order_by(balances.c.account_id).limit(limit + 1))
         shown = [Account.model_validate(row) for row in rows[:limit]]
         return AccountPage(
             accounts=shown, next_cursor=_cursor([str(shown[-1].account_id)] if len(rows) > limit else None)
@@ -108,19 +109,24 @@ class Queries:
     def _account(self, account_id: UUID) -> RowMapping:
         return self._one(select(balances).where(balances.c.account_id == account_id), f"account {account_id}")
 
-    def _rows(self, query: Select[Any]) -> list[RowMapping]:
+    def rows(self, query: Select[Any]) -> list[RowMapping]:
+        """Ask."""
+        try:
+            return self._once(query)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            return self._once(query)  # the server was restarted: what the pool held is gone, a new connection is not
+
+    def _once(self, query: Select[Any]) -> list[RowMapping]:
         with self.engine.connect() as connection:
             return list(connection.execute(query).mappings())
 
     def _one(self, query: Select[Any], what: str) -> RowMapping:
-        rows = self._rows(query)
+        rows = self.rows(query)
         if not rows:
             raise NotFound(f"there is no {what}")
         return rows[0]
-
-    def connect(self) -> Connection:
-        """A connection, for questions that live beside their one caller."""
-        return self.engine.connect()
 
 
 def _after_payment(cursor: str) -> ColumnElement[bool]:

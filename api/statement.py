@@ -90,15 +90,14 @@ def _booked(queries: Queries, account_id: UUID, kind: str, period: Period) -> tu
         inside = inside.where(booked.c.booked_at >= period.start)
     if period.end is not None:
         inside = inside.where(booked.c.booked_at < period.end)
-    with queries.connect() as connection:
-        rows = list(connection.execute(inside).mappings())
-        if len(rows) > MOST_LINES:
-            raise BadInput(f"the period has more than {MOST_LINES} lines; ask for a shorter one")
-        if rows:
-            return rows, int(rows[0]["balance"] - rows[0]["signed"])
-        until = period.start or period.end or BEGINNING  # nothing booked inside: the balance stands as it stood before
-        earlier = select(func.coalesce(func.sum(booked.c.signed), 0)).where(booked.c.booked_at < until)
-        return [], int(connection.execute(earlier).scalar_one())
+    rows = queries.rows(inside)
+    if len(rows) > MOST_LINES:
+        raise BadInput(f"the period has more than {MOST_LINES} lines; ask for a shorter one")
+    if rows:
+        return rows, int(rows[0]["balance"] - rows[0]["signed"])
+    until = period.start or period.end or BEGINNING  # nothing booked inside: the balance stands as it stood before
+    earlier = select(func.coalesce(func.sum(booked.c.signed), 0).label("balance")).where(booked.c.booked_at < until)
+    return [], int(queries.rows(earlier)[0]["balance"])
 
 
 def as_csv(told: Statement) -> Iterator[str]:
