@@ -92,13 +92,13 @@ def fetch(
     with locked(root / ".fetch.lock"):
         for cut_off in root.glob(".part-*"):
             shutil.rmtree(cut_off)
-        missing = [a for a in lock if not unpacked(root, lock, a.server).exists() and not _is_here(root, a)]
+        missing = [a for a in lock if not unpacked(root, lock, a.server).exists() and not is_here(root, a)]
         if missing and offline:
             raise Misconfigured(
                 f"{len(missing)} files are not in the cache {root} (first: {missing[0].file_name}); "
                 "run once without --offline to fetch them"
             )
-        _download_all(root, missing, mirror, console or Console(stderr=True))
+        download_all(root, missing, mirror, console or Console(stderr=True))
         return _ready(root, lock)
 
 
@@ -137,32 +137,35 @@ def package_folder(name: str) -> Path:
 # --- downloads -------------------------------------------------------------------------------------------------------
 
 
-def _stored(root: Path, artifact: Artifact) -> Path:
+def stored(root: Path, artifact: Artifact) -> Path:
+    """Where a downloaded file waits to be unpacked."""
     return root / "maven" / artifact.group.replace(".", "/") / artifact.name / artifact.version / artifact.file_name
 
 
-def _is_here(root: Path, artifact: Artifact) -> bool:
-    path = _stored(root, artifact)
+def is_here(root: Path, artifact: Artifact) -> bool:
+    """Whether it is there: it was checked before it was put there."""
+    path = stored(root, artifact)
     return path.exists() and path.stat().st_size == artifact.size
 
 
-def _download_all(root: Path, artifacts: Iterable[Artifact], mirror: str, console: Console) -> None:
+def download_all(root: Path, artifacts: Iterable[Artifact], mirror: str, console: Console) -> None:
+    """Eight at a time, the largest first. Raises Unreachable; what came through by then stays."""
     wanted = sorted(artifacts, key=lambda a: -a.size)
     if not wanted:
         return
     columns = (TextColumn("fetching servers"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True) as progress, ThreadPoolExecutor(THREADS) as pool:
         bar = progress.add_task("", total=sum(a.size for a in wanted))
-        for done in [pool.submit(_download, root, a, mirror, progress, bar) for a in wanted]:
+        for done in [pool.submit(download, root, a, mirror, progress, bar) for a in wanted]:
             done.result()
 
 
 @retry(
     retry=retry_if_exception_type(Unreachable), stop=stop_after_attempt(4), wait=wait_exponential(max=8), reraise=True
 )
-def _download(root: Path, artifact: Artifact, mirror: str, progress: Progress, bar: TaskID) -> None:
+def download(root: Path, artifact: Artifact, mirror: str, progress: Progress, bar: TaskID) -> None:
     """One artifact: into a folder of its own, checked, then renamed into place. A second run starts behind what is in place."""
-    place = _stored(root, artifact)
+    place = stored(root, artifact)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=root) as part, _counted(progress, bar) as resolver:
         try:
@@ -226,12 +229,12 @@ def _unpack(root: Path, lock: tuple[Artifact, ...], server: str) -> Path:
 
     def build(folder: Path) -> None:
         for artifact in artifacts:
-            stored = _stored(root, artifact)
+            file = stored(root, artifact)
             if artifact.extension == "tar.gz":
-                with tarfile.open(stored) as archive:
+                with tarfile.open(file) as archive:
                     archive.extractall(folder, **SAFELY)
             else:
-                stored.rename(folder / artifact.file_name)
+                file.rename(folder / artifact.file_name)
 
     return build_once(unpacked(root, lock, server), build)
 

@@ -16,7 +16,7 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Row:
-    """One process. `rss_mb`: resident memory in MiB, shared pages counted once for each process that maps them."""
+    """One process with its children. `rss_mb`: resident memory in MiB; pages that processes share are counted by their share."""
 
     component: str
     worker: int
@@ -87,11 +87,12 @@ def _row(row: dict[str, Any]) -> Row:
 
 
 def _memory(process: psutil.Process) -> int:
-    """With its children: PostgreSQL has one for each session."""
+    """PostgreSQL has a child for each session, and they all map the same buffers: the proportional size adds up, the plain does not."""
     total = 0
     for one in (process, *process.children(recursive=True)):
         try:
-            total += one.memory_info().rss
-        except psutil.NoSuchProcess:
+            full = one.memory_full_info()
+            total += getattr(full, "pss", 0) or full.rss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return total

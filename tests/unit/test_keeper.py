@@ -1,0 +1,123 @@
+"""The keeper's small promises, on real processes of a line each."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.errors import Misconfigured, Unreachable
+from infra.stack.access import settings_for
+from infra.stack.home import Home
+from infra.stack.keeper import Keeper, Kept
+from infra.stack.ports import free_port, is_free
+from infra.stack.process import Command, Identity
+
+
+@pytest.fixture
+def keeper() -> Iterator[Keeper]:
+    made = Keeper(lambda: None)
+    yield made
+    made.stop_all([made.kept])
+    made.close()
+
+
+def keep(keeper: Keeper, tmp_path: Path, script: str, *, ready: Callable[[], bool] = lambda: True) -> Kept:
+    command = Command(("/bin/sh", "-c", script), log=tmp_path / "log", cwd=tmp_path, stop_seconds=1)
+    kept = Kept("thing", 1, "component", "1", "", lambda: command, ready=ready)
+    keeper.kept.append(kept)
+    return kept
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_what_dies_comes_back_with_growing_pauses(keeper: Keeper, tmp_path: Path) -> None:
+    kept = keep(keeper, tmp_path, "date +%s.%N; exit 1")
+    keeper.start(kept, wait=False)
+    assert eventually(lambda: len((tmp_path / "log").read_text().split()) >= 3, seconds=20)
+    first, second, third = (float(line) for line in (tmp_path / "log").read_text().split()[:3])
+    assert third - second > 1.5 * (second - first)
+
+
+def test_what_was_stopped_stays_down(keeper: Keeper, tmp_path: Path) -> None:
+    kept = keep(keeper, tmp_path, "exec sleep 60")
+    keeper.start(kept)
+    keeper.stop(kept)
+    time.sleep(1)
+    assert (kept.state, kept.alive(), kept.restarts) == ("stopped", False, 0)
+
+
+def test_a_frozen_process_and_a_deaf_one_are_ended_too(keeper: Keeper, tmp_path: Path) -> None:
+    kept = keep(keeper, tmp_path, "trap '' TERM; while true; do sleep 0.1; done")
+    keeper.start(kept)
+    assert kept.process is not None
+    kept.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    keeper.stop(kept)
+    assert not kept.alive()
+    assert time.monotonic() - began < 5
+
+
+def test_a_process_that_does_not_get_ready_is_named_with_the_end_of_its_log(keeper: Keeper, tmp_path: Path) -> None:
+    kept = keep(keeper, tmp_path, "echo the port is taken; exit 3", ready=lambda: False)
+    with pytest.raises(Unreachable, match=r"thing-1 did not get ready(.|\n)*the port is taken"):
+        keeper.start(kept)
+
+
+def test_a_process_inherits_no_secret_of_its_starter(
+    keeper: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYRIVER_WRITE_URL", "postgresql://owner:secret@127.0.0.1/payriver")
+    kept = keep(keeper, tmp_path, "env; exec sleep 60")
+    keeper.start(kept)
+    assert eventually(lambda: "PATH=" in (tmp_path / "log").read_text())
+    assert "secret" not in (tmp_path / "log").read_text()
+
+
+def test_another_process_with_the_same_id_is_not_taken_for_ours() -> None:
+    with subprocess.Popen(["/bin/sleep", "60"]) as other:
+        identity = Identity.of(other.pid)
+        assert identity.process() == psutil.Process(other.pid)
+        assert Identity(other.pid, identity.created - 1).process() is None
+        other.kill()
+    assert identity.process() is None
+
+
+def test_ports_stay_with_a_home_while_they_are_free(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.choose_ports(["write", "kafka"])
+    again = Home(tmp_path)
+    again.load()
+    again.choose_ports(["write", "kafka", "node"])
+    assert {name: again.ports[name] for name in home.ports} == home.ports
+    assert len(set(again.ports.values())) == 3
+    assert all(is_free(port) for port in again.ports.values())
+    assert free_port(set()) < 65536
+
+
+def test_passwords_are_made_once_and_only_their_owner_may_read_them(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.make_passwords(["write.owner"])
+    first = home.password("write.owner")
+    home.make_passwords(["write.owner", "kafka.connect"])
+    assert home.password("write.owner") == first
+    assert home.password("kafka.connect") != first
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
+    assert first not in repr(home)
+
+
+def test_an_unknown_component_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="no component is called 'ledger'; there are api, auditor"):
+        settings_for(Home(tmp_path), "ledger")
