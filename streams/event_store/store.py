@@ -40,9 +40,9 @@ ORDER BY stream_id, version
 """
 READ_STREAM = f"SELECT {COLUMNS} FROM events WHERE stream_id = %s AND version > %s AND version <= %s ORDER BY version"
 READ_ALL = f"""
-SELECT {COLUMNS} FROM events
-WHERE position > %s AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY position LIMIT %s
+SELECT transaction_id::text::bigint, {COLUMNS} FROM events
+WHERE (transaction_id, position) > (%s::text::xid8, %s) AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY transaction_id, position LIMIT %s
 """
 MAX_VERSION = 2**31 - 1
 
@@ -64,6 +64,17 @@ class Head:
 
     version: int
     hash: bytes
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """How far a reader of all events has come."""
+
+    transaction_id: int
+    position: int
+
+
+START = Mark(0, 0)
 
 
 @dataclass(frozen=True)
@@ -95,10 +106,14 @@ def read_stream(cursor: Cursor, stream_id: UUID, *, after: int = 0, up_to: int =
     return [_recorded(row) for row in cursor.fetchall()]
 
 
-def read_all(cursor: Cursor, *, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
-    """All events by position. One that may yet be preceded by a transaction still open is not given: none is ever skipped."""
-    cursor.execute(READ_ALL, (after, limit))
-    return [_recorded(row) for row in cursor.fetchall()]
+def read_all(cursor: Cursor, *, after: Mark = START, limit: int = 1000) -> list[tuple[Mark, RecordedEvent]]:
+    """All events, each with the mark to go on from. None is ever skipped because its transaction committed late.
+
+    The order is that of transactions, then of positions: a reader only sees transactions below the oldest that is still open,
+    and all that will ever come later is above them. (By position alone a late commit could fall behind a reader.)
+    """
+    cursor.execute(READ_ALL, (str(after.transaction_id), after.position, limit))
+    return [(Mark(row[0], row[1]), _recorded(row[1:])) for row in cursor.fetchall()]
 
 
 def append(

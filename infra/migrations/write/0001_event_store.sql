@@ -23,6 +23,8 @@ CREATE TABLE events (
     UNIQUE (stream_id, version)
 );
 
+CREATE INDEX events_transaction ON events (transaction_id, position);  -- a reader of all events goes by it, and skips none
+
 CREATE TABLE outbox (
     id              uuid PRIMARY KEY,
     topic           text NOT NULL,

@@ -481,6 +481,8 @@ CREATE INDEX chain_wallets_new ON chain_wallets USING btree (chain_id) WHERE (st
 
 CREATE INDEX chain_wallets_queued ON chain_wallets USING btree (chain_id) WHERE (queued_block IS NOT NULL);
 
+CREATE INDEX events_transaction ON events USING btree (transaction_id, "position");
+
 CREATE INDEX parked_messages_held ON parked_messages USING btree (consumer, key, "offset") WHERE (state = ANY (ARRAY['parked'::text, 'queued'::text]));
 
 CREATE INDEX saga_inbox_pending ON saga_inbox USING btree (saga_id, version) WHERE (state = 'pending'::text);
