@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -87,12 +88,17 @@ def _row(row: dict[str, Any]) -> Row:
 
 
 def _memory(process: psutil.Process) -> int:
-    """PostgreSQL has a child for each session, and they all map the same buffers: the proportional size adds up, the plain does not."""
+    """Bytes, with its children's."""
     total = 0
     for one in (process, *process.children(recursive=True)):
-        try:
-            full = one.memory_full_info()
-            total += getattr(full, "pss", 0) or full.rss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
+        with suppress(psutil.NoSuchProcess):
+            total += _proportional(one)
     return total
+
+
+def _proportional(process: psutil.Process) -> int:
+    try:
+        found = process.memory_full_info()
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)
+    return int(getattr(found, "pss", found.rss))
