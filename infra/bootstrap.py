@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,9 +25,10 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 PROJECT = ROOT / "pyproject.toml"
 STAMP = VENV / "installed"
-BUILDS_OTHERS = "setuptools"
-PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-deps")
-LOCKED = ("--require-hashes", "--no-build-isolation", "--use-pep517")
+FIRST = ("setuptools", "uv")  # what builds the one source package, and what installs the rest in parallel
+PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install")
+UV = ("-m", "uv", "pip", "install", "--python", PYTHON)
+LOCKED = ("--no-deps", "--require-hashes", "--no-build-isolation", "--requirement")
 
 
 def main() -> None:
@@ -40,21 +42,24 @@ def main() -> None:
         if told[0] != wanted[0]:
             install_locked(LOCK.read_text())
         say("installing payriver itself")
-        run(*PIP, "--quiet", "--no-build-isolation", "--editable", ROOT)
+        must(*PIP, "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
         STAMP.write_text("\n".join(wanted) + "\n")
 
 
 def install_locked(lock: str) -> None:
-    """Every package of the lock, by its hash: first the one that builds others."""
+    """Every package of the lock, by its hash: first the two that install the others."""
     if not runs():
         make_venv()
     count = len(re.findall(r"^\S+==", lock, re.MULTILINE))
     say(f"installing the {count} packages of requirements.lock into .venv (some 200 MB to fetch, the first time)")
     with tempfile.TemporaryDirectory() as folder:
         first = Path(folder, "first.txt")
-        first.write_text(entry(lock, BUILDS_OTHERS))
-        run(*PIP, *LOCKED, "--quiet", "--only-binary", ":all:", "--requirement", first)
-    run(*PIP, *LOCKED, *(() if sys.stderr.isatty() else ("--quiet",)), "--requirement", LOCK)
+        first.write_text("".join(entry(lock, name) for name in FIRST))
+        must(*PIP, "--quiet", "--only-binary", ":all:", *LOCKED, first)
+    quietly = () if sys.stderr.isatty() else ("--quiet",)
+    if not run(*UV, *quietly, *LOCKED, LOCK):  # it knows nothing of a certificate that only pip was told of
+        say("uv could not; pip takes its place")
+        must(*PIP, *quietly, "--use-pep517", *LOCKED, LOCK)
 
 
 def make_venv() -> None:
@@ -97,11 +102,25 @@ def one_at_a_time() -> Iterator[None]:
         yield
 
 
-def run(*command: object) -> None:
-    """A step of .venv's Python, its words on our own error stream; where it fails, so do we."""
-    words = [str(PYTHON), *map(str, command)]
-    if subprocess.run(words, stdout=sys.stderr, check=False, cwd=ROOT, env=dict(os.environ)).returncode:
+def must(*command: object) -> None:
+    """A step without which it does not go on."""
+    if not run(*command):
         stop("that did not work, see above; once it is mended, the same command goes on from there")
+
+
+def run(*command: object) -> bool:
+    """A step of .venv's Python, its words on our own error stream; whether it worked."""
+    told = {"UV_DEFAULT_INDEX": index()} if index() else {}
+    words = [str(PYTHON), *map(str, command)]
+    return subprocess.run(words, stdout=sys.stderr, check=False, cwd=ROOT, env={**told, **os.environ}).returncode == 0
+
+
+@cache
+def index() -> str:
+    """The package index that pip was told to use, for uv to use too; empty: the public one."""
+    command = [str(PYTHON), "-m", "pip", "config", "get", "global.index-url"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    return os.environ.get("PIP_INDEX_URL", "") or told.stdout.strip()
 
 
 def say(words: str) -> None:
