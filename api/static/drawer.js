@@ -118,12 +118,18 @@ function head(payment) {
 function axes(payment) {
   const rows = Object.entries(AXES).filter(([, axis]) => payment[axis.of]).map(([name, axis]) => {
     const now = payment[axis.of];
-    const steps = axis.steps.includes(now) ? axis.steps : [axis.steps[0], now];
+    const steps = axis.steps.includes(now) ? axis.steps : [...began(name, axis, payment), now];
     const reached = steps.indexOf(now);
     return make("div", { class: "axis" }, make("span", { class: "name" }, name),
       make("ol", {}, ...steps.map((step, at) => make("li", { class: at <= reached ? "done" : "", "aria-current": at === reached ? "step" : null }, words(step)))));
   });
   return make("section", { class: "axes", "aria-label": "Both axes" }, ...rows);
+}
+
+/** The steps that a leg had behind it before it left the usual way. */
+function began(name, axis, payment) {
+  const behind = { Card: payment.authorization_code ? 2 : 1, Spend: payment.spend_tx_hash ? 3 : 1, Refund: payment.refund_tx_hash ? 2 : 1 };
+  return axis.steps.slice(0, behind[name]);
 }
 
 function facts(payment) {
