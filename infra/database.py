@@ -11,7 +11,7 @@ import psycopg2.extras
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, make_url
 
-psycopg2.extras.register_uuid()
+psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
 Cursor = psycopg2.extensions.cursor
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import fastavro
 import fastavro.schema
@@ -23,20 +22,19 @@ FRAME = struct.Struct(">bI")
 JSONSchema = dict[str, Any]
 
 
-@cache
 def reader_schema(cls: type[Message]) -> Any:
     """Today's schema of a message, parsed once."""
+    return _reader_schema(cast(type, cls))
+
+
+@cache
+def _reader_schema(cls: Any) -> Any:
     return fastavro.parse_schema(avro_schema(cls))
 
 
 @cache
-def _raw_fields(cls: type[Message]) -> tuple[str, ...]:
+def _raw_fields(cls: type) -> tuple[str, ...]:
     return tuple(name for name, hint in hints(cls).items() if optional(hint)[0] is Raw)
-
-
-@cache
-def _time_fields(cls: type[Message]) -> tuple[str, ...]:
-    return tuple(name for name, hint in hints(cls).items() if optional(hint)[0] is datetime)
 
 
 class Codec:
@@ -55,7 +53,7 @@ class Codec:
                 f"{cls.__name__} has no schema id; run `payriver provision` so that the registry knows it"
             )
         fields = dict(value.__dict__)
-        for name in _raw_fields(cls):
+        for name in _raw_fields(cast(type, cls)):
             if fields[name] is not None:
                 fields[name] = str(fields[name])
         out = io.BytesIO()
@@ -94,7 +92,7 @@ class Codec:
 def _value(cls: type[Message], fields: dict[str, Any], rest: int) -> Message:
     if rest:
         raise ValueError(f"{rest} bytes are left over behind the record")
-    for name in _raw_fields(cls):
+    for name in _raw_fields(cast(type, cls)):
         if fields[name] is not None:
             fields[name] = int(fields[name])
     return cls(**fields)

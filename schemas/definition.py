@@ -70,11 +70,15 @@ def message_class(name: str) -> type[Message]:
         ) from None
 
 
-@cache
 def hints(cls: type) -> dict[str, Any]:
     """A message's fields and their types, in order."""
+    return _hints(cls)
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
     resolved = typing.get_type_hints(cls)
-    return {each.name: resolved[each.name] for each in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return {each.name: resolved[each.name] for each in dataclasses.fields(cls)}
 
 
 def optional(hint: Any) -> tuple[Any, bool]:
@@ -133,18 +137,19 @@ def _json_plan(cls: type, table: str) -> tuple[tuple[str, Callable[[Any], Any] |
 
 def to_json(value: Message) -> dict[str, Any]:
     """A message as JSON values: what is stored, hashed and shown. Amounts and ids are strings, times RFC 3339 in UTC."""
-    found = value.__dict__
+    found, cls = value.__dict__, typing.cast(type, type(value))
     return {
         name: found[name] if convert is None or found[name] is None else convert(found[name])
-        for name, convert in _json_plan(type(value), "to")
+        for name, convert in _json_plan(cls, "to")
     }
 
 
 def from_json(cls: type[Message], payload: dict[str, Any]) -> Message:
     """The inverse of `to_json`; fields added since the payload was written take their defaults."""
+    plan = _json_plan(typing.cast(type, cls), "from")
     values = {
         name: payload[name] if convert is None or payload[name] is None else convert(payload[name])
-        for name, convert in _json_plan(cls, "from")
+        for name, convert in plan
         if name in payload
     }
     return cls(**values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -29,7 +29,7 @@ from streams.event_store.recorded import Cause, NewEvent, RecordedEvent, categor
 from streams.event_store.store import Answer, Head
 
 State = Any  # Account | Payment
-EVOLVE = {"payment": payment.evolve, "account": account.evolve}
+EVOLVE: Mapping[str, Callable[[State | None, Message], State]] = {"payment": payment.evolve, "account": account.evolve}
 CIRCUMSTANCES = """
 SELECT clock_timestamp(), coalesce(max(seen_time), 0),
        coalesce(extract(epoch FROM clock_timestamp() - max(moved_at))::bigint, 2147483647)

@@ -34,7 +34,7 @@ def demo(
     """A day of a card programme, on real servers and the real contracts. Exit status 1 if anything does not come true."""
     console = Console()
     signal.signal(signal.SIGTERM, _interrupt)
-    stack = _stack(console, offline)
+    stack = embedded(console, offline=offline)
     try:
         with stack:
             told = _day(stack, console)
@@ -50,14 +50,15 @@ def demo(
     sys.exit(0 if ok else 1)
 
 
-def _stack(console: Console, offline: bool) -> Stack:
+def embedded(console: Console, *, offline: bool = False, cache: Path | None = None) -> Stack:
+    """The stack of the demo, also of its bench: thrown away in the end, yet everything waits for the disk."""
     machine = MachineSettings()
     return Stack(
         throwaway=False,
         provisioner=River(last=prepare),
         partitions=PARTITIONS,
         settings={"sender": SENDER},
-        cache=machine.cache,
+        cache=cache or machine.cache,
         mirror=machine.maven_mirror,
         offline=offline or machine.offline,
         console=console,

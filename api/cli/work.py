@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Event
 
 import typer
 
 from api.cli.roots import Root
+from infra.database import Cursor
 from infra.errors import BadInput
 from schemas.topics import SUBSCRIPTIONS
 from streams.command_agent import CommandAgent
@@ -92,5 +93,5 @@ def until_signalled() -> Event:
     return stop
 
 
-def _send(root: Root, cursor: store.Cursor, orders: list[store.OutgoingCommand]) -> None:
+def _send(root: Root, cursor: Cursor, orders: Sequence[store.OutgoingCommand]) -> None:
     store.send(cursor, root.codec, orders)

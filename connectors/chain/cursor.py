@@ -177,7 +177,7 @@ def orphan_blocks(cursor: Cursor, chain_id: int, above: int) -> None:
 def wallets(cursor: Cursor, chain_id: int, state: str) -> list[Wallet]:
     """Wallets under watch: `followed`, or `new` ones whose past is still to be read."""
     cursor.execute(WALLETS, (chain_id, state))
-    return [Wallet(*row[:2], *(_lower(each) for each in row[2:6]), row[6]) for row in cursor.fetchall()]
+    return [_wallet(row) for row in cursor.fetchall()]
 
 
 def follow(cursor: Cursor, account_ids: Sequence[UUID]) -> None:
@@ -256,6 +256,12 @@ def sighting_of(transfer: Transfer, visit: int) -> Sighting:
     return Sighting(
         transfer.transfer_id, transfer.account_id, "transfer", transfer.block, transfer.tx_hash, visit, detail
     )
+
+
+def _wallet(row: Sequence[Any]) -> Wallet:
+    account_id, kind, *addresses, opening_block = row
+    wallet, token, roles_module, delay_module = (_lower(each) for each in addresses)
+    return Wallet(account_id, kind, wallet or "", token or "", roles_module, delay_module, opening_block)
 
 
 def _row(chain_id: int, each: Sighting) -> tuple[Any, ...]:

@@ -114,7 +114,7 @@ class _Transaction:
         for place, (roles, amount, consumed) in enumerate(self.spends):
             if roles == wallet.roles_module and amount == amount_raw:
                 del self.spends[place]
-                if consumed in self.legs.by_hash:
+                if consumed is not None and consumed in self.legs.by_hash:
                     return self.legs.by_hash[consumed]
                 break
         payment_id = ids.chain_payment_id(transfer_id)

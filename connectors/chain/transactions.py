@@ -145,5 +145,5 @@ def final_number(cursor: Cursor, chain_id: int) -> int:
 
 def _sent(row: tuple[object, ...]) -> Sent:
     values = list(row)
-    values[5], values[8], values[9] = Raw(int(values[5])), bytes(values[8]), int(values[9])  # type: ignore[call-overload, arg-type]
+    values[5], values[8], values[9] = Raw(int(values[5])), bytes(values[8]), int(values[9])  # type: ignore[call-overload]
     return Sent(*values)  # type: ignore[arg-type]

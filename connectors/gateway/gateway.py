@@ -170,8 +170,11 @@ class Gateway:
     def _look(self, payment_id: UUID) -> tuple[Payment, datetime]:
         with transaction(self.database) as cursor:
             cursor.execute("SELECT clock_timestamp()")
-            (now,) = cursor.fetchone() or (None,)
-            return self.handler.state(cursor, payment_id), now
+            ((now,),) = cursor.fetchall()
+            payment: Payment | None = self.handler.state(cursor, payment_id)
+        if payment is None:
+            raise NotFound(f"no payment {payment_id}")
+        return payment, now
 
     @again
     def _decline(self, payment: Payment) -> None:

@@ -203,4 +203,5 @@ def _named(error: psycopg2.Error) -> Exception:
 
 
 def _recorded(row: tuple[Any, ...]) -> RecordedEvent:
-    return RecordedEvent(*row[:-1], bytes(row[-1]))
+    told: list[Any] = [*row[:-1], bytes(row[-1])]
+    return RecordedEvent(*told)

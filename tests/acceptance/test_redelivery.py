@@ -67,7 +67,8 @@ def _digests(database: Engine, tables: Mapping[str, str]) -> dict[str, str]:
 
 def _digest(cursor: Cursor, table: str, columns: str) -> str:
     cursor.execute(f"SELECT {columns} FROM {table} ORDER BY {columns.split(', data')[0].split(', payload')[0]}")
-    return hashlib.sha256(repr(cursor.fetchall()).encode()).hexdigest()
+    rows = [tuple(bytes(each) if isinstance(each, memoryview) else each for each in row) for row in cursor.fetchall()]
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def _reached(database: Engine, consumer: str) -> list[tuple[str, int, int]]:
