@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -14,7 +15,8 @@ import typer
 from rich.console import Console
 
 from api.cli.roots import Root
-from api.cli.work import TOPICS, until_signalled
+from api.cli.work import consume, until_signalled
+from connectors.chain.abi import checksummed
 from connectors.chain.booking import Booking
 from connectors.chain.intents import IntentAgent
 from connectors.chain.listener import Listener
@@ -26,7 +28,6 @@ from connectors.chain.settings import ChainSettings, Token, load_chain_settings
 from connectors.chain.signing import Signer, load_signer
 from connectors.chain.submitter import Submitter
 from infra.errors import BadInput, Misconfigured
-from streams.runtime.worker import run_worker
 
 
 class ChainRoot(Root):
@@ -60,6 +61,17 @@ class ChainRoot(Root):
             )
         return load_signer(folder / f"{name}.json", self.settings.keystore_password)
 
+    def address(self, name: str) -> str:
+        """The address of a key of ours, as its keystore file says it in the open."""
+        folder = self.settings.keystore or (self.settings.home and self.settings.home / "keystore")
+        path = (folder or Path()) / f"{name}.json"
+        try:
+            return checksummed("0x" + json.loads(path.read_text())["address"].removeprefix("0x"))
+        except (OSError, ValueError, KeyError) as error:
+            raise Misconfigured(
+                f"no address of {name} in {path}; PAYRIVER_KEYSTORE names the keystore's folder"
+            ) from error
+
     @property
     def registrar(self) -> Registrar:
         """Registers accounts."""
@@ -91,7 +103,12 @@ def submit() -> None:
         )
     agent = IntentAgent(root.codec, root.chain, delegate.address, settlement.address)
     loop = Submitter(root.write, root.rpc, root.chain, root.handler, delegate, relayer, settlement)
-    sys.exit(run_worker(root.settings, engine=root.write, topics=TOPICS["submitter"], handler=agent, services=[loop]))
+    sys.exit(consume(root, agent, [loop]))
+
+
+def intents(root: ChainRoot) -> IntentAgent:
+    """The submitter's agent for a replay: it needs the addresses of two keys, and none of the keys."""
+    return IntentAgent(root.codec, root.chain, root.address("delegate"), root.address("settlement"))
 
 
 account = typer.Typer(no_args_is_help=True, help="Accounts under watch.")

@@ -1,4 +1,4 @@
-"""`payriver work ROLE`: a worker of one role, until SIGTERM. Each function below is that role's composition root."""
+"""`payriver work ROLE`: a worker of one role, until SIGTERM. Each function below puts one part of a role together."""
 
 from __future__ import annotations
 
@@ -16,40 +16,42 @@ from infra.errors import BadInput
 from schemas.topics import SUBSCRIPTIONS
 from streams.command_agent import CommandAgent
 from streams.event_store import store
+from streams.runtime.consumer import Handler
+from streams.runtime.services import Service
 from streams.runtime.worker import run_worker
 from streams.sagas.agent import SagaAgent, Timeouts
 from streams.sagas.engine import Engine
 
-TOPICS = {each.component: list(each.topics) for each in SUBSCRIPTIONS}
+SUBSCRIBED = {each.component: each for each in SUBSCRIPTIONS}
 
 
-def commands(root: Root) -> int:
+def commands(root: Root) -> Handler:
     """payments.commands and accounts.commands -> decided and appended."""
-    agent = CommandAgent(root.codec, root.handler)
-    return run_worker(root.settings, engine=root.write, topics=TOPICS["commands"], handler=agent)
+    return CommandAgent(root.codec, root.handler)
 
 
-def sagas(root: Root) -> int:
-    """payments.events -> the saga's next orders; and the timeouts."""
-    send = partial(_send, root)
-    agent = SagaAgent(root.codec, Engine(root.policy, "sagas", send))
-    timeouts = Timeouts(root.write, Engine(root.policy, "timeout", send))
-    return run_worker(root.settings, engine=root.write, topics=TOPICS["sagas"], handler=agent, services=[timeouts])
+def sagas(root: Root) -> Handler:
+    """payments.events -> the saga's next orders."""
+    return SagaAgent(root.codec, Engine(root.policy, "sagas", partial(_send, root)))
 
 
-def projections(root: Root) -> int:
+def timeouts(root: Root) -> Timeouts:
+    """What time alone brings about; beside the sagas' agent."""
+    return Timeouts(root.write, Engine(root.policy, "timeout", partial(_send, root)))
+
+
+def projections(root: Root) -> Handler:
     """payments.events and accounts.events -> the read models on R."""
     from streams.projections.projector import Projector
 
-    projector = Projector(root.codec, root.write)
-    return run_worker(root.settings, engine=root.read, topics=TOPICS["projections"], handler=projector)
+    return Projector(root.codec, root.write)
 
 
-def notifications(root: Root) -> int:
+def notifications(root: Root) -> Handler:
     """payments.events and accounts.events -> webhook rows."""
     from streams.notifications.agent import Notifier
 
-    return run_worker(root.settings, engine=root.write, topics=TOPICS["notifications"], handler=Notifier(root.codec))
+    return Notifier(root.codec)
 
 
 def sender(root: Root) -> int:
@@ -69,20 +71,37 @@ def serve() -> None:
     run(create_app(root.settings, read=root.read, write=root.write, gateway=root.gateway), root.settings)
 
 
-ROLES: Mapping[str, Callable[[Root], int]] = {
+# Consumer -> what it does with messages; a replay of a parked one goes through the same.
+HANDLERS: Mapping[str, Callable[[Root], Handler]] = {
     "commands": commands,
     "sagas": sagas,
     "projections": projections,
     "notifications": notifications,
-    "sender": sender,
 }
+BESIDE: Mapping[str, Callable[[Root], Service]] = {"sagas": timeouts}
+ROLES = (*HANDLERS, "sender")
 
 
 def work(role: str = typer.Argument(help=f"One of: {', '.join(ROLES)}")) -> None:
     """Run one worker of ROLE until SIGTERM."""
     if role not in ROLES:
         raise BadInput(f"no role is called {role!r}; the roles are {', '.join(ROLES)}")
-    sys.exit(ROLES[role](Root.begin(role)))
+    root = Root.begin(role)
+    sys.exit(sender(root) if role == "sender" else consume(root, HANDLERS[role](root)))
+
+
+def consume(root: Root, handler: Handler, services: Sequence[Service] = ()) -> int:
+    """Read the component's topics until SIGTERM, with its checkpoints on the server that it writes. Gives the exit code."""
+    component = root.settings.component
+    beside = [BESIDE[component](root)] if component in BESIDE else []
+    found = SUBSCRIBED[component]
+    return run_worker(
+        root.settings,
+        engine=root.write if found.server == "write" else root.read,
+        topics=found.topics,
+        handler=handler,
+        services=[*services, *beside],
+    )
 
 
 def until_signalled() -> Event:
