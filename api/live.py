@@ -37,9 +37,9 @@ MOST_MISSED = 3000
 ROW = """payment_id::text, account_id::text, origin, outcome, state, spend_state, refund_state, amount_minor, currency, merchant_name,
 reason, card_token, requested_at, changed_at, block_number, change, changed_in::text::bigint AS changed_in"""
 MARK = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS mark"
-RECENT = f"SELECT {ROW} FROM payments ORDER BY requested_at DESC, payment_id LIMIT %s"
+RECENT = f"SELECT {ROW} FROM payments ORDER BY payments.requested_at DESC, payments.payment_id LIMIT %s"
 SINCE = f"""
-SELECT {ROW} FROM payments WHERE changed_in >= %s::text::xid8 AND change <> ALL(%s) ORDER BY changed_in, change LIMIT %s
+SELECT {ROW} FROM payments WHERE changed_in >= %s::text::xid8 AND change <> ALL(%s) ORDER BY payments.changed_in, payments.change LIMIT %s
 """
 TOTALS = """
 SELECT outcome, state, spend_state, refund_state, currency, count(*) AS payments, sum(amount_minor)::bigint AS amount_minor
