@@ -107,9 +107,8 @@ class Answers:
             about = "column type: its events name another command"
             self._findings.differ("command_answers", command_id, kind, known[0][0], about)
         if len({transaction for _, transaction, _ in known}) > 1:
-            self._findings.differ(
-                "command_answers", command_id, "several transactions", "one", "its events' transactions"
-            )
+            about = f"column transaction_id: the events of command {command_id} were appended together"
+            self._findings.differ("events", ", ".join(map(str, events)), "several transactions", "one", about)
         if known:
             self._first(command_id, business, known[0][2])
 

@@ -42,13 +42,6 @@ class Limit:
         then = self.at(now)
         return Limit(max(0, then.balance - used), then.max_refill, then.refill, then.period, then.timestamp)
 
-    def gives_at_least(self, other: Limit, now: int) -> bool:
-        """At `now` and ever after."""
-        mine, theirs = self.at(now), other.at(now)
-        as_fast = mine.refill * (theirs.period or 1) >= theirs.refill * (mine.period or 1)
-        as_much = mine.balance >= theirs.balance and mine.max_refill >= theirs.max_refill
-        return as_much and as_fast and (bool(mine.period) or not theirs.period)
-
     def shown(self) -> dict[str, Any]:
         """As the column shows it."""
         return {
@@ -136,7 +129,7 @@ class Tally:
     def _observe(self, said: on_account.AllowanceObserved) -> None:
         read = Limit(said.balance_raw, said.max_refill_raw, said.refill_raw, said.period_seconds, said.timestamp)
         now = said.block_time
-        if said.cause == "set" and read.gives_at_least(self.limit, now):
+        if said.cause == "set":
             self.raised = read
         elif said.cause == "consumed" and self.raised is not None:
             self.limit = self.limit.less(self.raised.at(now).balance - read.balance, now)

@@ -19,9 +19,14 @@ BLOCKS = """
 SELECT number, hash, parent_hash, time, state FROM chain_blocks WHERE chain_id = %s AND state <> 'orphaned' ORDER BY number, hash
 """
 FINAL_HASH = "SELECT hash FROM chain_blocks WHERE chain_id = %s AND number = %s AND state = 'final'"
-ENDED = """
+SENT = """
 SELECT tx_hash, state, block_number FROM chain_transactions
-WHERE chain_id = %s AND state IN ('final', 'reverted_final') ORDER BY nonce
+WHERE chain_id = %s AND state <> 'replaced' AND tx_hash ~ '^0x[0-9a-f]{64}$' ORDER BY nonce
+"""
+UNFOLLOWED = """
+SELECT told.* FROM (
+    SELECT DISTINCT 'chain_blocks', chain_id FROM chain_blocks UNION ALL SELECT DISTINCT 'chain_wallets', chain_id FROM chain_wallets
+) AS told (name, chain_id) WHERE NOT EXISTS (SELECT 1 FROM chain_cursors AS c WHERE c.chain_id = told.chain_id)
 """
 NEW = "SELECT account_id FROM chain_wallets WHERE state = 'new'"
 A_REQUEST = 100
@@ -31,6 +36,9 @@ T = TypeVar("T")
 
 def check(context: Context, balances: Balances) -> None:
     """Every chain that a listener follows; what needs the node is asked of the chain file's."""
+    for table, chain_id in context.write.rows(UNFOLLOWED):
+        context.findings.absent("chain_cursors", chain_id, "a cursor", f"{table} tells of this chain")
+        context.findings.surplus(table, f"chain {chain_id}", "rows", "no listener follows this chain")
     for row in context.write.rows(CURSORS):
         cursor = dict(zip(("chain_id", "seen_number", "seen_hash", "seen_time", "final_number"), row, strict=True))
         blocks = _links(context, cursor)
@@ -50,6 +58,7 @@ def _links(context: Context, cursor: Mapping[str, Any]) -> list[Row]:
     """Each block is the child of the one before; nothing is missing up to where the listener stands. Gives the newest."""
     findings, chain_id = context.findings, cursor["chain_id"]
     before: Row | None = None
+    final: int | None = None
     newest: deque[Row] = deque(maxlen=NEWEST_BLOCKS)
     for row in context.write.stream(BLOCKS, (chain_id,)):
         number, digest, parent, _, state = row
@@ -60,16 +69,17 @@ def _links(context: Context, cursor: Mapping[str, Any]) -> list[Row]:
             findings.differ("chain_blocks", key, link, f"block {before[0] + 1}, child of {before[1]}", "a broken link")
         wanted = "final" if number <= cursor["final_number"] else "seen"
         findings.expect("chain_blocks", key, state, wanted, f"column state: block {cursor['final_number']} is final")
-        before = row
+        before, final = row, number if state == "final" else final
         newest.append(row)
     if before is not None:
         found = {
             "seen_number": cursor["seen_number"],
             "seen_hash": cursor["seen_hash"],
             "seen_time": cursor["seen_time"],
+            "final_number": cursor["final_number"],
         }
-        expected_row = {"seen_number": before[0], "seen_hash": before[1], "seen_time": before[3]}
-        findings.compare("chain_cursors", chain_id, found, expected_row, "the newest block says otherwise")
+        expected = {"seen_number": before[0], "seen_hash": before[1], "seen_time": before[3], "final_number": final}
+        findings.compare("chain_cursors", chain_id, found, expected, "the newest blocks say otherwise")
     return list(newest)
 
 
@@ -90,20 +100,21 @@ def _standing(context: Context, node: Rpc, cursor: Mapping[str, Any], blocks: Se
 
 
 def _receipts(context: Context, node: Rpc, cursor: Mapping[str, Any]) -> None:
-    """What became for good of our transactions, by their receipts."""
-    rows = context.write.rows(ENDED, (cursor["chain_id"],))
+    """What became for good of our transactions, by their receipts. What is not final may have moved while we looked."""
+    rows = context.write.rows(SENT, (cursor["chain_id"],))
     for place, batch in _batches(rows):
         for (tx_hash, state, number), receipt in zip(batch, node.receipts([row[0] for row in batch]), strict=True):
-            if receipt is None:
-                about = f"column state: {node.node} knows no receipt"
-                context.findings.differ("chain_transactions", tx_hash, state, "not mined", about)
+            if receipt is None or receipt.block_number > cursor["final_number"]:
+                if state in ("final", "reverted_final"):
+                    found = "has no receipt" if receipt is None else f"is in block {receipt.block_number}, not final"
+                    context.findings.differ("chain_transactions", tx_hash, state, found, f"column state: {node.node}")
                 continue
-            found = {"block_number": number, "succeeded": state == "final"}
-            expected = {"block_number": receipt.block_number, "succeeded": receipt.succeeded}
-            context.findings.compare("chain_transactions", tx_hash, found, expected, "its receipt says otherwise")
-            if receipt.block_number > cursor["final_number"]:
-                about = "column state: its block is not final"
-                context.findings.differ("chain_transactions", tx_hash, state, f"block {receipt.block_number}", about)
+            told = {"state": state, "block_number": number}
+            expected = {
+                "state": "final" if receipt.succeeded else "reverted_final",
+                "block_number": receipt.block_number,
+            }
+            context.findings.compare("chain_transactions", tx_hash, told, expected, "its receipt says otherwise")
         context.findings.checked["receipts"] += len(batch)
         context.progress("receipts", place, len(rows))
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from connectors.verify.snapshot import Aligned, Row
-from connectors.verify.walk import Context, Event, Subject
+from connectors.verify.walk import OUTBOX_COLUMNS, Context, Event, Subject
 from schemas.definition import to_json
 
 NAMES = (
@@ -14,6 +14,7 @@ NAMES = (
 )  # fmt: skip
 DELIVERIES = f"""SELECT {", ".join(f'"{name}"' for name in NAMES)} FROM deliveries ORDER BY stream_id, version"""
 VERSIONS = "SELECT stream_id, version FROM stream_versions ORDER BY stream_id"
+HEADERS = ("id", *(name for name in OUTBOX_COLUMNS if name.startswith("ce_")), *OUTBOX_COLUMNS[-5:])
 TWICE = """
 SELECT topic, partition, "offset", array_agg(event_id::text ORDER BY event_id) FROM deliveries WHERE topic IS NOT NULL
 GROUP BY topic, partition, "offset" HAVING count(*) > 1 ORDER BY topic, partition, "offset"
@@ -40,6 +41,7 @@ class Deliveries(Subject):
             return
         row = dict(zip(NAMES, rows[0], strict=True))
         self._findings.compare("deliveries", row["event_id"], row, _expected(event), "not as it was stored")
+        self._outvoted(event, row)
         self._placed(event, row)
 
     def end(self, stream_id: UUID, category: str) -> None:
@@ -76,14 +78,26 @@ class Deliveries(Subject):
         self._place = (event.stream_id, row["partition"], row["offset"])
         self._headers(event, row)
 
+    def _outvoted(self, event: Event, row: dict[str, Any]) -> None:
+        """Where outbox and delivery agree against the event, it is the event that was changed."""
+        if event.outbox is None:
+            return
+        delivered = {"position": str(row["position"]), "ce_time": row["recorded_at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+        stored = {"position": str(event.position), "ce_time": event.recorded_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+        for name, column in (("position", "position"), ("ce_time", "recorded_at")):
+            if event.outbox[name] == delivered[name] != stored[name]:
+                about = f"column {column}: outbox and delivery both say otherwise"
+                self._findings.differ("events", event.key, stored[name], delivered[name], about)
+
     def _headers(self, event: Event, row: dict[str, Any]) -> None:
         headers, sent = row["headers"], event.outbox or {}
         if not isinstance(headers, dict):
             self._findings.differ("deliveries", row["event_id"], headers, "an object", "column headers")
             return
-        for name, value in headers.items():
-            if name in sent and str(sent[name]) != value:
-                self._findings.differ("deliveries", row["event_id"], value, sent[name], f"column headers, {name}")
+        for name in HEADERS:
+            if sent.get(name) is not None and str(sent[name]) != headers.get(name):
+                found, about = headers.get(name), f"column headers, {name}: the outbox says otherwise"
+                self._findings.differ("deliveries", row["event_id"], found, sent[name], about)
 
     def _unknown(self, row: Row) -> None:
         self._findings.surplus("deliveries", row[0], f"{row[1]} version {row[2]}, {row[3]}", "W knows no such event")

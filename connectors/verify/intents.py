@@ -19,12 +19,13 @@ from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import MALFORMED, Context, Event, Subject
 
 INTENTS = """
-SELECT payment_id, leg_id, account_id, chain_id, kind, amount_raw, target, call_data, signer, consumed_hash, state
+SELECT payment_id, leg_id, account_id, chain_id, kind, amount_raw, target, call_data, signer, consumed_hash, state,
+       correlation_id, traceparent
 FROM chain_intents ORDER BY payment_id, leg_id
 """
 INTENT = (
     "payment_id", "leg_id", "account_id", "chain_id", "kind", "amount_raw", "target", "call_data", "signer",
-    "consumed_hash", "state",
+    "consumed_hash", "state", "correlation_id", "traceparent",
 )  # fmt: skip
 TRANSACTIONS = """
 SELECT t.tx_hash, t.leg_id, t.chain_id, t.sender, t.nonce, t.signed, t.max_fee_wei, t.state, t.block_number,
@@ -59,6 +60,7 @@ class Leg:
     account_id: UUID
     kind: str
     amount_raw: int
+    metadata: Mapping[str, Any]
     state: str = "planned"
 
 
@@ -70,6 +72,7 @@ class Intents(Subject):
         self._rows = Aligned(context.write.stream(INTENTS), lambda row: row[0], self._stray)
         self._legs: dict[UUID, Leg] = {}
         self._found: list[tuple[Leg, dict[str, Any]]] = []
+        self.sent: dict[str, UUID] = {}
 
     def event(self, event: Event) -> None:
         """How far the payment's own legs are. A leg that nobody planned was sent by somebody else."""
@@ -77,8 +80,11 @@ class Intents(Subject):
         if event.category != "payment" or said is None or not event.type.startswith("Leg"):
             return
         if event.type == "LegPlanned":
-            self._legs[said.leg_id] = Leg(said.leg_id, said.payment_id, said.account_id, said.kind, said.amount_raw)
+            leg_of = (said.leg_id, said.payment_id, said.account_id, said.kind, said.amount_raw)
+            self._legs[said.leg_id] = Leg(*leg_of, event.metadata if isinstance(event.metadata, dict) else {})
         elif (leg := self._legs.get(said.leg_id)) is not None:
+            if event.type == "LegSubmitted":
+                self.sent[said.tx_hash] = said.leg_id
             state = {"LegSubmitted": "submitted", "LegSeen": "seen", "LegUnseen": "unseen"}.get(event.type)
             state = state or {"LegSettled": "settled", "LegEndedUnpaid": "ended_unpaid"}.get(event.type, leg.state)
             if not (state == "submitted" and leg.state not in ("planned", "submitted")):
@@ -107,6 +113,7 @@ class Intents(Subject):
         for leg, intent in self._found:
             self._findings.checked["intents"] += 1
             expected = {"account_id": leg.account_id, "kind": leg.kind, "amount_raw": leg.amount_raw}
+            expected |= {name: leg.metadata.get(name) for name in ("correlation_id", "traceparent")}
             expected |= self._call(leg, intent)
             self._findings.compare("chain_intents", leg.leg_id, intent, expected, "the planned leg says otherwise")
             if intent["state"] not in STATES[leg.state]:
@@ -140,10 +147,11 @@ class Intents(Subject):
 
 
 class Transactions:
-    """Holds signed transactions against their own bytes, their intents, and the count of nonces."""
+    """Holds signed transactions against their own bytes, their intents, what the payments say was sent, and the count of nonces."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, intents: Intents) -> None:
         self._context, self._findings = context, context.findings
+        self._sent = dict(intents.sent)
         self._nonces: dict[tuple[int, str], list[int]] = {}
 
     def check(self) -> None:
@@ -155,10 +163,16 @@ class Transactions:
             self._context.progress("transactions", number, total)
         if total > RECOVERED_AT_MOST:
             self._findings.skipped.append(f"who signed the {total - RECOVERED_AT_MOST} oldest transactions")
+        for tx_hash, leg_id in self._sent.items():
+            about = f"the payment's stream says that it was sent for leg {leg_id}"
+            self._findings.absent("chain_transactions", tx_hash, "a transaction", about)
         self._count(self._context.write.rows(NONCES))
 
     def _transaction(self, row: dict[str, Any], recover: bool) -> None:
         signed, key = bytes(row["signed"]), row["tx_hash"]
+        if (leg_id := self._sent.pop(key, None)) is not None or row["kind"] is None:
+            about = "column leg_id: the payment's stream says otherwise"
+            self._findings.expect("chain_transactions", key, row["leg_id"], leg_id or "a leg with an intent", about)
         self._nonces.setdefault((row["chain_id"], row["sender"]), []).append(row["nonce"])
         digest = "0x" + bytes(keccak(signed)).hex()
         if digest != key:
@@ -208,7 +222,8 @@ class Transactions:
         counts = {(chain_id, sender): next_nonce for chain_id, sender, next_nonce in counted}
         for (chain_id, sender), nonces in self._nonces.items():
             key = f"{chain_id} {sender}"
-            missing = sorted(set(range(min(nonces), max(nonces))) - set(nonces))
+            counted_to = counts.get((chain_id, sender), 0)
+            missing = sorted(set(range(min(nonces), max(max(nonces), counted_to))) - set(nonces))
             for nonce in missing:
                 self._findings.absent(
                     "chain_transactions", f"{key} nonce {nonce}", "a transaction", "a nonce was left out"
@@ -218,5 +233,8 @@ class Transactions:
                 "chain_nonces", key, counts.pop((chain_id, sender), None), expected, "column next_nonce"
             )
         for chain_id, sender in counts:
-            about = "nonces are counted for a sender that sent nothing"
+            about = (
+                f"nonces up to {counts[chain_id, sender]} are counted for a sender of which no transaction is stored"
+            )
+            self._findings.absent("chain_transactions", f"{chain_id} {sender}", "a transaction", about)
             self._findings.surplus("chain_nonces", f"{chain_id} {sender}", counts[chain_id, sender], about)

@@ -65,10 +65,11 @@ class Outbox(Subject):
 
     def _bytes_fault(self, payload: Any, message: Message) -> str | None:
         """What the bytes should be, or None. Bytes of an older schema need only say the same."""
-        said, expected = bytes(payload), self._codec.encode(message)
-        if said == expected:
-            return None
+        said = bytes(payload)
         try:
+            expected = self._codec.encode(message)
+            if said == expected:
+                return None
             same = self._codec.decode(said) == message
         except BadInput as error:
             return f"{type(message).__name__}; {error}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-
-import orjson
 
 LONGEST_TEXT = 300
 NO_ROW = "no row"
@@ -124,7 +123,7 @@ def told(value: Any) -> str:
     elif isinstance(value, datetime):
         text = value.astimezone(UTC).isoformat()
     elif isinstance(value, dict | list):
-        text = orjson.dumps(value, default=str).decode()
+        text = json.dumps(value, default=str, ensure_ascii=False)
     else:
         text = "null" if value is None else str(value)
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 80]} … {text[-70:]} ({len(text)} characters)"

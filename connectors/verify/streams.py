@@ -29,8 +29,8 @@ class Streams(Subject):
     def __init__(self, context: Context) -> None:
         self._findings = context.findings
         self._heads = Aligned(context.write.stream(HEADS), lambda row: row[0], self._headless)
+        (self._newest,) = context.write.one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
         self._last: Event | None = None
-        self._broken: set[UUID] = set()
 
     def event(self, event: Event) -> None:
         """Its place, its hash, its words."""
@@ -65,6 +65,9 @@ class Streams(Subject):
         self._findings.expect(
             "events", event.key, event.version, version, "column version: a gap, an event of this stream is missing"
         )
+        if event.transaction_id >= self._newest:
+            about = "column transaction_id: no transaction has come so far"
+            self._findings.differ("events", event.key, event.transaction_id, f"below {self._newest}", about)
         if before and (event.position <= before.position or event.recorded_at < before.recorded_at):
             found, least = (event.position, event.recorded_at), (before.position, before.recorded_at)
             self._findings.differ("events", event.key, found, f"after {least}", "position and time grow along a stream")

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
-from connectors.verify import blocks, consumers
+from connectors.verify import blocks, consumers, vocabulary
 from connectors.verify.answers import Answers
 from connectors.verify.balances import Balances
 from connectors.verify.deliveries import Deliveries
@@ -24,7 +24,6 @@ from connectors.verify.streams import Streams
 from connectors.verify.walk import Context, Progress, Subject, walk
 from connectors.verify.wallets import Wallets
 from connectors.verify.webhooks import Webhooks
-from schemas.registry import load_codec
 
 
 def verify(
@@ -44,8 +43,7 @@ def verify(
     node = _node(chain) if chain is not None and ask_node else None
     try:
         with pair(write, read) as (of_write, of_read):
-            with of_write.connection.cursor() as cursor:
-                codec = load_codec(cursor)
+            codec = vocabulary.load(of_write, findings)
             context = Context(of_write, of_read, codec, findings, chain, node, progress or _silent)
             _audit(context)
     finally:
@@ -56,9 +54,10 @@ def verify(
 
 def _audit(context: Context) -> None:
     balances = Balances(context)  # before those that ask for its tallies
-    walk(context, _subjects(context, balances))
+    intents = Intents(context, balances)
+    walk(context, [*_subjects(context, balances), intents])
     Answers(context).check()
-    Transactions(context).check()
+    Transactions(context, intents).check()
     consumers.check(context)
     blocks.check(context, balances)
     if context.chain is None:
@@ -76,7 +75,6 @@ def _subjects(context: Context, balances: Balances) -> list[Subject]:
         Holds(context, balances),
         Sagas(context),
         Wallets(context, balances),
-        Intents(context, balances),
         Webhooks(context),
     ]
 

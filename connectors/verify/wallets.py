@@ -35,7 +35,7 @@ SIGHTING = (
     "account_id", "sighting_id", "chain_id", "kind", "state", "block_number", "block_hash", "block_time", "tx_hash", "visit",
     "detail",
 )  # fmt: skip
-BLOCK = "SELECT state, visit FROM chain_blocks WHERE chain_id = %s AND hash = %s"
+BLOCK = "SELECT state, visit, number, time FROM chain_blocks WHERE chain_id = %s AND hash = %s"
 STATES = {"seen": "seen", "final": "final", "orphaned": "unseen"}
 """A block's state -> that of what was sighted in it."""
 
@@ -50,6 +50,7 @@ class Wallets(Subject):
         self._sightings = _aligned(context, SIGHTINGS, self._stray("chain_sightings"), 0)
         self._blocks: dict[tuple[int, str], Row | None] = {}
         self._transfers: dict[UUID, dict[str, Any]] = {}
+        self._readings: dict[UUID, str] = {}
         self._queued: int | None = None
 
     def event(self, event: Event) -> None:
@@ -63,6 +64,8 @@ class Wallets(Subject):
             case "TransferUnseen" | "TransferFinalized":
                 state = "unseen" if event.type == "TransferUnseen" else "final"
                 self._transfers.get(said.transfer_id, {})["state"] = state
+            case "AllowanceObserved" if said.cause in ("consumed", "set"):
+                self._readings[ids.derived("reading", said.block_hash, event.stream_id)] = said.block_hash
             case "WithdrawalQueued":
                 self._queued = said.block_number
             case "DelayQueueEmptied":
@@ -79,6 +82,9 @@ class Wallets(Subject):
             for transfer_id, expected in self._transfers.items():
                 about = "the account's stream has this transfer"
                 self._findings.absent("chain_sightings", f"{transfer_id} {stream_id}", expected, about)
+            for reading, block_hash in self._readings.items():
+                about = f"the account's stream has a reading of its allowance in block {block_hash}"
+                self._findings.absent("chain_sightings", f"{reading} {stream_id}", "reading", about)
         self._reset()
 
     def finish(self) -> None:
@@ -87,7 +93,7 @@ class Wallets(Subject):
             each.rest()
 
     def _reset(self) -> None:
-        self._transfers, self._queued = {}, None
+        self._transfers, self._readings, self._queued = {}, {}, None
 
     def _wallet(self, account_id: UUID, opened: Any) -> None:
         self._findings.checked["wallets"] += 1
@@ -123,6 +129,7 @@ class Wallets(Subject):
                 )
                 return
         else:
+            self._readings.pop(row["sighting_id"], None)
             expected = {
                 "kind": "reading",
                 "sighting_id": ids.derived("reading", row["block_hash"], row["account_id"]),
@@ -140,6 +147,10 @@ class Wallets(Subject):
         if place not in self._blocks:
             self._blocks[place] = next(iter(self._context.write.rows(BLOCK, place)), None)
         block = self._blocks[place]
+        if block is not None:
+            found = {"block_number": row["block_number"], "block_time": row["block_time"]}
+            expected = {"block_number": block[2], "block_time": block[3]}
+            self._findings.compare("chain_sightings", key, found, expected, "its block says otherwise")
         if block is not None and row["state"] != STATES[block[0]]:
             about = f"column state: its block is {block[0]}"
             self._findings.differ("chain_sightings", key, row["state"], STATES[block[0]], about)

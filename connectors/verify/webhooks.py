@@ -66,10 +66,13 @@ class Webhooks(Subject):
     def _message(self, event: Event, name: str | None, message: Mapping[str, Any]) -> None:
         key = message["message_id"]
         self._findings.checked["webhook messages"] += 1
-        if message["endpoint_id"] not in self._endpoints or name is None:
-            about = "nobody is told of this event" if name is None else "there is no such endpoint"
-            self._findings.surplus("webhook_messages", key, message["type"], about)
+        if name is None:
+            self._findings.surplus("webhook_messages", key, message["type"], "nobody is told of this event")
             return
+        if message["endpoint_id"] not in self._endpoints:
+            self._findings.absent(
+                "webhook_endpoints", message["endpoint_id"], "an endpoint", f"message {key} is for it"
+            )
         expected = {
             "message_id": ids.step_id(event.event_id, f"webhook {message['endpoint_id']}"),
             "type": name,
@@ -84,9 +87,9 @@ class Webhooks(Subject):
         self._findings.checked["webhook attempts"] += tries
         if (tries, message["first"] or 1, message["last"] or 0) != (attempts, 1, attempts):
             found = f"{tries} attempts, {message['first']} to {message['last']}"
-            self._findings.differ(
-                "webhook_attempts", key, found, f"1 to {attempts}", "attempts are counted without a gap"
-            )
+            about = "attempts are counted without a gap"
+            self._findings.differ("webhook_attempts", key, found, f"1 to {attempts}", about)
+            self._findings.differ("webhook_messages", key, attempts, tries, f"column attempts: {about}")
         taken, since = message["taken"], message["replayed_after"]
         if message["state"] == "delivered" and taken is None:
             about = "column state: no attempt was answered with 2xx"

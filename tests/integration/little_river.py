@@ -6,6 +6,7 @@ worker would take. What goes over the real broker is tested elsewhere.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ from streams.sagas.engine import Engine
 
 PARTITIONS = 4
 EUR = 10**18
-SCHEMA = "INSERT INTO schema_ids (schema_id, subject, type, schema, fingerprint) VALUES (%s, %s, %s, %s, '')"
+SCHEMA = "INSERT INTO schema_ids (schema_id, subject, type, schema, fingerprint) VALUES (%s, %s, %s, %s, %s)"
 HEADERS = (
     "id", "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "traceparent", "causation_id",
     "correlation_id", "stream_version", "position",
@@ -245,7 +246,9 @@ class LittleRiver:
             migrate(self.as_role(server, "owner"), server)  # type: ignore[arg-type]
         with transaction(self.as_role("write", "owner")) as cursor:
             for number, cls in enumerate(MESSAGES.values(), 1):
-                cursor.execute(SCHEMA, (number, subject_of(cls), cls.__name__, json.dumps(avro_schema(cls))))
+                text = json.dumps(avro_schema(cls))
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                cursor.execute(SCHEMA, (number, subject_of(cls), cls.__name__, text, digest))
 
     def _provision(self) -> None:
         for each in SUBSCRIPTIONS:
