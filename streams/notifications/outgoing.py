@@ -154,6 +154,13 @@ def find(
     return [WebhookMessage(*row) for row in cursor.fetchall()]
 
 
+def one(cursor: Cursor, message_id: UUID) -> WebhookMessage | None:
+    """A message by its id, in whatever state."""
+    cursor.execute(f"SELECT {COLUMNS} FROM webhook_messages WHERE message_id = %s", (message_id,))
+    row = cursor.fetchone()
+    return WebhookMessage(*row) if row else None
+
+
 def attempts(cursor: Cursor, message_id: UUID) -> list[dict[str, Any]]:
     """Every attempt of a message, in order: started_at, duration_ms, status, error."""
     cursor.execute(

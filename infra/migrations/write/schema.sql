@@ -551,6 +551,7 @@ GRANT SELECT ON TABLE chain_cursors TO auditor;
 GRANT SELECT,UPDATE ON TABLE chain_intents TO listener;
 GRANT SELECT,INSERT,UPDATE ON TABLE chain_intents TO submitter;
 GRANT SELECT ON TABLE chain_intents TO auditor;
+GRANT SELECT,INSERT ON TABLE chain_intents TO operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE chain_nonces TO submitter;
 GRANT SELECT ON TABLE chain_nonces TO auditor;
