@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "listen": "api.cli.chain",
     "submit": "api.cli.chain",
     "account": "api.cli.chain",
+    "parked": "api.cli.parked",
     "demo": "api.cli.demo",
 }
 
