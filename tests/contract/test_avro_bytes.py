@@ -1,0 +1,126 @@
+"""Our bytes, read by Apache's own reference implementation: an independent judge of schemas, codec and framing."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import avro.io
+import avro.schema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import schemas.messages  # noqa: F401  (fills the vocabulary)
+from infra.errors import Undecodable
+from schemas.codec import Codec
+from schemas.compatibility import differences
+from schemas.definition import MESSAGES, Message, Raw, avro_schema, from_json, hints, optional, to_json
+from schemas.files import problems
+
+IDS = {name: number for number, name in enumerate(MESSAGES, 1)}
+CODEC = Codec(IDS, {IDS[name]: avro_schema(cls) for name, cls in MESSAGES.items()})
+VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(max_size=20),
+    UUID: st.uuids(),
+    int: st.integers(-(2**63), 2**63 - 1),
+    Raw: st.integers(0, 2**256 - 1),
+    bool: st.booleans(),
+    datetime: st.datetimes(timezones=st.just(UTC)),
+}
+
+
+def messages(cls: type[Message]) -> st.SearchStrategy[Message]:
+    """Any value of a message type."""
+
+    def of(hint: Any) -> st.SearchStrategy[Any]:
+        inner, nullable = optional(hint)
+        return st.none() | VALUES[inner] if nullable else VALUES[inner]
+
+    return st.builds(cls, **{name: of(hint) for name, hint in hints(cls).items()})
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_apache_avro_reads_what_we_wrote(name: str, data: st.DataObject) -> None:
+    value = data.draw(messages(MESSAGES[name]))
+    encoded = CODEC.encode(value)
+    assert struct.unpack_from(">bI", encoded) == (0, IDS[name])
+    schema = avro.schema.parse(json.dumps(avro_schema(MESSAGES[name])))
+    read = avro.io.DatumReader(schema, schema).read(avro.io.BinaryDecoder(io.BytesIO(encoded[5:])))
+    assert read == _as_written(value)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_a_message_is_the_same_after_bytes_and_after_json(name: str, data: st.DataObject) -> None:
+    value = data.draw(messages(MESSAGES[name]))
+    assert CODEC.decode(CODEC.encode(value)) == value
+    assert from_json(MESSAGES[name], json.loads(json.dumps(to_json(value)))) == value
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.binary(max_size=60))
+def test_bytes_that_are_no_message_are_named_and_never_crash(data: bytes) -> None:
+    try:
+        assert isinstance(CODEC.decode(data), Message)
+    except Undecodable as error:
+        assert str(error)
+
+
+def test_every_field_says_what_it_means() -> None:
+    for cls in MESSAGES.values():
+        assert cls.__doc__ and cls.__doc__ != cls.__name__
+        for each in fields(cls):  # type: ignore[arg-type]
+            assert each.metadata["doc"].strip(), f"{cls.__name__}.{each.name} has no doc"
+
+
+def test_the_schema_files_are_in_step() -> None:
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda fields: fields.append({"name": "new", "type": "string"}), "without a default"),
+        (lambda fields: fields.pop(1), "was removed"),
+        (lambda fields: fields[0].update(type="long"), "changed its type"),
+    ],
+)
+def test_a_change_that_would_break_a_reader_is_found_before_any_registry_is_asked(change: Any, word: str) -> None:
+    old = avro_schema(MESSAGES["FundsHeld"])
+    new = json.loads(json.dumps(old))
+    change(new["fields"])
+    assert any(word in each for each in differences(old, new))
+    assert differences(old, old) == []
+
+
+def test_a_field_with_a_default_may_be_added() -> None:
+    old = avro_schema(MESSAGES["FundsHeld"])
+    new = json.loads(json.dumps(old))
+    new["fields"].append({"name": "new", "type": ["null", "string"], "default": None})
+    assert differences(old, new) == []
+
+
+def _as_written(value: Message) -> dict[str, Any]:
+    """What the plain Avro types hold: uuids and amounts as text, times as microseconds."""
+    return {name: _plain(each) for name, each in value.__dict__.items()} | {
+        name: str(each)
+        for name, each in value.__dict__.items()
+        if each is not None and optional(hints(type(value))[name])[0] is Raw
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return int(value.timestamp()) * 1_000_000 + value.microsecond
+    return value
