@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "submit": "api.cli.chain",
     "account": "api.cli.chain",
     "parked": "api.cli.parked",
+    "schemas": "api.cli.schemas",
     "demo": "api.cli.demo",
 }
 
