@@ -1,0 +1,110 @@
+"""Each event of a payment and of its account, told in a sentence. A type without a sentence tells its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from connectors.explain.words import KINDS, REASONS, minor, raw, reason, response, short
+
+Payload = Mapping[str, Any]
+
+
+def sentence(kind: str, said: Payload) -> str:
+    """What the event says."""
+    tell = SENTENCES.get(kind)
+    if tell is None:
+        return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+    try:
+        return tell(said)
+    except (KeyError, TypeError, ValueError):
+        return f"its payload cannot be told: {dict(said)}"
+
+
+def _amount(said: Payload) -> str:
+    return raw(said["amount_raw"], said["decimals"], said.get("currency") or "")
+
+
+def _requested(said: Payload) -> str:
+    amount = minor(said["amount_minor"], said["currency"])
+    if said["origin"] == "chain":
+        return f"a spend of {amount} that nobody had asked us about was seen on chain, in {short(said['tx_hash'])}"
+    place = [said.get("merchant_name"), said.get("merchant_country"), f"MCC {said['mcc']}" if said.get("mcc") else None]
+    where = ", ".join(each for each in place if each) or "an unnamed merchant"
+    return (
+        f"the network asks for {amount} at {where}, card {said['card_token']}; an answer is due by {said['deadline']}"
+    )
+
+
+def _screened(said: Payload) -> str:
+    if said["verdict"] == "passed":
+        return "screening passed: no rule speaks against it"
+    return f"screening refused: {reason(said['reason'])}"
+
+
+def _authorized(said: Payload) -> str:
+    code = f", authorization code {said['authorization_code']}" if said.get("authorization_code") else ""
+    return (
+        f"approved: {minor(said['amount_minor'], said['currency'])}{code}, response {response(said['response_code'])}"
+    )
+
+
+def _planned(said: Payload) -> str:
+    why = REASONS.get(said["reason"], said["reason"])
+    return f"a {KINDS.get(said['kind'], said['kind'])} of {_amount(said)} is planned, for {why}"
+
+
+def _leg(words: str) -> Callable[[Payload], str]:
+    def tell(said: Payload) -> str:
+        return f"the {said['kind']} {words.format(**{**said, 'tx': short(said.get('tx_hash'))})}"
+
+    return tell
+
+
+def _transfer(words: str) -> Callable[[Payload], str]:
+    def tell(said: Payload) -> str:
+        way = "leaves" if said["direction"] == "out" else "comes to"
+        block = f"{said['block_number']} {short(said['block_hash'])}"
+        return f"{_amount(said)} {way} the account ({said['kind']}) {words} {block}{_hold_used(said)}"
+
+    return tell
+
+
+def _hold_used(said: Payload) -> str:
+    used = said.get("hold_used_raw")
+    return "" if not used or used == "0" else f"; its hold of {raw(used, said['decimals'])} becomes this debit"
+
+
+SENTENCES: Mapping[str, Callable[[Payload], str]] = {
+    "PaymentRequested": _requested,
+    "PaymentHeld": lambda said: f"the account holds {raw(said['amount_raw'], said['decimals'])} for it",
+    "HoldRefused": lambda said: (
+        f"the account refuses to hold {raw(said['amount_raw'], said['decimals'])}: {reason(said['reason'])};"
+        f" spendable was {raw(said['spendable_raw'], said['decimals'])}"
+    ),
+    "PaymentScreened": _screened,
+    "PaymentAuthorized": _authorized,
+    "PaymentVerified": lambda said: f"the card is good, nothing moves; response {response(said['response_code'])}",
+    "PaymentDeclined": lambda said: f"declined: {reason(said['reason'])}; response {response(said['response_code'])}",
+    "PaymentCaptured": lambda said: (
+        f"the network posts {minor(said['amount_minor'], said['currency'])}, presentment {said['presentment_id']}"
+    ),
+    "PaymentReversed": lambda said: (
+        f"the network takes {minor(said['amount_minor'], said['currency'])} back, reversal {said['reversal_id']}"
+    ),
+    "PaymentExpired": lambda said: f"nobody captured {minor(said['amount_minor'], said['currency'])} in time",
+    "LegPlanned": _planned,
+    "LegSubmitted": _leg("was signed, stored and sent: {tx}"),
+    "LegReverted": _leg("failed in {tx}: {reason}; it ends nothing, another transaction may carry it"),
+    "LegSeen": _leg("stands in block {block_number}, carried by {tx}; it is not final yet"),
+    "LegUnseen": _leg("was dropped with block {block_number} by a reorg; {tx} may be mined again"),
+    "LegSettled": _leg("is final in block {block_number}: the money has moved"),
+    "LegEndedUnpaid": lambda said: f"the {said['kind']} can never happen any more: {reason(said['reason'])}",
+    "FundsHeld": lambda said: (
+        f"{_amount(said)} is set aside; spendable was {raw(said['spendable_raw'], said['decimals'])}"
+    ),
+    "HoldReleased": lambda said: f"{_amount(said)} is free again: {reason(said['reason'])}",
+    "TransferSeen": _transfer("in block"),
+    "TransferUnseen": _transfer("no more: a reorg dropped block"),
+    "TransferFinalized": _transfer("for good: final is block"),
+}
