@@ -30,12 +30,16 @@ from streams.event_store.store import Answer, Head
 
 State = Any  # Account | Payment
 EVOLVE: Mapping[str, Callable[[State | None, Message], State]] = {"payment": payment.evolve, "account": account.evolve}
-CIRCUMSTANCES = """
-SELECT clock_timestamp(), coalesce(max(seen_time), 0),
-       coalesce(extract(epoch FROM clock_timestamp() - max(moved_at))::bigint, 2147483647)
-FROM chain_cursors
+# One question: what was answered before, the streams' heads once they are ours, and then the time and the chain's newest block.
+# The heads are all locked before the first row is told, so the clock is never older than the wait for a rival.
+PREPARE = """
+SELECT h.stream_id, h.version, h.head_hash, clock_timestamp(), c.seen_time,
+       coalesce(extract(epoch FROM clock_timestamp() - c.moved_at)::bigint, 2147483647),
+       (SELECT json_agg(json_build_array(a.command_id, a.type, encode(a.fingerprint, 'hex'), a.answer))
+        FROM command_answers AS a WHERE a.command_id = ANY(%s::uuid[]))
+FROM (SELECT coalesce(max(seen_time), 0) AS seen_time, max(moved_at) AS moved_at FROM chain_cursors) AS c
+LEFT JOIN lock_streams(%s::uuid[]) AS h ON true
 """
-ANSWERS = "SELECT command_id, type, fingerprint, answer FROM command_answers WHERE command_id = ANY(%s::uuid[])"
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,12 @@ class CommandHandler:
 
         Raises CommandIdReused, UnknownType, VersionConflict, TooLate; the caller's transaction must then be rolled back.
         """
-        answered = self._answered(cursor, orders)
+        if not orders:
+            return []
+        answered, heads, circumstances = self._prepare(cursor, orders)
         fresh = [order for order in orders if order.command_id not in answered]
         if fresh:
-            answered |= self._decide_all(cursor, fresh)
+            answered |= self._decide_all(cursor, fresh, heads, circumstances)
         return [answered[order.command_id] for order in orders]
 
     def state(self, cursor: Cursor, stream_id: UUID) -> State | None:
@@ -110,35 +116,30 @@ class CommandHandler:
             return None
         return self._load(cursor, {stream_id: Head(row[0], bytes(row[1]))})[stream_id]
 
-    def _answered(self, cursor: Cursor, orders: Sequence[Order]) -> dict[UUID, Outcome]:
-        wanted = {order.command_id: order for order in orders}
-        cursor.execute(ANSWERS, (list(wanted),))
-        found = {}
-        for command_id, kind, fingerprint, answer in cursor.fetchall():
-            order = wanted[command_id]
-            same = bytes(fingerprint) == fingerprint_of(business_of(order.message))
-            if kind != type(order.message).__name__ or not same:
-                raise CommandIdReused(
-                    f"command {command_id} came before as {kind} with other business fields; "
-                    "send the same fields to get the first answer, or a new id for a new order"
-                )
-            found[command_id] = Outcome(command_id, (), answer, repeated=True)
-        return found
+    def _prepare(
+        self, cursor: Cursor, orders: Sequence[Order]
+    ) -> tuple[dict[UUID, Outcome], dict[UUID, Head], Circumstances]:
+        """Answers given before, the heads of all streams that the orders touch, locked, and the circumstances since then."""
+        wanted = {each for order in orders for each in _decision(order.message).streams(order.message) if each}
+        cursor.execute(PREPARE, ([order.command_id for order in orders], sorted(wanted)))
+        rows = cursor.fetchall()
+        heads = {row[0]: Head(row[1], bytes(row[2])) for row in rows if row[0] is not None}
+        *_, now, chain_time, age, answers = rows[-1]
+        return _answered(orders, answers or []), heads, Circumstances(now, chain_time, age, self.policy)
 
-    def _decide_all(self, cursor: Cursor, orders: Sequence[Order]) -> dict[UUID, Outcome]:
-        decisions = [_decision(order.message) for order in orders]
-        wanted = {each for order, made in zip(orders, decisions, strict=True) for each in made.streams(order.message)}
-        heads = store.lock(cursor, wanted - {None})  # type: ignore[arg-type]
+    def _decide_all(
+        self, cursor: Cursor, orders: Sequence[Order], heads: Mapping[UUID, Head], circumstances: Circumstances
+    ) -> dict[UUID, Outcome]:
         states = self._load(cursor, heads)
         versions = {stream_id: head.version for stream_id, head in heads.items()}
-        cursor.execute(CIRCUMSTANCES)
-        now, chain_time, age = cursor.fetchone() or (None, 0, 0)
-        circumstances = Circumstances(now, chain_time, age, self.policy)
         outcomes: dict[UUID, Outcome] = {}
-        for order, decision in zip(orders, decisions, strict=True):
+        for order in orders:
             if order.command_id not in outcomes:
-                outcomes[order.command_id] = _decide(order, decision, states, versions, circumstances)
+                outcomes[order.command_id] = _decide(order, _decision(order.message), states, versions, circumstances)
         self._append(cursor, orders, outcomes)
+        for event in (event for outcome in outcomes.values() for event in outcome.events):
+            if event.version == versions[event.stream_id]:  # should this be rolled back, no head will have its hash
+                self.cache.put(event.stream_id, Head(event.version, event.hash), states[event.stream_id])
         return outcomes
 
     def _append(self, cursor: Cursor, orders: Sequence[Order], outcomes: Mapping[UUID, Outcome]) -> None:
@@ -163,6 +164,22 @@ class CommandHandler:
                 states[stream_id] = _fold(start, events if start is None else events[1:])
                 self.cache.put(stream_id, heads[stream_id], states[stream_id])
         return states
+
+
+def _answered(orders: Sequence[Order], answers: Sequence[Sequence[Any]]) -> dict[UUID, Outcome]:
+    """The first answers to orders that came before. Raises CommandIdReused."""
+    wanted = {order.command_id: order for order in orders}
+    found = {}
+    for told, kind, fingerprint, answer in answers:
+        order = wanted[UUID(told)]
+        same = bytes.fromhex(fingerprint) == fingerprint_of(business_of(order.message))
+        if kind != type(order.message).__name__ or not same:
+            raise CommandIdReused(
+                f"command {order.command_id} came before as {kind} with other business fields; "
+                "send the same fields to get the first answer, or a new id for a new order"
+            )
+        found[order.command_id] = Outcome(order.command_id, (), answer, repeated=True)
+    return found
 
 
 def _by_stream(events: list[RecordedEvent]) -> dict[UUID, list[RecordedEvent]]:
