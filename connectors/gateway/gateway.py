@@ -27,6 +27,7 @@ from schemas.messages.account_commands import FreezeCard, UnfreezeCard
 from schemas.messages.payment_commands import CapturePayment, DeclinePayment, RequestPayment, ReversePayment
 from streams.command_handler import CommandHandler, Order
 from streams.domain import ids
+from streams.domain.account import Account
 from streams.domain.circumstances import Policy
 from streams.domain.payment import Payment
 from streams.event_store import store
@@ -40,6 +41,7 @@ again = retry(
     retry=retry_if_exception_type(Retry), stop=stop_after_attempt(8), wait=wait_random(0.001, 0.02), reraise=True
 )
 POLL_SECONDS = 0.01
+CARD = "SELECT clock_timestamp(), (SELECT account_id FROM cards WHERE card_token = %s)"
 
 
 @dataclass
@@ -62,9 +64,8 @@ class Gateway:
         allowed = timedelta(milliseconds=request.deadline_ms or self.deadline_ms)
         mine, deadline = self._open(payment_id, request, allowed, arrived)
         failpoint("gateway.after_hold")
-        if mine:
-            self._drive(payment_id)
-        return self._answer(payment_id, deadline)
+        payment = self._drive(payment_id) if mine else None
+        return answer_of(payment) if payment is not None else self._answer(payment_id, deadline)
 
     def capture(
         self, payment_id: UUID, presentment_id: str, amount_minor: int, currency: str, actor: str
@@ -95,57 +96,38 @@ class Gateway:
     ) -> tuple[bool, datetime]:
         """The first step, one transaction: the request, the saga under our lease, the hold. False: it is a repeat."""
         with transaction(self.database) as cursor:
-            cursor.execute("SELECT clock_timestamp()")
-            (now,) = cursor.fetchone() or (None,)
+            cursor.execute(CARD, (request.card_token,))
+            ((now, account_id),) = cursor.fetchall()
             deadline = now + allowed - timedelta(seconds=time.monotonic() - arrived)
-            order = self._request(cursor, payment_id, request, deadline)
+            order = _request(payment_id, account_id, request, deadline)
             if self.handler.handle(cursor, [order])[0].repeated:
                 return False, deadline
-            stored = rows.lock(cursor, [payment_id], create=True)[payment_id]
-            rows.lease(cursor, payment_id, deadline)
+            stored = rows.open_leased(cursor, payment_id, deadline)
             self.engine.advance(cursor, [stored])
             failpoint("gateway.before_hold_commit")
             return True, deadline
 
-    def _request(self, cursor: Cursor, payment_id: UUID, request: AuthorizationRequest, deadline: datetime) -> Order:
-        cursor.execute("SELECT account_id FROM cards WHERE card_token = %s", (request.card_token,))
-        found = cursor.fetchone()
-        order = RequestPayment(
-            payment_id=payment_id,
-            account_id=found[0] if found else ids.derived("account", "unknown", request.card_token),
-            card_token=request.card_token,
-            amount_minor=request.amount_minor,
-            currency=request.currency,
-            merchant_name=request.merchant_name,
-            merchant_country=request.merchant_country,
-            mcc=request.mcc,
-            merchant_amount_minor=request.merchant_amount_minor,
-            merchant_currency=request.merchant_currency,
-            trace_number=request.trace_number,
-            network_reference=request.network_reference,
-            deadline=deadline,
-        )
-        command_id = ids.step_id(payment_id, "RequestPayment")
-        traceparent = request.traceparent or new_traceparent()
-        return Order(command_id, order, Cause(command_id, payment_id, traceparent, "network"))
-
-    def _drive(self, payment_id: UUID) -> None:
-        """Screen, and approve with the spend's order, or decline; then give the saga back. Too late: the timeout has it."""
+    def _drive(self, payment_id: UUID) -> Payment | None:
+        """The payment, answered. None where the lease is over: too late, the timeout has it."""
         try:
-            self._steps(payment_id)
+            return self._steps(payment_id)
         except TooLate as error:
             log.info("authorization_too_late", payment_id=str(payment_id), error=str(error))
+            return None
 
     @again
-    def _steps(self, payment_id: UUID) -> None:
+    def _steps(self, payment_id: UUID) -> Payment | None:
+        """Screen, and approve with the spend's order, or decline; then give the saga back. None: it is not ours, or still open."""
         with transaction(self.database) as cursor:
             stored = rows.lock(cursor, [payment_id])[payment_id]
             if not stored.leased:
-                return
+                return None
             while self.engine.advance(cursor, [stored]):
                 failpoint("gateway.between_steps")
             rows.lease(cursor, payment_id, None)
+            payment: Payment | None = self.handler.state(cursor, payment_id)
             failpoint("gateway.before_answer_commit")
+        return payment if payment is not None and not payment.open else None
 
     def _send(self, cursor: Cursor, orders: Sequence[OutgoingCommand]) -> None:
         """Orders to payments are decided here and now, in the step's own transaction; orders to the submitter go out."""
@@ -186,8 +168,8 @@ class Gateway:
 
     def _payment(self, payment_id: UUID) -> Payment:
         with transaction(self.database) as cursor:
-            payment: Payment | None = self.handler.state(cursor, payment_id)
-        if payment is None:
+            payment = self.handler.state(cursor, payment_id)
+        if not isinstance(payment, Payment):
             raise NotFound(f"no payment {payment_id}")
         return payment
 
@@ -198,7 +180,7 @@ class Gateway:
 
     def _account_order(self, order: FreezeCard | UnfreezeCard, actor: str) -> None:
         with transaction(self.database) as cursor:
-            if self.handler.state(cursor, order.account_id) is None:
+            if not isinstance(self.handler.state(cursor, order.account_id), Account):
                 raise NotFound(f"no account {order.account_id}")
         command_id = uuid4()
         self._handle(Order(command_id, order, _cause(command_id, command_id, actor)))
@@ -207,6 +189,27 @@ class Gateway:
     def _handle(self, order: Order) -> None:
         with transaction(self.database) as cursor:
             self.handler.handle(cursor, [order])
+
+
+def _request(payment_id: UUID, account_id: UUID | None, request: AuthorizationRequest, deadline: datetime) -> Order:
+    order = RequestPayment(
+        payment_id=payment_id,
+        account_id=account_id or ids.derived("account", "unknown", request.card_token),
+        card_token=request.card_token,
+        amount_minor=request.amount_minor,
+        currency=request.currency,
+        merchant_name=request.merchant_name,
+        merchant_country=request.merchant_country,
+        mcc=request.mcc,
+        merchant_amount_minor=request.merchant_amount_minor,
+        merchant_currency=request.merchant_currency,
+        trace_number=request.trace_number,
+        network_reference=request.network_reference,
+        deadline=deadline,
+    )
+    command_id = ids.step_id(payment_id, "RequestPayment")
+    traceparent = request.traceparent or new_traceparent()
+    return Order(command_id, order, Cause(command_id, payment_id, traceparent, "network"))
 
 
 def _cause(causation_id: UUID, correlation_id: UUID, actor: str) -> Cause:
