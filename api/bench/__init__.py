@@ -1,0 +1,1 @@
+"""Our figures beside those of others, or beside the aims we set ourselves: one file a bench, on the real stack."""
