@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "parked": "api.cli.parked",
     "schemas": "api.cli.schemas",
     "demo": "api.cli.demo",
+    "bench": "api.cli.bench",
 }
 
 
