@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import Message
@@ -44,17 +44,31 @@ def test_a_row_of_the_outbox_arrives_byte_for_byte_with_its_headers_and_in_its_k
     assert_in_order(records)
 
 
-@pytest.mark.parametrize(("server", "pause_seconds"), [("connect", 0.5), ("kafka", 1.0), ("write", 0.5)])
-def test_a_server_killed_amid_writing_loses_and_doubles_nothing(
-    stack: Stack, server: str, pause_seconds: float
+def killed(stack: Stack, server: str) -> None:
+    stack.kill(server)
+    time.sleep(0.5)
+    stack.start_process(server)
+
+
+def frozen_past_its_transaction(stack: Stack, server: str) -> None:
+    """Kafka ends the connector's open transaction meanwhile, and fences the one that wakes up."""
+    stack.freeze(server)
+    time.sleep(13)
+    stack.thaw(server)
+
+
+@pytest.mark.parametrize(
+    ("happens", "server"),
+    [(killed, "connect"), (killed, "kafka"), (killed, "write"), (frozen_past_its_transaction, "connect")],
+)
+def test_a_server_that_dies_or_sleeps_amid_writing_loses_and_doubles_nothing(
+    stack: Stack, happens: Callable[[Stack, str], None], server: str
 ) -> None:
-    rows = [random_row(NAMES[n % 5], f"{server}-{n % 11}", n) for n in range(600)]
+    rows = [random_row(NAMES[n % 5], f"{happens.__name__}-{server}-{n % 11}", n) for n in range(600)]
     written = threading.Thread(target=_write_on, args=(stack, rows))
     written.start()
     time.sleep(1)
-    stack.kill(server)
-    time.sleep(pause_seconds)
-    stack.start_process(server)
+    happens(stack, server)
     written.join()
 
     ids = {str(row.id) for row in rows}
