@@ -96,5 +96,6 @@ def _of_embedded_stack(component: str, home: Path | None) -> Settings | None:
     folder = home or MachineSettings().home or data_folder()
     if not is_running(folder):
         return None
-    told = settings_for(Home(folder), component, chain=str(read_state(folder).get("chain_file", "")))
-    return settings_from(told)
+    found = Home(folder)
+    found.load()
+    return settings_from(settings_for(found, component, chain=str(read_state(folder).get("chain_file", ""))))

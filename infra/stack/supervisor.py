@@ -226,6 +226,7 @@ class Stack:
                 "error": self.error,
                 "throwaway": self._throwaway,
                 "partitions": self.partitions,
+                "chain_file": str(self.chain_file),
             }
             write_state(
                 self.home.folder, {**state, "supervisor": supervisor, "seconds": self.seconds, "processes": rows}
