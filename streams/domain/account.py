@@ -69,10 +69,12 @@ class Account:
     def free_allowance_raw(self, block_time: int) -> int:
         """The contract's allowance accrued to `block_time` (Unix seconds), less what will still consume it.
 
-        A raise counts only when final; spends that a reorg took out of sight may yet consume what it gave back.
+        What its owner set counts at once where it gives less, and only when final where it gives more; spends that a
+        reorg took out of sight may yet consume what it gave back.
         """
+        limits = [each.accrued(block_time).balance for each in (self.allowance, self.raised_allowance) if each]
         unseen = sum(debit.amount_raw for debit in self.debits.values() if debit.kind == "spend" and not debit.seen)
-        return self.allowance.accrued(block_time).balance - unseen - self.held_raw
+        return min(limits) - unseen - self.held_raw
 
     def spendable_raw(self, block_time: int) -> int:
         """What may be approved now, never below zero."""
@@ -140,7 +142,7 @@ def _allowance_observed(account: Account, event: events.AllowanceObserved) -> Ac
         period_seconds=event.period_seconds,
         timestamp=event.timestamp,
     )
-    if event.cause == "set" and seen.raises(account.allowance, event.block_time):
+    if event.cause == "set":
         return replace(account, raised_allowance=seen, raised_block=event.block_number)
     if event.cause == "consumed" and account.raised_allowance is not None:
         used = account.raised_allowance.accrued(event.block_time).balance - seen.balance

@@ -40,13 +40,3 @@ class Allowance:
         if self.period_seconds == 0 or self.refill == 0:
             return None
         return self.accrued(now).timestamp + self.period_seconds
-
-    def raises(self, other: Allowance, now: int) -> bool:
-        """Whether this one gives at least as much as `other` at `now` and at every time after it."""
-        mine, theirs = self.accrued(now), other.accrued(now)
-        return (
-            mine.balance >= theirs.balance
-            and mine.max_refill >= theirs.max_refill
-            and mine.refill * (theirs.period_seconds or 1) >= theirs.refill * (mine.period_seconds or 1)
-            and (mine.period_seconds > 0 or theirs.period_seconds == 0)
-        )

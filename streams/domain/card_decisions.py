@@ -123,8 +123,8 @@ def hold_refusal(payment: Payment, account: Account | None, circumstances: Circu
 def screen(
     order: orders.ScreenPayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """Give the verdict, unless there is one."""
-    if payment is None or payment.verdict is not None:
+    """Give the verdict, unless there is one or nobody waits for one any more."""
+    if payment is None or not payment.open or payment.verdict is not None:
         return []
     reason = screening.refusal(payment, account, circumstances.policy)
     verdict = "refused" if reason else "passed"
@@ -171,8 +171,10 @@ def decline(
 def capture(
     order: orders.CapturePayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """Post the presentment of an authorized payment; the same presentment twice is one capture."""
+    """Post the presentment of an authorized payment, in its currency; the same presentment twice is one capture."""
     if payment is None or payment.card != "authorized" or order.presentment_id in payment.presentments:
+        return []
+    if order.currency != payment.currency or order.amount_minor <= 0:
         return []
     return [
         on_payment.PaymentCaptured(

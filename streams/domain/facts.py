@@ -123,9 +123,12 @@ class ObserveIntegrity:
 
 
 def see(fact: SeeTransfer, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:
-    """A debit counts from now on; a hold for it becomes the debit in this same append."""
+    """A debit counts from now on, once; a hold for it becomes the debit in this same append."""
     transfer = fact.transfer
     assert account is not None, f"account {transfer.account_id} is watched but has no stream"
+    debit = account.debits.get(transfer.transfer_id) if transfer.direction == "out" else None
+    if debit is not None and debit.seen:
+        return []
     hold = account.holds.get(transfer.payment_id, 0) if transfer.payment_id and transfer.leg_kind == "spend" else 0
     seen = on_account.TransferSeen(
         account_id=account.account_id,
@@ -136,7 +139,7 @@ def see(fact: SeeTransfer, payment: Payment | None, account: Account | None, _: 
         amount_raw=Raw(transfer.amount_raw),
         currency=account.currency,
         decimals=account.decimals,
-        again=fact.again,
+        again=debit is not None if transfer.direction == "out" else fact.again,
         payment_id=transfer.payment_id,
         leg_id=transfer.leg_id,
         hold_used_raw=Raw(hold),
@@ -188,6 +191,8 @@ def unsee(fact: UnseeTransfer, payment: Payment | None, account: Account | None,
     """A debit stays reserved, for the transaction may be mined again; a credit had not counted yet."""
     transfer = fact.transfer
     assert account is not None, f"account {transfer.account_id} is watched but has no stream"
+    if not _on_its_way(transfer, account):
+        return []
     unseen = on_account.TransferUnseen(
         account_id=account.account_id,
         transfer_id=transfer.transfer_id,
@@ -218,6 +223,8 @@ def finalize(fact: FinalizeTransfer, payment: Payment | None, account: Account |
     """The balance moved for good."""
     transfer = fact.transfer
     assert account is not None, f"account {transfer.account_id} is watched but has no stream"
+    if not _on_its_way(transfer, account):
+        return []
     final = on_account.TransferFinalized(
         account_id=account.account_id,
         transfer_id=transfer.transfer_id,
@@ -249,6 +256,11 @@ def finalize(fact: FinalizeTransfer, payment: Payment | None, account: Account |
     return [final, leg]
 
 
+def _on_its_way(transfer: Transfer, account: Account) -> bool:
+    """A debit that the account knows of: what is gone is gone once. Credits are not kept before they are final."""
+    return transfer.direction == "in" or transfer.transfer_id in account.debits
+
+
 def consume_allowance(
     fact: ConsumeAllowance, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
@@ -264,11 +276,16 @@ def consume_allowance(
 def observe_allowance(
     fact: ObserveAllowance, payment: Payment | None, account: Account | None, _: Circumstances
 ) -> Events:
-    """The stored struct, as it is after the log."""
+    """The stored struct, as it is after the log.
+
+    A reorg below which what the owner set still stands only gives back what was spent above: the opposite of a consumption.
+    """
+    pending = account is not None and account.raised_allowance is not None
+    stands = pending and account is not None and account.raised_block <= fact.block.number
     return [
         on_account.AllowanceObserved(
             account_id=fact.account_id,
-            cause=fact.cause,
+            cause="consumed" if fact.cause == "reorg" and stands else fact.cause,
             balance_raw=Raw(fact.allowance.balance),
             max_refill_raw=Raw(fact.allowance.max_refill),
             refill_raw=Raw(fact.allowance.refill),

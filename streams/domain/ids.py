@@ -22,6 +22,11 @@ def transfer_id(chain_id: int, tx_hash: str, token: str, ordinal: int) -> UUID:
     return derived("transfer", chain_id, tx_hash.lower(), token.lower(), ordinal)
 
 
+def leg_transfer_id(chain_id: int, leg: UUID) -> UUID:
+    """The transfer of a leg of ours: one for ever, whichever transaction carries it (a refund sent again with a higher fee, say)."""
+    return derived("transfer", chain_id, "leg", leg)
+
+
 def network_payment_id(idempotency_key: str) -> UUID:
     """A payment that the card network asked for."""
     return derived("payment", "network", idempotency_key)

@@ -56,9 +56,13 @@ def record_reverted(
 def end_unpaid(
     order: orders.EndLegUnpaid, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """The leg can never happen any more: say so, and release what it held."""
+    """The leg can never happen any more: say so, and release what it held.
+
+    One that stands in a block has happened; a spend that vanished from one still reserves its debit and may come back.
+    """
     leg = payment.legs.get(order.leg_id) if payment else None
-    if payment is None or leg is None or leg.state in ("settled", "ended_unpaid"):
+    ended = ("seen", "settled", "ended_unpaid")
+    if payment is None or leg is None or leg.state in ended or (leg.kind, leg.state) == ("spend", "unseen"):
         return []
     ended = on_payment.LegEndedUnpaid(
         payment_id=payment.payment_id,

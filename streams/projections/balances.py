@@ -54,8 +54,8 @@ def apply(row: BalanceRow | None, event: Delivered) -> BalanceRow:
 def spendable_raw(row: BalanceRow, block_time: int) -> int:
     """What may be approved at `block_time` (Unix seconds): funds and allowance, each less what is spoken for; never below zero."""
     funds = row.final_raw - row.pending_out_raw - row.held_raw
-    allowance = read_allowance(row.allowance).accrued(block_time).balance - row.unseen_spend_raw - row.held_raw
-    return max(0, min(funds, allowance))
+    limits = [read_allowance(each).accrued(block_time).balance for each in (row.allowance, row.raised_allowance) if each]
+    return max(0, min(funds, min(limits) - row.unseen_spend_raw - row.held_raw))
 
 
 def read_allowance(stored: Mapping[str, Any]) -> Allowance:
@@ -132,10 +132,10 @@ def _spend(said: events.TransferSeen | events.TransferUnseen) -> int:
 
 
 def _allowance_observed(row: BalanceRow, said: events.AllowanceObserved, event: Delivered) -> BalanceRow:
-    """A raise by its owner counts when final; until then a spend consumes both what counts and what will."""
+    """What its owner set is kept beside what counts until it is final; a spend meanwhile consumes both."""
     now, counting = said.block_time, read_allowance(row.allowance)
     read = Allowance(said.balance_raw, said.max_refill_raw, said.refill_raw, said.period_seconds, said.timestamp)
-    if said.cause == "set" and read.raises(counting, now):
+    if said.cause == "set":
         return _told(row, event, raised_allowance=_stored(read))
     if said.cause == "consumed" and row.raised_allowance is not None:
         used = read_allowance(row.raised_allowance).accrued(now).balance - read.balance

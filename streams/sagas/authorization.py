@@ -28,13 +28,16 @@ Guard = Callable[[Saga, Any], bool]
 Step = Callable[[Saga, Any], Message]
 
 DEADLINE, PATIENCE, EXPIRY = "deadline", "patience", "expiry"
-ENDS = frozenset({"settled", "captured", "declined", "verified", "refunded", "reversed"})
+ENDS = frozenset({"settled", "captured", "declined", "verified", "refunded", "unmoved"})
 """States in which nothing is owed. A late event may still open a new chapter: a reversal after settlement, say."""
+PARKED = "parked"
+"""A person must look. What the saga waited for may yet come: then it goes on from where it was parked, by the same rows."""
+STAY = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """In one of `states`, on `input` (an event's type or a timeout's name), if `when` holds: go to `to`."""
+    """In one of `states`, on `input` (an event's type or a timeout's name), if `when` holds: go to `to`, or stay."""
 
     states: tuple[str, ...]
     input: str
@@ -70,6 +73,24 @@ def _refund(saga: Saga, event: Any) -> bool:
     return bool(event.kind == "refund")
 
 
+def _stands(saga: Saga, event: Any) -> bool:
+    """What moved may stay where it is."""
+    return saga.outcome in ("authorized", "captured")
+
+
+def _owed_back(saga: Saga, event: Any) -> bool:
+    """What moved must be paid back."""
+    return saga.outcome in ("declined", "reversed", "expired")
+
+
+def _captured(saga: Saga, event: Any) -> bool:
+    return saga.outcome == "captured"
+
+
+def _authorized(saga: Saga, event: Any) -> bool:
+    return saga.outcome == "authorized"
+
+
 def _spend_is(*states: str) -> Guard:
     def holds(saga: Saga, event: Any) -> bool:
         return saga.spend in states
@@ -78,89 +99,99 @@ def _spend_is(*states: str) -> Guard:
     return holds
 
 
-def _network_spend(saga: Saga, event: Any) -> bool:
-    return saga.origin == "network" and bool(event.kind == "spend")
+def _all(*guards: Guard) -> Guard:
+    def holds(saga: Saga, event: Any) -> bool:
+        return all(guard(saga, event) for guard in guards)
 
-
-def _chain_spend(saga: Saga, event: Any) -> bool:
-    return saga.origin == "chain" and bool(event.kind == "spend")
-
-
-def _standing_spend(saga: Saga, event: Any) -> bool:
-    return bool(event.kind == "spend") and saga.outcome != "declined"
-
-
-def _declined_spend(saga: Saga, event: Any) -> bool:
-    return bool(event.kind == "spend") and saga.outcome == "declined"
+    holds.__name__ = " and ".join(guard.__name__.strip("_") for guard in guards)
+    return holds
 
 
 OPEN = ("holding", "screening", "authorizing")
 UNDERWAY = ("spending", "settling")
+MOVING = _spend_is("planned", "submitted", "seen", "unseen")
 
 ROWS = (
     # The happy path: the network asks, we hold, screen, approve; the spend goes out, is seen, is final.
     Row(("new",), "PaymentRequested", "holding", (hold,), _network, start=(DEADLINE,)),
     Row(("holding",), "PaymentHeld", "screening", (screen,)),
     Row(("screening",), "PaymentScreened", "authorizing", (authorize,), _passed),
-    Row(("authorizing",), "PaymentAuthorized", "spending", when=_network, start=(EXPIRY,), cancel=(DEADLINE,)),
+    Row(("authorizing", "declining"), "PaymentAuthorized", "spending", (), _network, (EXPIRY,), (DEADLINE,)),
     Row(("spending",), "LegPlanned", "spending", (submit_spend,), _spend, start=(PATIENCE,)),
-    Row(("spending", "parked"), "LegSeen", "settling", when=_network_spend),
-    Row(("spending", "settling", "parked"), "LegSettled", "settled", when=_spend, cancel=(PATIENCE,)),
+    Row(("spending",), "LegSeen", "settling", when=_spend, start=(PATIENCE,)),
+    Row(UNDERWAY, "LegSettled", "settled", (), _all(_spend, _authorized), cancel=(PATIENCE,)),
+    Row(UNDERWAY, "LegSettled", "captured", (), _all(_spend, _captured), cancel=(PATIENCE,)),
     Row(("settled",), "PaymentCaptured", "captured", cancel=(EXPIRY,)),
-    Row(("holding",), "PaymentVerified", "verified", cancel=(DEADLINE,)),
+    Row((*UNDERWAY, "unseen"), "PaymentCaptured", STAY, cancel=(EXPIRY,)),
+    Row(("holding", "declining"), "PaymentVerified", "verified", cancel=(DEADLINE,)),
     # The chain tells us of a spend: screen it, book it, wait until it is final.
-    Row(("new",), "PaymentRequested", "screening", (screen,), _chain),
-    Row(("authorizing",), "PaymentAuthorized", "settled", when=_spend_is("settled")),
-    Row(("authorizing",), "PaymentAuthorized", "settling", when=_spend_is("seen")),
-    Row(("authorizing",), "PaymentAuthorized", "unseen", when=_spend_is("unseen"), start=(PATIENCE,)),
+    Row(("new",), "PaymentRequested", "screening", (screen,), _chain, start=(PATIENCE,)),
+    Row(("authorizing",), "PaymentAuthorized", "settled", (), _all(_chain, _spend_is("settled")), cancel=(PATIENCE,)),
+    Row(("authorizing",), "PaymentAuthorized", "settling", (), _all(_chain, _spend_is("seen")), (PATIENCE,)),
+    Row(("authorizing",), "PaymentAuthorized", "unseen", (), _all(_chain, _spend_is("unseen")), (PATIENCE,)),
+    Row(("authorizing",), "PaymentAuthorized", "unmoved", (), _all(_chain, _spend_is("ended_unpaid")), (), (PATIENCE,)),
     # Declined.
     Row(("holding",), "HoldRefused", "declining", (decline,)),
     Row(("screening",), "PaymentScreened", "declining", (decline,), _refused),
-    Row((*OPEN, "declining"), "PaymentDeclined", "declined", when=_network, cancel=(DEADLINE,)),
-    Row(("declining",), "PaymentAuthorized", "spending", when=_network, start=(EXPIRY,), cancel=(DEADLINE,)),
+    Row((*OPEN, "declining"), "PaymentDeclined", "declined", (), _network, cancel=(DEADLINE,)),
     # Paid back: what moved and must not stand, once it is final.
-    Row(("declining",), "PaymentDeclined", "refunding", (plan_refund,), _spend_is("settled")),
-    Row(("declining",), "PaymentDeclined", "refund_due", when=_spend_is("seen")),
-    Row(("declining",), "PaymentDeclined", "unseen", when=_spend_is("unseen"), start=(PATIENCE,)),
-    Row((*UNDERWAY, "unseen"), "PaymentReversed", "refund_due"),
-    Row((*UNDERWAY, "unseen"), "PaymentExpired", "refund_due"),
-    Row(("settled",), "PaymentReversed", "refunding", (plan_refund,), cancel=(EXPIRY,)),
-    Row(("settled",), "PaymentExpired", "refunding", (plan_refund,)),
-    Row(("refund_due",), "LegPlanned", "refund_due", (submit_spend,), _spend, start=(PATIENCE,)),
-    Row(("refund_due",), "LegSettled", "refunding", (plan_refund,), _spend, cancel=(PATIENCE,)),
-    Row(("refund_due",), "LegEndedUnpaid", "reversed", when=_spend, cancel=(PATIENCE, EXPIRY)),
-    Row(("refunding",), "LegPlanned", "refunding", (submit_refund,), _refund, start=(PATIENCE,)),
-    Row(("refunding", "parked"), "LegSettled", "refunded", when=_refund, cancel=(PATIENCE, EXPIRY)),
-    Row(("refunding",), "LegEndedUnpaid", "parked", when=_refund, park="refund_ended_unpaid"),
+    Row((*OPEN, "declining"), "PaymentDeclined", "refunding", (plan_refund,), _spend_is("settled"), (PATIENCE,)),
+    Row((*OPEN, "declining"), "PaymentDeclined", "refund_due", (), _spend_is("seen"), (PATIENCE,)),
+    Row((*OPEN, "declining"), "PaymentDeclined", "unseen", (), _spend_is("unseen"), (PATIENCE,)),
+    Row((*OPEN, "declining"), "PaymentDeclined", "unmoved", (), _spend_is("ended_unpaid"), (), (PATIENCE,)),
+    Row(UNDERWAY, "PaymentReversed", "refund_due", (), MOVING, (PATIENCE,), (EXPIRY,)),
+    Row(UNDERWAY, "PaymentExpired", "refund_due", (), MOVING, (PATIENCE,), (EXPIRY,)),
+    Row(("settled",), "PaymentReversed", "refunding", (plan_refund,), None, (PATIENCE,), (EXPIRY,)),
+    Row(("settled",), "PaymentExpired", "refunding", (plan_refund,), None, (PATIENCE,), (EXPIRY,)),
+    Row(("refund_due",), "LegSettled", "refunding", (plan_refund,), _spend, (PATIENCE,)),
+    Row(("refund_due",), "LegEndedUnpaid", "unmoved", (), _spend, cancel=(PATIENCE,)),
+    Row(("settled", "captured"), "LegPlanned", "refunding", (submit_refund,), _refund, (PATIENCE,), (EXPIRY,)),
+    Row(("refunding",), "LegPlanned", "refunding", (submit_refund,), _refund, (PATIENCE,)),
+    Row(("refunding",), "LegSettled", "refunded", (), _refund, cancel=(PATIENCE,)),
     # Reorgs: our own spend is sent again by the submitter; a foreign one may be mined again, or never.
-    Row(("settling",), "LegUnseen", "spending", when=_network_spend, start=(PATIENCE,)),
-    Row(("settling", "refund_due"), "LegUnseen", "unseen", when=_chain_spend, start=(PATIENCE,)),
-    Row(("unseen",), "LegSeen", "settling", when=_standing_spend, cancel=(PATIENCE,)),
-    Row(("unseen",), "LegSeen", "refund_due", when=_declined_spend, cancel=(PATIENCE,)),
-    # Time, and what only a person can end.
+    Row(("settling",), "LegUnseen", "spending", (), _all(_network, _spend), (PATIENCE,)),
+    Row(("settling", "refund_due"), "LegUnseen", "unseen", (), _all(_chain, _spend), (PATIENCE,)),
+    Row(("unseen",), "LegSeen", "settling", (), _all(_spend, _stands), (PATIENCE,)),
+    Row(("unseen",), "LegSeen", "refund_due", (), _all(_spend, _owed_back), (PATIENCE,)),
+    Row(("unseen",), "LegEndedUnpaid", "unmoved", (), _spend, cancel=(PATIENCE,)),
+    # Time.
     Row(OPEN, DEADLINE, "declining", (decline,)),
-    Row((*UNDERWAY, "settled"), EXPIRY, "settled", (expire,), _spend_is("settled")),
-    Row(UNDERWAY, EXPIRY, "spending", (expire,), _spend_is("planned", "submitted", "seen", "unseen")),
-    Row(("spending", "settling", "refunding", "refund_due"), PATIENCE, "parked", park="not_final_in_time"),
-    Row(("unseen",), PATIENCE, "parked", park="unseen_too_long"),
-    Row((*UNDERWAY, "parked"), "LegEndedUnpaid", "parked", when=_spend, park="approved_but_unpaid"),
+    Row((*UNDERWAY, "settled"), EXPIRY, STAY, (expire,), _authorized),
+    # What only a person can end; and what follows when it comes after all.
+    Row(("screening", "authorizing", "declining"), PATIENCE, PARKED, park="not_decided_in_time"),
+    Row((*UNDERWAY, "refunding", "refund_due"), PATIENCE, PARKED, park="not_final_in_time"),
+    Row(("unseen",), PATIENCE, PARKED, park="unseen_too_long"),
+    Row(("spending",), "LegEndedUnpaid", PARKED, (), _spend, cancel=(PATIENCE,), park="approved_but_unpaid"),
+    Row(("spending",), "PaymentReversed", "unmoved", (), _spend_is("ended_unpaid"), cancel=(PATIENCE, EXPIRY)),
+    Row(("spending",), "PaymentExpired", "unmoved", (), _spend_is("ended_unpaid"), cancel=(PATIENCE, EXPIRY)),
+    Row(("refunding",), "LegEndedUnpaid", PARKED, (), _refund, cancel=(PATIENCE,), park="refund_ended_unpaid"),
 )
 
 INPUTS = (*(cls.__name__ for cls in vars(events).values() if isinstance(cls, type) and hasattr(cls, "topic") and cls is not Message),
           DEADLINE, PATIENCE, EXPIRY)  # fmt: skip
-STATES = tuple(dict.fromkeys(["new", *(state for row in ROWS for state in (*row.states, row.to))]))
+STATES = tuple(dict.fromkeys(["new", *(state for row in ROWS for state in (*row.states, row.to or row.states[0]))]))
 
 
 def react(saga: Saga, name: str, event: Any) -> Reaction:
-    """What follows from an input. An input without a row is noted and changes nothing: see `why_nothing`."""
+    """What follows from an input. One without a row is noted and changes nothing: `streams/sagas/silence.py` says why."""
     noted = note(saga, name, event)
+    at = saga.parked_in or saga.state
     for row in ROWS:
-        if row.input == name and saga.state in row.states and (row.when is None or row.when(noted, event)):
+        if row.input == name and at in row.states and (row.when is None or row.when(noted, event)):
+            moved = _moved(saga, noted, at, row)
             orders = tuple(step(noted, event) for step in row.orders)
-            reason = row.park or noted.reason
-            moved = replace(noted, state=row.to, reason=reason)
-            return Reaction(moved, orders, row.start, row.cancel, ended=row.to in ENDS)
+            return Reaction(moved, orders, row.start, row.cancel, ended=moved.state in ENDS)
     return Reaction(noted, (), (), (), ended=saga.state in ENDS)
+
+
+def _moved(saga: Saga, noted: Saga, at: str, row: Row) -> Saga:
+    """The saga after a row. One that is parked stays so until a row leads away from where it was parked."""
+    if row.to == PARKED:
+        return replace(noted, state=PARKED, parked_in=at, reason=row.park)
+    if row.to in (STAY, at):
+        return noted
+    reason = None if saga.parked_in and noted.reason == saga.reason else noted.reason
+    return replace(noted, state=row.to, parked_in=None, reason=reason)
 
 
 def note(saga: Saga, name: str, event: Any) -> Saga:
@@ -177,7 +208,7 @@ def _requested(saga: Saga, event: events.PaymentRequested) -> Saga:
 
 
 def _reason(saga: Saga, event: Any) -> Saga:
-    return replace(saga, reason=event.reason)
+    return replace(saga, reason=event.reason or saga.reason)
 
 
 def _outcome(word: str) -> Callable[[Saga, Any], Saga]:
@@ -204,6 +235,7 @@ NOTES: Mapping[str, Callable[[Saga, Any], Saga]] = {
     "PaymentScreened": _reason,
     "PaymentAuthorized": _outcome("authorized"),
     "PaymentDeclined": _outcome("declined"),
+    "PaymentCaptured": _outcome("captured"),
     "PaymentReversed": _outcome("reversed"),
     "PaymentExpired": _outcome("expired"),
     "LegPlanned": _leg("planned"),

@@ -12,7 +12,10 @@ from schemas.definition import Message
 
 @dataclass(frozen=True)
 class Saga:
-    """One payment's authorization saga. `spend`, `refund`: how far its chain legs are; `outcome`: what was decided."""
+    """One payment's authorization saga. `spend`, `refund`: how far its chain legs are; `outcome`: what was decided.
+
+    `parked_in`: where it stood when it was parked, and from where it goes on.
+    """
 
     saga_id: UUID
     state: str = "new"
@@ -23,6 +26,7 @@ class Saga:
     spend: str | None = None
     refund: str | None = None
     reason: str | None = None
+    parked_in: str | None = None
 
     def data(self) -> dict[str, Any]:
         """As it is stored, in JSON values; id and state have columns of their own."""
