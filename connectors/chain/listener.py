@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 BLOCKS_A_STEP = 200
 BY_HASH_UP_TO = 4  # so few blocks are asked for by their hash: never of another fork
 LEASE_SECONDS = 3.0
+LOOK_SECONDS = 0.25  # so often at least it looks at everything: new wallets, finality that moves without a new head
 REORG_WINDOW = 1000
 
 
@@ -59,6 +60,7 @@ class Listener:
     directory: Directory = field(default_factory=Directory)
     _leased_until: float = 0.0
     _holding: bool = False
+    _head: str = ""
 
     def run(self, stop: Event) -> None:
         """Step until `stop` is set. Raises Misconfigured for a node of another chain, FinalityBroken for a reorg too deep."""
@@ -66,13 +68,12 @@ class Listener:
             raise Misconfigured(f"{self.rpc.node} is not chain {self.chain.chain_id}; mend rpc_urls in the chain file")
         while not stop.is_set():
             try:
-                moved = self.step()
+                if not self.step():
+                    self._await_head(stop)
             except Exception as error:
                 if not is_transient(error):
                     raise
                 log.warning("listener_waits", error=str(error))
-                moved = False
-            if not moved:
                 stop.wait(self.poll_seconds)
 
     def step(self) -> bool:
@@ -84,14 +85,22 @@ class Listener:
         if here is None or here.hash != position.hash:
             return self._rewind(position)
         moved = self._welcome(position, newcomers) if newcomers else False
-        if head > position.number:
-            position = self._advance(position, min(head, position.number + BLOCKS_A_STEP)) or position
+        if head is not None and head.number > position.number:
+            position = self._advance(position, head) or position
             moved = True
         if moved or min(final, position.number) > position.final:
             moved = self._finalize(position, min(final, position.number)) or moved
         return moved
 
     # -- looking
+
+    def _await_head(self, stop: Event) -> None:
+        """One small question at a time, until the head is another block or it is time to look at everything."""
+        until = monotonic() + LOOK_SECONDS
+        while not stop.wait(self.poll_seconds) and monotonic() < until:
+            head = self.rpc.block("latest") if self._holding else None
+            if head is not None and head.hash != self._head:
+                return
 
     def _lease(self) -> bool:
         """Whether this listener works now. A newly taken lease means another may have worked meanwhile: learn the wallets anew."""
@@ -126,21 +135,21 @@ class Listener:
             rows.add_blocks(cursor, self.chain.chain_id, [header])
             rows.finalize_blocks(cursor, self.chain.chain_id, header.number)
 
-    def _look(self, position: Position) -> tuple[int, int, Header | None]:
-        """(height of the head, height that is final, the block that stands where we stand) in one question."""
+    def _look(self, position: Position) -> tuple[Header | None, int, Header | None]:
+        """(the head, height that is final, the block that stands where we stand) in one question."""
         finality = self.chain.finality
         tag = "latest" if isinstance(finality, ByDepth) else finality.tag
         head, final, here = self.rpc.blocks(["latest", tag, position.number])
-        top = head.number if head else position.number
+        self._head = head.hash if head else ""
         if isinstance(finality, ByDepth):
-            return top, top - finality.depth, here
-        return top, final.number if final else 0, here
+            return head, (head.number if head else position.number) - finality.depth, here
+        return head, final.number if final else 0, here
 
     # -- going on
 
-    def _advance(self, position: Position, last: int) -> Position | None:
+    def _advance(self, position: Position, head: Header) -> Position | None:
         """Store the next blocks. None: the chain or another listener moved under us; look again."""
-        headers = self._headers(position, last)
+        headers = self._headers(position, head)
         if not headers:
             return None
         try:
@@ -169,9 +178,12 @@ class Listener:
         failpoint("listener.after_commit")
         return new
 
-    def _headers(self, position: Position, last: int) -> list[Header]:
+    def _headers(self, position: Position, head: Header) -> list[Header]:
         """The next headers, each the child of the one before; they end where the chain turns out to be another."""
+        if head.number == position.number + 1:
+            return [head] if head.parent_hash == position.hash else []
         parent, found = position.hash, []
+        last = min(head.number, position.number + BLOCKS_A_STEP)
         for header in self.rpc.blocks(list(range(position.number + 1, last + 1))):
             if header is None or header.parent_hash != parent:
                 break
