@@ -27,6 +27,8 @@ COMMANDS: Mapping[str, str] = {
     "schemas": "api.cli.schemas",
     "demo": "api.cli.demo",
     "bench": "api.cli.bench",
+    "verify": "api.cli.verify",
+    "explain": "api.cli.explain",
 }
 
 
