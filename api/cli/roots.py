@@ -40,7 +40,7 @@ class Root:
         """
         settings = Settings().model_copy(update={"component": component})
         if not settings.write_url.get_secret_value():
-            settings = _of_embedded_stack(component, home) or settings
+            settings = of_embedded_stack(component, home) or settings
         configure_logging(settings)
         arm(settings.failpoint)
         return cls(settings)
@@ -92,7 +92,8 @@ class Root:
         return engine(url, application_name=f"payriver {self.settings.component} {self.settings.worker}")
 
 
-def _of_embedded_stack(component: str, home: Path | None) -> Settings | None:
+def of_embedded_stack(component: str, home: Path | None) -> Settings | None:
+    """What this component is told by the stack that runs in the home; None where none runs."""
     folder = home or MachineSettings().home or data_folder()
     if not is_running(folder):
         return None
