@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "account": "api.cli.chain",
     "parked": "api.cli.parked",
     "schemas": "api.cli.schemas",
+    "ui": "api.cli.ui",
     "demo": "api.cli.demo",
     "bench": "api.cli.bench",
     "verify": "api.cli.verify",
