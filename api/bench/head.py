@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 QUESTION = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}).encode()
-PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.005
 
 
 class HeadWatch(threading.Thread):
