@@ -17,7 +17,9 @@ class RequestPayment(Message):
     """The card network asks whether a payment may be made."""
 
     payment_id: UUID = f("The payment: uuid5 of the network's idempotency key.")
-    account_id: UUID = f(ACCOUNT)
+    account_id: UUID = f(
+        "The card's account when the request came; the card is what a repeat must agree with.", business=False
+    )
     card_token: str = f("Token of the card.")
     amount_minor: int = f("Billing amount, minor units; 0 asks for an account verification.")
     currency: str = f("Billing currency, ISO 4217.")

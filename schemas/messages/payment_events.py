@@ -31,7 +31,7 @@ class PaymentRequested(Message):
     account_id: UUID = f(ACCOUNT)
     origin: str = f("network (asked before) or chain (seen after).")
     card_token: str | None = f("Token of the card; never a PAN.", default=None)
-    amount_minor: int = f(MINOR)
+    amount_minor: int = f(f"{MINOR} A spend on chain that is more than 2^63-1 says that; `amount_raw` is always exact.")
     currency: str = f(CURRENCY)
     amount_raw: Raw = f(RAW)
     decimals: int = f(DECIMALS)

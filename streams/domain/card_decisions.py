@@ -12,7 +12,7 @@ from schemas.messages import payment_events as on_payment
 from streams.domain import ids, screening
 from streams.domain.account import Account
 from streams.domain.circumstances import Circumstances
-from streams.domain.money import EXPONENTS, raw_of
+from streams.domain.money import EXPONENTS, checked_minor, raw_of
 from streams.domain.payment import Payment, evolve
 from streams.domain.reasons import APPROVED, response_code
 
@@ -22,9 +22,10 @@ Events = list[Message]
 def request(
     order: orders.RequestPayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """Open the payment; what can be answered without a hold is answered at once."""
+    """Open the payment; what can be answered without a hold is answered at once. Raises BadInput for what is no amount."""
     if payment is not None:
         return []
+    checked_minor(order.amount_minor)
     fits = account is not None and order.currency == account.currency and order.currency in EXPONENTS
     decimals = account.decimals if account else 0
     requested = on_payment.PaymentRequested(
@@ -174,7 +175,7 @@ def capture(
     """Post the presentment of an authorized payment, in its currency; the same presentment twice is one capture."""
     if payment is None or payment.card != "authorized" or order.presentment_id in payment.presentments:
         return []
-    if order.currency != payment.currency or order.amount_minor <= 0:
+    if order.currency != payment.currency or checked_minor(order.amount_minor) == 0:
         return []
     return [
         on_payment.PaymentCaptured(

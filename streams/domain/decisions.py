@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from schemas.messages import account_commands, payment_commands
-from streams.domain import account_decisions, card_decisions, facts, leg_decisions
+from streams.domain import account_decisions, card_decisions, fact_decisions, facts, leg_decisions
 from streams.domain.card_decisions import Events
 
 Streams = tuple[UUID | None, UUID | None]
@@ -57,13 +57,13 @@ DECISIONS: Mapping[type, Decision] = {
     account_commands.RegisterAccount: Decision(account_decisions.register, _account),
     account_commands.FreezeCard: Decision(account_decisions.freeze_card, _account),
     account_commands.UnfreezeCard: Decision(account_decisions.unfreeze_card, _account),
-    facts.SeeTransfer: Decision(facts.see, _transfer),
-    facts.UnseeTransfer: Decision(facts.unsee, _transfer),
-    facts.FinalizeTransfer: Decision(facts.finalize, _transfer),
-    facts.ConsumeAllowance: Decision(facts.consume_allowance, _account),
-    facts.ObserveAllowance: Decision(facts.observe_allowance, _account),
-    facts.FinalizeAllowanceRaise: Decision(facts.finalize_raise, _account),
-    facts.QueueWithdrawal: Decision(facts.queue_withdrawal, _account),
-    facts.EmptyDelayQueue: Decision(facts.empty_queue, _account),
-    facts.ObserveIntegrity: Decision(facts.observe_integrity, _account),
+    facts.SeeTransfer: Decision(fact_decisions.see, _transfer),
+    facts.UnseeTransfer: Decision(fact_decisions.unsee, _transfer),
+    facts.FinalizeTransfer: Decision(fact_decisions.finalize, _transfer),
+    facts.ConsumeAllowance: Decision(fact_decisions.consume_allowance, _account),
+    facts.ObserveAllowance: Decision(fact_decisions.observe_allowance, _account),
+    facts.FinalizeAllowanceRaise: Decision(fact_decisions.finalize_raise, _account),
+    facts.QueueWithdrawal: Decision(fact_decisions.queue_withdrawal, _account),
+    facts.EmptyDelayQueue: Decision(fact_decisions.empty_queue, _account),
+    facts.ObserveIntegrity: Decision(fact_decisions.observe_integrity, _account),
 }

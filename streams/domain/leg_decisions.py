@@ -61,8 +61,9 @@ def end_unpaid(
     One that stands in a block has happened; a spend that vanished from one still reserves its debit and may come back.
     """
     leg = payment.legs.get(order.leg_id) if payment else None
-    ended = ("seen", "settled", "ended_unpaid")
-    if payment is None or leg is None or leg.state in ended or (leg.kind, leg.state) == ("spend", "unseen"):
+    if payment is None or leg is None or leg.state in ("seen", "settled", "ended_unpaid"):
+        return []
+    if (leg.kind, leg.state) == ("spend", "unseen"):
         return []
     ended = on_payment.LegEndedUnpaid(
         payment_id=payment.payment_id,

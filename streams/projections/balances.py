@@ -54,7 +54,9 @@ def apply(row: BalanceRow | None, event: Delivered) -> BalanceRow:
 def spendable_raw(row: BalanceRow, block_time: int) -> int:
     """What may be approved at `block_time` (Unix seconds): funds and allowance, each less what is spoken for; never below zero."""
     funds = row.final_raw - row.pending_out_raw - row.held_raw
-    limits = [read_allowance(each).accrued(block_time).balance for each in (row.allowance, row.raised_allowance) if each]
+    limits = [
+        read_allowance(each).accrued(block_time).balance for each in (row.allowance, row.raised_allowance) if each
+    ]
     return max(0, min(funds, min(limits) - row.unseen_spend_raw - row.held_raw))
 
 

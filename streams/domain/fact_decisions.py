@@ -1,0 +1,264 @@
+"""The events that the chain's facts become. A fact is not a request: nothing here refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from schemas.definition import Raw
+from schemas.messages import account_events as on_account
+from schemas.messages import payment_events as on_payment
+from streams.domain.account import Account
+from streams.domain.card_decisions import Events
+from streams.domain.circumstances import Circumstances
+from streams.domain.facts import (
+    ConsumeAllowance,
+    EmptyDelayQueue,
+    FinalizeAllowanceRaise,
+    FinalizeTransfer,
+    ObserveAllowance,
+    ObserveIntegrity,
+    QueueWithdrawal,
+    SeeTransfer,
+    Transfer,
+    UnseeTransfer,
+)
+from streams.domain.money import minor_of
+from streams.domain.payment import Payment
+
+
+def see(fact: SeeTransfer, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:
+    """A debit counts from now on, once; a hold for it becomes the debit in this same append."""
+    transfer = fact.transfer
+    assert account is not None, f"account {transfer.account_id} is watched but has no stream"
+    debit = account.debits.get(transfer.transfer_id) if transfer.direction == "out" else None
+    if debit is not None and debit.seen:
+        return []
+    hold = account.holds.get(transfer.payment_id, 0) if transfer.payment_id and transfer.leg_kind == "spend" else 0
+    seen = on_account.TransferSeen(
+        account_id=account.account_id,
+        transfer_id=transfer.transfer_id,
+        direction=transfer.direction,
+        kind=transfer.kind,
+        counterparty=transfer.counterparty,
+        amount_raw=Raw(transfer.amount_raw),
+        currency=account.currency,
+        decimals=account.decimals,
+        again=debit is not None if transfer.direction == "out" else fact.again,
+        payment_id=transfer.payment_id,
+        leg_id=transfer.leg_id,
+        hold_used_raw=Raw(hold),
+        tx_hash=transfer.tx_hash,
+        log_index=transfer.log_index,
+        block_number=transfer.block.number,
+        block_hash=transfer.block.hash,
+        block_time=transfer.block.time,
+    )
+    return [seen, *_leg_seen(transfer, payment, account)]
+
+
+def _leg_seen(transfer: Transfer, payment: Payment | None, account: Account) -> Events:
+    if transfer.payment_id is None or transfer.leg_id is None or transfer.leg_kind is None:
+        return []
+    leg = on_payment.LegSeen(
+        payment_id=transfer.payment_id,
+        leg_id=transfer.leg_id,
+        kind=transfer.leg_kind,
+        account_id=account.account_id,
+        transfer_id=transfer.transfer_id,
+        amount_raw=Raw(transfer.amount_raw),
+        decimals=account.decimals,
+        tx_hash=transfer.tx_hash,
+        block_number=transfer.block.number,
+        block_hash=transfer.block.hash,
+        block_time=transfer.block.time,
+    )
+    return [leg] if payment is not None else [_opened_by_chain(transfer, account), leg]
+
+
+def _opened_by_chain(transfer: Transfer, account: Account) -> on_payment.PaymentRequested:
+    """A spend that nobody asked us about opens a payment of origin chain."""
+    assert transfer.payment_id is not None
+    return on_payment.PaymentRequested(
+        payment_id=transfer.payment_id,
+        account_id=account.account_id,
+        origin="chain",
+        amount_minor=minor_of(transfer.amount_raw, account.currency, account.decimals),
+        currency=account.currency,
+        amount_raw=Raw(transfer.amount_raw),
+        decimals=account.decimals,
+        card_token=account.card_token,
+        tx_hash=transfer.tx_hash,
+    )
+
+
+def unsee(fact: UnseeTransfer, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:
+    """A debit stays reserved, for the transaction may be mined again; a credit had not counted yet."""
+    transfer = fact.transfer
+    assert account is not None, f"account {transfer.account_id} is watched but has no stream"
+    if not _on_its_way(transfer, account, seen=True):
+        return []
+    unseen = on_account.TransferUnseen(
+        account_id=account.account_id,
+        transfer_id=transfer.transfer_id,
+        direction=transfer.direction,
+        kind=transfer.kind,
+        amount_raw=Raw(transfer.amount_raw),
+        currency=account.currency,
+        decimals=account.decimals,
+        payment_id=transfer.payment_id,
+        tx_hash=transfer.tx_hash,
+        block_number=transfer.block.number,
+        block_hash=transfer.block.hash,
+    )
+    if payment is None or transfer.leg_id is None or transfer.leg_kind is None:
+        return [unseen]
+    leg = on_payment.LegUnseen(
+        payment_id=payment.payment_id,
+        leg_id=transfer.leg_id,
+        kind=transfer.leg_kind,
+        tx_hash=transfer.tx_hash,
+        block_number=transfer.block.number,
+        block_hash=transfer.block.hash,
+    )
+    return [unseen, leg]
+
+
+def finalize(fact: FinalizeTransfer, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:
+    """The balance moved for good."""
+    transfer = fact.transfer
+    assert account is not None, f"account {transfer.account_id} is watched but has no stream"
+    if not _on_its_way(transfer, account):
+        return []
+    final = on_account.TransferFinalized(
+        account_id=account.account_id,
+        transfer_id=transfer.transfer_id,
+        direction=transfer.direction,
+        kind=transfer.kind,
+        counterparty=transfer.counterparty,
+        amount_raw=Raw(transfer.amount_raw),
+        currency=account.currency,
+        decimals=account.decimals,
+        payment_id=transfer.payment_id,
+        tx_hash=transfer.tx_hash,
+        block_number=transfer.block.number,
+        block_hash=transfer.block.hash,
+        block_time=transfer.block.time,
+    )
+    if payment is None or transfer.leg_id is None or transfer.leg_kind is None:
+        return [final]
+    leg = on_payment.LegSettled(
+        payment_id=payment.payment_id,
+        leg_id=transfer.leg_id,
+        kind=transfer.leg_kind,
+        amount_raw=Raw(transfer.amount_raw),
+        decimals=account.decimals,
+        tx_hash=transfer.tx_hash,
+        block_number=transfer.block.number,
+        block_hash=transfer.block.hash,
+        block_time=transfer.block.time,
+    )
+    return [final, leg]
+
+
+def _on_its_way(transfer: Transfer, account: Account, *, seen: bool = False) -> bool:
+    """A debit that the account knows of: what is gone is gone once. Credits are not kept before they are final."""
+    debit = account.debits.get(transfer.transfer_id)
+    return transfer.direction == "in" or (debit is not None and (debit.seen or not seen))
+
+
+def consume_allowance(
+    fact: ConsumeAllowance, payment: Payment | None, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """What is stored after a spend: accrued to the block's time, with the balance that the log tells."""
+    assert account is not None, f"account {fact.account_id} is watched but has no stream"
+    before = (account.raised_allowance or account.allowance).accrued(fact.block.time)
+    stored = replace(before, balance=fact.new_balance_raw)
+    return observe_allowance(
+        ObserveAllowance(fact.account_id, "consumed", stored, fact.block), payment, account, circumstances
+    )
+
+
+def observe_allowance(
+    fact: ObserveAllowance, payment: Payment | None, account: Account | None, _: Circumstances
+) -> Events:
+    """The stored struct, as it is after the log.
+
+    A reorg below which what the owner set still stands only gives back what was spent above: the opposite of a consumption.
+    """
+    pending = account is not None and account.raised_allowance is not None
+    stands = pending and account is not None and account.raised_block <= fact.block.number
+    return [
+        on_account.AllowanceObserved(
+            account_id=fact.account_id,
+            cause="consumed" if fact.cause == "reorg" and stands else fact.cause,
+            balance_raw=Raw(fact.allowance.balance),
+            max_refill_raw=Raw(fact.allowance.max_refill),
+            refill_raw=Raw(fact.allowance.refill),
+            period_seconds=fact.allowance.period_seconds,
+            timestamp=fact.allowance.timestamp,
+            block_number=fact.block.number,
+            block_hash=fact.block.hash,
+            block_time=fact.block.time,
+        )
+    ]
+
+
+def finalize_raise(
+    fact: FinalizeAllowanceRaise, payment: Payment | None, account: Account | None, _: Circumstances
+) -> Events:
+    """A raise that is final counts; one that was taken back meanwhile, or came later, does not."""
+    if account is None or account.raised_allowance is None or account.raised_block > fact.block.number:
+        return []
+    return [
+        on_account.AllowanceRaiseFinalized(
+            account_id=fact.account_id, block_number=fact.block.number, block_hash=fact.block.hash
+        )
+    ]
+
+
+def queue_withdrawal(
+    fact: QueueWithdrawal, payment: Payment | None, account: Account | None, _: Circumstances
+) -> Events:
+    """Nothing is approved from now on."""
+    return [
+        on_account.WithdrawalQueued(
+            account_id=fact.account_id,
+            queue_nonce=fact.queue_nonce,
+            queued_hash=fact.queued_hash,
+            target=fact.target,
+            tx_hash=fact.tx_hash,
+            block_number=fact.block.number,
+            block_hash=fact.block.hash,
+            block_time=fact.block.time,
+        )
+    ]
+
+
+def empty_queue(fact: EmptyDelayQueue, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:
+    """Approvals may go on."""
+    if account is None or account.queue_empty:
+        return []
+    return [
+        on_account.DelayQueueEmptied(
+            account_id=fact.account_id,
+            queue_nonce=fact.queue_nonce,
+            block_number=fact.block.number,
+            block_hash=fact.block.hash,
+        )
+    ]
+
+
+def observe_integrity(
+    fact: ObserveIntegrity, payment: Payment | None, account: Account | None, _: Circumstances
+) -> Events:
+    """Only a change is an event."""
+    if account is None or account.integrity == fact.integrity:
+        return []
+    return [
+        on_account.IntegrityObserved(
+            account_id=fact.account_id,
+            integrity=fact.integrity,
+            block_number=fact.block.number,
+            block_hash=fact.block.hash,
+        )
+    ]

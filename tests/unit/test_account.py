@@ -1,0 +1,258 @@
+"""What an account may spend: funds, what is on its way out, what is set aside, and what its owner allowed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.definition import MESSAGES
+from schemas.messages import account_commands
+from schemas.topics import ACCOUNT_EVENTS
+from streams.domain import account, facts, ids
+from streams.domain.allowance import Allowance
+from tests.given import (
+    AUTHORIZE,
+    CENT,
+    CUSTOMER,
+    DECLINE,
+    HOLD,
+    NOON_UNIX,
+    PAYMENT,
+    SCREEN,
+    Streams,
+    approved,
+    block,
+    elsewhere,
+    end_leg,
+    names,
+    opened,
+    request,
+    seen,
+    transfer,
+)  # fmt: skip
+
+NEVER = Allowance(0, 0, 0, 0, 0)
+
+
+def limit(cents: int, number: int, cause: str = "set", **changes: int) -> facts.ObserveAllowance:
+    """The owner's limit is `cents` a day from this block on."""
+    raw = cents * CENT
+    told = Allowance(raw, raw, raw, 86_400, block(number).time)
+    return facts.ObserveAllowance(CUSTOMER, cause, replace(told, **changes), block(number))
+
+
+def deposit(cents: int, name: str = "d") -> facts.Transfer:
+    transfer_id = ids.derived("deposit", name)
+    return transfer(
+        cents, direction="in", kind="deposit", transfer_id=transfer_id, payment_id=None, leg_id=None, leg_kind=None
+    )
+
+
+def withdrawal(cents: int) -> facts.Transfer:
+    transfer_id = ids.derived("withdrawal")
+    return transfer(cents, kind="withdrawal", transfer_id=transfer_id, payment_id=None, leg_id=None, leg_kind=None)
+
+
+def test_a_new_account_may_spend_the_least_of_its_funds_and_its_limit() -> None:
+    assert opened().spendable_cents() == 8_000
+
+
+def test_every_event_of_an_account_is_folded() -> None:
+    assert set(account.EVOLVE) == {cls for cls in MESSAGES.values() if cls.topic == ACCOUNT_EVENTS}
+
+
+# -- an amount stands in one place
+
+
+def test_a_hold_is_set_aside_and_comes_back_when_the_payment_is_declined() -> None:
+    streams = opened().given(request(), HOLD)
+    assert streams.spendable_cents() == 7_000
+    assert names(streams.when(DECLINE)) == ["PaymentDeclined", "HoldReleased"]
+    assert streams.spendable_cents() == 8_000
+
+
+def test_a_hold_becomes_the_debit_of_its_spend_in_one_append() -> None:
+    streams = approved()
+    (told, _) = streams.when(seen(transfer()))
+    assert told.hold_used_raw == 1_000 * CENT  # type: ignore[attr-defined]
+    assert (streams.customer.held_raw, streams.customer.debits_raw) == (0, 1_000 * CENT)
+    assert streams.customer.free_funds_raw() == 9_000 * CENT
+
+
+def test_a_spend_that_a_reorg_drops_and_brings_back_is_one_debit_all_the_while() -> None:
+    streams = approved().given(seen(transfer()))
+    for _ in range(3):
+        streams.when(facts.UnseeTransfer(transfer()))
+        assert streams.customer.debits_raw == 1_000 * CENT and not streams.customer.held_raw
+        (told, _) = streams.when(seen(elsewhere(transfer(), 12)))
+        assert told.again and not told.hold_used_raw  # type: ignore[attr-defined]
+        assert streams.customer.debits_raw == 1_000 * CENT
+    streams.when(facts.FinalizeTransfer(transfer()))
+    assert (streams.customer.final_raw, dict(streams.customer.debits)) == (9_000 * CENT, {})
+
+
+def test_a_spend_of_ours_that_another_transaction_carries_after_a_reorg_is_the_same_debit() -> None:
+    """The submitter sends it with a higher fee, or a stranger relays its signature: the leg is the transfer's identity."""
+    one = ids.leg_transfer_id(100, transfer().leg_id)  # type: ignore[arg-type]
+    streams = approved().given(seen(transfer(transfer_id=one)), facts.UnseeTransfer(transfer(transfer_id=one)))
+    streams.when(seen(transfer(transfer_id=one, tx_hash="0xother")))
+    assert streams.customer.debits_raw == 1_000 * CENT
+
+
+@pytest.mark.parametrize("fact", [facts.SeeTransfer, facts.UnseeTransfer, facts.FinalizeTransfer])
+def test_a_debit_told_twice_moves_once(fact: Any) -> None:
+    story = [seen(transfer()), fact(transfer())]
+    streams = approved().given(*story)
+    before = streams.customer
+    assert streams.when(fact(transfer())) == []
+    assert streams.customer == before
+
+
+def test_a_deposit_counts_when_it_is_final_and_not_before() -> None:
+    streams = opened().given(seen(deposit(500)))
+    assert streams.customer.free_funds_raw() == 10_000 * CENT
+    streams.given(facts.UnseeTransfer(deposit(500)), seen(deposit(500), again=True))
+    assert streams.customer.free_funds_raw() == 10_000 * CENT
+    streams.when(facts.FinalizeTransfer(deposit(500)))
+    assert streams.customer.free_funds_raw() == 10_500 * CENT
+
+
+def test_a_withdrawal_on_chain_may_take_what_was_held_and_then_nothing_is_spendable() -> None:
+    streams = approved(6_000).given(seen(withdrawal(9_000)))
+    assert streams.customer.free_funds_raw() == -5_000 * CENT
+    assert streams.spendable_cents() == 0
+
+
+def test_a_transfer_of_more_than_2_to_the_255_is_booked_to_the_unit() -> None:
+    huge = replace(deposit(1), amount_raw=2**256 - 1)
+    streams = opened().given(seen(huge), facts.FinalizeTransfer(huge))
+    assert streams.customer.final_raw == 10_000 * CENT + 2**256 - 1
+
+
+def test_a_foreign_spend_of_more_than_a_message_holds_shows_the_most_and_keeps_the_exact_amount() -> None:
+    payment_id = ids.chain_payment_id(transfer().transfer_id)
+    foreign = transfer(payment_id=payment_id, leg_id=ids.leg_id(payment_id, "spend"), amount_raw=2**256 - 1)
+    _, requested, _ = opened().when(seen(foreign))
+    assert (requested.amount_minor, requested.amount_raw) == (2**63 - 1, 2**256 - 1)  # type: ignore[attr-defined]
+
+
+def test_a_leg_that_ends_unpaid_gives_its_hold_back_once() -> None:
+    streams = approved()
+    assert names(streams.when(end_leg())) == ["LegEndedUnpaid", "HoldReleased"]
+    assert (streams.when(end_leg()), streams.spendable_cents()) == ([], 8_000)
+
+
+# -- the owner's limit
+
+
+def test_a_lower_limit_counts_when_it_is_seen() -> None:
+    assert opened().given(limit(300, 11)).spendable_cents() == 300
+
+
+def test_a_higher_limit_counts_when_it_is_final() -> None:
+    streams = opened().given(limit(9_000, 11))
+    assert streams.spendable_cents() == 8_000
+    streams.when(facts.FinalizeAllowanceRaise(CUSTOMER, block(11)))
+    assert streams.spendable_cents() == 9_000
+
+
+def test_a_limit_that_gives_back_what_was_spent_today_counts_when_it_is_final_though_it_lowers_the_rest() -> None:
+    """Setting a limit resets today's use: 1 of 80 euros left becomes 5 of 5."""
+    spent = limit(8_000, 11, "consumed", balance=100 * CENT)
+    streams = opened().given(spent, limit(500, 12))
+    assert streams.spendable_cents() == 100
+    streams.when(facts.FinalizeAllowanceRaise(CUSTOMER, block(12)))
+    assert streams.spendable_cents() == 500
+
+
+def test_a_limit_whose_block_a_reorg_drops_never_counted() -> None:
+    streams = opened().given(limit(9_000, 12), limit(8_000, 11, "reorg"))
+    assert streams.when(facts.FinalizeAllowanceRaise(CUSTOMER, block(12))) == []
+    assert streams.spendable_cents() == 8_000
+
+
+def test_a_limit_below_the_fork_is_still_not_final_after_the_reorg() -> None:
+    streams = opened().given(limit(9_000, 11), limit(9_000, 12, "consumed", balance=8_900 * CENT))
+    assert streams.spendable_cents() == 7_900
+    streams.when(limit(9_000, 11, "reorg"))
+    assert streams.spendable_cents() == 8_000, "the spend is given back, the raise is not final"
+    streams.when(facts.FinalizeAllowanceRaise(CUSTOMER, block(11)))
+    assert streams.spendable_cents() == 9_000
+
+
+def test_a_raise_is_final_with_its_own_block_and_not_with_an_earlier_one() -> None:
+    streams = opened().given(limit(9_000, 12))
+    assert streams.when(facts.FinalizeAllowanceRaise(CUSTOMER, block(11))) == []
+
+
+def test_a_spend_uses_up_the_limit_that_counts_and_the_one_that_will() -> None:
+    streams = opened().given(limit(9_000, 11))
+    streams.when(facts.ConsumeAllowance(CUSTOMER, 8_600 * CENT, block(12)))
+    assert streams.customer.allowance.balance == 7_600 * CENT
+    assert streams.customer.raised_allowance is not None
+    assert streams.customer.raised_allowance.balance == 8_600 * CENT
+
+
+@given(st.lists(st.tuples(st.sampled_from(("set", "final")), st.integers(0, 20_000)), max_size=8))
+def test_no_limit_that_is_not_final_ever_gives_more_than_the_final_one(taken: list[tuple[str, int]]) -> None:
+    streams, final, number, pending = opened(), 8_000, 10, None
+    for what, cents in taken:
+        if what == "set":
+            number += 1
+            pending = cents
+            streams.when(limit(cents, number))
+        elif pending is not None:
+            streams.when(facts.FinalizeAllowanceRaise(CUSTOMER, block(number)))
+            final, pending = pending, None
+        allowed = streams.customer.free_allowance_raw(NOON_UNIX)
+        assert allowed == min(final, final if pending is None else pending) * CENT
+
+
+def test_a_spend_that_vanished_still_counts_against_the_limit_that_the_reorg_gave_back() -> None:
+    consumed = facts.ConsumeAllowance(CUSTOMER, 7_000 * CENT, block(11))
+    streams = approved().given(seen(transfer()), consumed)
+    assert streams.spendable_cents() == 7_000
+    streams.given(facts.UnseeTransfer(transfer()), limit(8_000, 10, "reorg"))
+    assert streams.spendable_cents() == 7_000
+    streams.given(seen(elsewhere(transfer(), 12)), facts.ConsumeAllowance(CUSTOMER, 7_000 * CENT, block(12)))
+    assert streams.spendable_cents() == 7_000
+
+
+# -- many swipes
+
+
+@given(st.lists(st.integers(1, 5_000), max_size=12))
+def test_swipes_together_are_never_approved_for_more_than_there_is(asked: list[int]) -> None:
+    streams, taken = opened(), 0
+    for number, cents in enumerate(asked):
+        payment_id = ids.network_payment_id(f"swipe {number}")
+        before = streams.spendable_cents()
+        orders = [replace(each, payment_id=payment_id) for each in (request(cents), HOLD, SCREEN, AUTHORIZE)]
+        streams.given(*orders)
+        approved_now = streams.states[payment_id].card == "authorized"
+        assert approved_now == (cents <= before)
+        taken += cents if approved_now else 0
+        assert streams.spendable_cents() == 8_000 - taken >= 0
+
+
+def test_a_card_is_frozen_and_unfrozen_once() -> None:
+    freeze = account_commands.FreezeCard(account_id=CUSTOMER, reason="lost")
+    unfreeze = account_commands.UnfreezeCard(account_id=CUSTOMER, reason="found")
+    streams = opened()
+    assert [names(streams.when(each)) for each in (unfreeze, freeze, freeze, unfreeze, unfreeze)] == [
+        [], ["CardFrozen"], [], ["CardUnfrozen"], [],
+    ]  # fmt: skip
+
+
+def test_a_hold_for_one_payment_is_not_another_payments() -> None:
+    other = UUID(int=7)
+    streams: Streams = opened().given(request(), HOLD)
+    streams.given(replace(request(), payment_id=other), replace(HOLD, payment_id=other))
+    assert set(streams.customer.holds) == {PAYMENT, other}
+    streams.when(replace(DECLINE, payment_id=other))
+    assert set(streams.customer.holds) == {PAYMENT}
