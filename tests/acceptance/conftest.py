@@ -79,6 +79,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The day comes first: what follows is measured on a river that has run."""
     here = Path(__file__).parent
     ours = [each for each in items if here in each.path.parents]
+    for each in ours:
+        each.add_marker(pytest.mark.timeout(900))  # the first of them starts everything and plays the day
     first = [each for each in ours if each.path.name == "test_day.py"]
     rest = [each for each in ours if each not in first]
     places = [i for i, each in enumerate(items) if each in ours]
