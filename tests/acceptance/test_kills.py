@@ -15,6 +15,7 @@ from api.demo.world import World
 from infra.stack.roles import COMPONENTS
 from tests.acceptance.traffic import Traffic
 
+pytestmark = pytest.mark.long
 OURS = [each.name for each in COMPONENTS]
 SERVERS = ["kafka", "connect", "registry", "write", "read"]
 ROOT = Path(__file__).parents[2]
@@ -88,7 +89,6 @@ def test_a_process_that_dies_between_two_writes_goes_on(
     die_at(world, agrees, failpoint)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("failpoint", sorted(set(ALL) - set(SAMPLED)))
 def test_a_process_that_dies_at_any_of_its_failpoints_goes_on(
     world: World, agrees: Callable[[], None], failpoint: str
