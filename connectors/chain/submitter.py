@@ -6,10 +6,10 @@ nonce for ever: whatever is sent for it uses that nonce, so the chain takes it o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
+from time import monotonic
 from uuid import UUID
 
 import structlog
@@ -19,12 +19,13 @@ from connectors.chain import transactions as rows
 from connectors.chain.calls import salt_of
 from connectors.chain.chain_values import Fees, Receipt
 from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import NonceTooLow, RpcRefused, Underpriced
+from connectors.chain.rpc_errors import NonceTooLow, RpcRefused, RpcUnreachable, Underpriced
 from connectors.chain.settings import ChainSettings
 from connectors.chain.signing import SignedTransaction, Signer, TransactionOrder, sign_spend
 from connectors.chain.transactions import Intent, Sent
 from infra.database import Cursor, transaction
 from infra.failpoints import failpoint
+from schemas.definition import Message
 from schemas.messages.payment_commands import EndLegUnpaid, RecordLegReverted, RecordLegSubmitted
 from streams.command_handler import CommandHandler, Order
 from streams.domain import ids
@@ -37,6 +38,7 @@ TICK_SECONDS = 0.1
 PATIENCE_SECONDS = 15  # then a transaction is broadcast again, and its fee raised where the node asks for more
 RETRY_SECONDS = 5  # after a revert, before another transaction carries the leg
 BATCH = 50
+LOOK_SECONDS = 5  # so often at least receipts are asked for, also while the chain stands still
 
 
 @dataclass
@@ -50,6 +52,8 @@ class Submitter:
     delegate: Signer
     relayer: Signer
     settlement: Signer
+    _looked: object = None
+    _look_again: float = 0.0
 
     def __call__(self, stop: Event) -> None:
         """Run until `stop` is set."""
@@ -112,75 +116,89 @@ class Submitter:
     # -- broadcasting: the same bytes as often as it takes
 
     def _broadcast(self) -> int:
+        """What waits is locked until it is marked, so that two submitters share the work."""
         with transaction(self.database) as cursor:
             waiting = rows.to_broadcast(cursor, self.chain.chain_id, BATCH, PATIENCE_SECONDS)
-        for sent in waiting:
-            self._send(sent)
-            failpoint("submitter.after_broadcast")
-            with transaction(self.database) as cursor:
-                rows.mark_broadcast(cursor, sent)
-                order = RecordLegSubmitted(payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash)
-                self._tell(cursor, sent, "submitted", order)
+            gone = self._send_all(cursor, waiting)
+            self._tell(cursor, "submitted", [(sent, _submitted(sent)) for sent in gone])
+            rows.mark_broadcast(cursor, gone)
+        if gone:
             failpoint("submitter.after_broadcast_commit")
-        return len(waiting)
+        return len(gone)
 
-    def _send(self, sent: Sent) -> None:
+    def _send_all(self, cursor: Cursor, waiting: Sequence[Sent]) -> list[Sent]:
+        """Those that went out, up to the first that cannot. Raises what the very first one meets."""
+        gone: list[Sent] = []
+        for count, sent in enumerate(waiting):
+            try:
+                if self._send(cursor, sent):
+                    gone.append(sent)
+            except (RpcRefused, RpcUnreachable):
+                if count == 0:
+                    raise
+                break
+            failpoint("submitter.after_broadcast")
+        return gone
+
+    def _send(self, cursor: Cursor, sent: Sent) -> bool:
+        """Whether it is with the node now; if not, another one stands in its place, and waits for its turn."""
         try:
             self.rpc.send_raw(sent.signed)
-        except NonceTooLow:
-            log.info(
-                "nonce_used", tx_hash=sent.tx_hash, nonce=sent.nonce
-            )  # mined already, perhaps by this very one: watched
+        except NonceTooLow:  # mined already, perhaps by this very one: watched
+            log.info("nonce_used", tx_hash=sent.tx_hash, nonce=sent.nonce)
         except Underpriced:
-            self._replace(sent)
+            self._replace(cursor, sent)
+            return False
+        return True
 
-    def _replace(self, sent: Sent) -> None:
+    def _replace(self, cursor: Cursor, sent: Sent) -> None:
         """The same call at the same nonce with a fee that the node takes: at least an eighth more (EIP-1559 pools ask for a tenth)."""
         fees = self.rpc.fees()
         max_fee_wei = max(fees.cap_wei(), sent.max_fee_wei + sent.max_fee_wei // 8 + 1)
-        with transaction(self.database) as cursor:
-            intent = rows.intent(cursor, sent.leg_id)
-            replacement = self._signed(intent, sent.nonce, max_fee_wei, max_fee_wei // 2)
-            rows.store(cursor, intent.leg_id, replacement)
-            rows.mark_replaced(cursor, sent)
-        self.rpc.send_raw(replacement.raw)
+        intent = rows.intent(cursor, sent.leg_id)
+        rows.store(cursor, intent.leg_id, self._signed(intent, sent.nonce, max_fee_wei, max_fee_wei // 2))
+        rows.mark_replaced(cursor, sent)
 
     # -- watching: a revert has no log, only a receipt
 
     def _watch(self) -> int:
+        """What the receipts say. They say nothing new while the chain stands where it stood."""
         with transaction(self.database) as cursor:
             watched = rows.to_watch(cursor, self.chain.chain_id, 4 * BATCH)
-            final = rows.final_number(cursor, self.chain.chain_id)
-        if not watched:
+            seen, final = rows.chain_view(cursor, self.chain.chain_id)
+        looked = seen, final, frozenset(each.tx_hash for each in watched)
+        if not watched or (looked == self._looked and monotonic() < self._look_again):
             return 0
         receipts = self.rpc.receipts([each.tx_hash for each in watched])
-        return sum(self._settle(sent, receipt, final) for sent, receipt in zip(watched, receipts, strict=True))
+        moved = [
+            (sent, receipt, state)
+            for sent, receipt in zip(watched, receipts, strict=True)
+            if (state := _state(receipt, final)) != sent.state
+        ]
+        if moved:
+            with transaction(self.database) as cursor:
+                for sent, receipt, state in moved:
+                    self._settle(cursor, sent, receipt, state)
+                failpoint("submitter.before_watch_commit")
+        self._looked, self._look_again = looked, monotonic() + LOOK_SECONDS
+        return len(moved)
 
-    def _settle(self, sent: Sent, receipt: Receipt | None, final: int) -> bool:
+    def _settle(self, cursor: Cursor, sent: Sent, receipt: Receipt | None, state: str) -> None:
         """What one look at a transaction changes. A receipt that vanished was in a block that a reorg dropped: send again."""
-        state = _state(receipt, final)
-        if state == sent.state:
-            return False
-        if state == "broadcast":
-            state = "signed"
-        with transaction(self.database) as cursor:
-            rows.mark(cursor, sent, state, receipt.block_number if receipt else None)
-            if state == "reverted":
-                order = RecordLegReverted(
-                    payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash, reason="reverted on chain"
-                )
-                self._tell(cursor, sent, "reverted", order)
-            if state == "reverted_final" and sent.kind == "refund":
-                self._tell(cursor, sent, "ended", _ended(sent))
-            failpoint("submitter.before_watch_commit")
-        return True
+        rows.mark(cursor, sent, "signed" if receipt is None else state, receipt.block_number if receipt else None)
+        if state == "reverted":
+            self._tell(cursor, "reverted", [(sent, _reverted(sent))])
+        if state == "reverted_final" and sent.kind == "refund":
+            self._tell(cursor, "ended", [(sent, _ended(sent))])
 
-    def _tell(self, cursor: Cursor, sent: Sent, what: str, order: Any) -> None:
-        """What happened, to the payment's stream, once for each transaction."""
-        command_id = ids.derived(what, sent.tx_hash)
-        correlation = UUID(sent.correlation_id) if sent.correlation_id else sent.payment_id
-        cause = Cause(sent.leg_id, correlation, sent.traceparent or "", "submitter")
-        self.handler.handle(cursor, [Order(command_id, order, cause)])
+    def _tell(self, cursor: Cursor, what: str, told: Sequence[tuple[Sent, Message]]) -> None:
+        """What happened, to the payments' streams, once for each transaction."""
+        orders = []
+        for sent, message in told:
+            correlation = UUID(sent.correlation_id) if sent.correlation_id else sent.payment_id
+            cause = Cause(sent.leg_id, correlation, sent.traceparent or "", "submitter")
+            orders.append(Order(ids.derived(what, sent.tx_hash), message, cause))
+        self.handler.handle(cursor, orders)
 
 
 STATES: Mapping[tuple[bool, bool], str] = {
@@ -194,6 +212,16 @@ STATES: Mapping[tuple[bool, bool], str] = {
 
 def _state(receipt: Receipt | None, final: int) -> str:
     return "broadcast" if receipt is None else STATES[receipt.succeeded, receipt.block_number <= final]
+
+
+def _submitted(sent: Sent) -> RecordLegSubmitted:
+    return RecordLegSubmitted(payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash)
+
+
+def _reverted(sent: Sent) -> RecordLegReverted:
+    return RecordLegReverted(
+        payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash, reason="reverted on chain"
+    )
 
 
 def _ended(sent: Sent) -> EndLegUnpaid:

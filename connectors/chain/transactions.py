@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -34,17 +34,18 @@ FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id)
 WHERE t.chain_id = %s AND
 """
 TO_BROADCAST = f"""{SENT} (t.state = 'signed' OR (t.state = 'broadcast'
-    AND t.broadcast_at < clock_timestamp() - %s * interval '1 second')) ORDER BY t.sender, t.nonce LIMIT %s"""
+    AND t.broadcast_at < clock_timestamp() - %s * interval '1 second')) ORDER BY t.sender, t.nonce LIMIT %s FOR UPDATE OF t SKIP LOCKED"""
 TO_WATCH = f"{SENT} t.state IN ('broadcast', 'mined', 'reverted') ORDER BY t.sender, t.nonce LIMIT %s"
 BROADCAST = """
 UPDATE chain_transactions SET state = CASE state WHEN 'signed' THEN 'broadcast' ELSE state END, broadcast_at = clock_timestamp(),
-    marked_at = clock_timestamp() WHERE tx_hash = %s
+    marked_at = clock_timestamp() WHERE tx_hash = ANY(%s)
 """
-SUBMITTED = "UPDATE chain_intents SET state = 'submitted' WHERE leg_id = %s AND state = 'planned'"
+SUBMITTED = "UPDATE chain_intents SET state = 'submitted' WHERE leg_id = ANY(%s::uuid[]) AND state = 'planned'"
 MARK = """
 UPDATE chain_transactions SET state = %s, block_number = %s, marked_at = clock_timestamp() WHERE tx_hash = %s AND state = %s
 """
-FINAL = "SELECT coalesce(max(final_number), 0) FROM chain_cursors WHERE chain_id = %s"
+VIEW = "SELECT max(seen_hash), coalesce(max(final_number), 0) FROM chain_cursors WHERE chain_id = %s"
+FROZEN_SECONDS = 20  # a submitter frozen while it sends holds what waits no longer than this
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def store(cursor: Cursor, leg_id: UUID, signed: SignedTransaction) -> None:
 
 
 def to_broadcast(cursor: Cursor, chain_id: int, limit: int, patience_seconds: int) -> list[Sent]:
-    """Signed transactions, and broadcast ones that were not mined for a while, in nonce order."""
+    """Signed transactions, and broadcast ones that were not mined for a while, in nonce order; locked, those of others passed over."""
+    cursor.execute("SET LOCAL idle_in_transaction_session_timeout = %s", (f"{FROZEN_SECONDS}s",))
     cursor.execute(TO_BROADCAST, (chain_id, patience_seconds, limit))
     return [_sent(row) for row in cursor.fetchall()]
 
@@ -120,10 +122,11 @@ def to_watch(cursor: Cursor, chain_id: int, limit: int) -> list[Sent]:
     return [_sent(row) for row in cursor.fetchall()]
 
 
-def mark_broadcast(cursor: Cursor, sent: Sent) -> None:
-    """It went out (again)."""
-    cursor.execute(BROADCAST, (sent.tx_hash,))
-    cursor.execute(SUBMITTED, (sent.leg_id,))
+def mark_broadcast(cursor: Cursor, gone: Sequence[Sent]) -> None:
+    """They went out (again)."""
+    if gone:
+        cursor.execute(BROADCAST, ([each.tx_hash for each in gone],))
+        cursor.execute(SUBMITTED, ([each.leg_id for each in gone],))
 
 
 def mark_replaced(cursor: Cursor, sent: Sent) -> None:
@@ -136,11 +139,11 @@ def mark(cursor: Cursor, sent: Sent, state: str, block_number: int | None) -> No
     cursor.execute(MARK, (state, block_number, sent.tx_hash, sent.state))
 
 
-def final_number(cursor: Cursor, chain_id: int) -> int:
-    """The last final block that the listener has booked."""
-    cursor.execute(FINAL, (chain_id,))
+def chain_view(cursor: Cursor, chain_id: int) -> tuple[str | None, int]:
+    """The newest block that the listener has booked, and the height of the last final one."""
+    cursor.execute(VIEW, (chain_id,))
     (row,) = cursor.fetchall()
-    return int(row[0])
+    return row[0], int(row[1])
 
 
 def _sent(row: tuple[object, ...]) -> Sent:
