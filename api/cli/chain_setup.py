@@ -24,9 +24,9 @@ def prepare(stack: Stack) -> None:
         devchain(stack).resume_clock()
     else:
         deployment = devchain(stack).deploy()
-        _write_keys(stack, deployment)
+        write_keys(stack.home.path("keystore"), password_of(stack), deployment)
         deployment.save(path)
-    _write_chain_file(stack, Deployment.load(path))
+    write_chain_file(stack.chain_file, stack.url("node"), Deployment.load(path))
 
 
 def devchain(stack: Stack) -> DevChain:
@@ -38,16 +38,21 @@ def devchain(stack: Stack) -> DevChain:
     return DevChain(stack.url("node"), node.node_modules, deployment)
 
 
-def _write_keys(stack: Stack, deployment: Deployment) -> None:
-    folder = stack.home.path("keystore")
+def password_of(stack: Stack) -> SecretStr:
+    """What the stack's keystore files are encrypted with."""
+    return SecretStr(stack.settings_for("owner")["PAYRIVER_KEYSTORE_PASSWORD"])
+
+
+def write_keys(folder: Path, password: SecretStr, deployment: Deployment) -> None:
+    """Our three keys, each an encrypted keystore file."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    password = SecretStr(stack.settings_for("owner")["PAYRIVER_KEYSTORE_PASSWORD"])
     for name in ("settlement", "delegate", "relayer"):
-        path: Path = folder / f"{name}.json"
+        path = folder / f"{name}.json"
         path.unlink(missing_ok=True)
         write_keystore(path, getattr(deployment, f"{name}_key"), password)
 
 
-def _write_chain_file(stack: Stack, deployment: Deployment) -> None:
-    chain = deployment.chain_file([stack.url("node")], finality={"tag": "finalized"})
-    stack.chain_file.write_text(json.dumps(chain, indent=2) + "\n")
+def write_chain_file(path: Path, url: str, deployment: Deployment) -> None:
+    """What our processes are told of the chain."""
+    chain = deployment.chain_file([url], finality={"tag": "finalized"})
+    path.write_text(json.dumps(chain, indent=2) + "\n")

@@ -126,14 +126,18 @@ def let_it_flow(doors: Doors) -> dict[str, object]:
     return {"checkpoints": checkpoints, "slot made": slot, "connector": "running"}
 
 
+def prepare_servers(doors: Doors) -> dict[str, object]:
+    """All that stands before Kafka Connect can start: its topics and its permissions are among it."""
+    return {"migrations": migrate_both(doors), **shape_broker(doors), "schemas": teach_vocabulary(doors)}
+
+
+PARTS: dict[str, Callable[[Doors], dict[str, object]]] = {"before-connect": prepare_servers, "connect": let_it_flow}
+"""The parts of provisioning, in order: servers that are started one after the other need the first before Connect."""
+
+
 def provision_all(doors: Doors) -> dict[str, object]:
-    """Everything, against servers that run already; what `payriver provision` prints."""
-    return {
-        "migrations": migrate_both(doors),
-        **shape_broker(doors),
-        "schemas": teach_vocabulary(doors),
-        **let_it_flow(doors),
-    }
+    """Everything, against servers that run already."""
+    return {what: result for part in PARTS.values() for what, result in part(doors).items()}
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli.provisioning import Doors, migrate_both, provision_all
-from infra.errors import Misconfigured, Unreachable
+from api.cli.provisioning import PARTS, Doors, migrate_both
+from infra.errors import BadInput, Misconfigured, Unreachable
 from infra.settings import MachineSettings, ProvisionSettings, Settings
 from infra.stack.cache import data_folder
 from infra.stack.doctor import examine
@@ -123,11 +123,19 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def provision(home: HomeOption = None) -> None:
+def provision(
+    home: HomeOption = None,
+    part: Annotated[str, typer.Option(help=f"Only one part: {' or '.join(PARTS)}.")] = "",
+) -> None:
     """Tables, topics, users, permissions, schemas, checkpoints, slot, connector: each only if it is missing."""
-    done = provision_all(_doors(home))
-    for what, result in done.items():
-        out.print(f"{what}: {', '.join(result) if isinstance(result, list) and result else result or 'nothing new'}")
+    if part and part not in PARTS:
+        raise BadInput(f"no part of provisioning is called {part!r}; there are {', '.join(PARTS)}")
+    doors = _doors(home)
+    for name in [part] if part else PARTS:
+        for what, result in PARTS[name](doors).items():
+            out.print(
+                f"{what}: {', '.join(result) if isinstance(result, list) and result else result or 'nothing new'}"
+            )
 
 
 def migrate(home: HomeOption = None) -> None:
