@@ -1,0 +1,1 @@
+"""The same system as containers: the image of our processes, the servers' starts, the secrets' file."""
