@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from connectors.verify.outbox import HEADERS
 from connectors.verify.snapshot import Aligned, Row
-from connectors.verify.walk import OUTBOX_COLUMNS, Context, Event, Subject
+from connectors.verify.walk import Context, Event, Subject
 from schemas.definition import to_json
 
 NAMES = (
@@ -14,7 +15,6 @@ NAMES = (
 )  # fmt: skip
 DELIVERIES = f"""SELECT {", ".join(f'"{name}"' for name in NAMES)} FROM deliveries ORDER BY stream_id, version"""
 VERSIONS = "SELECT stream_id, version FROM stream_versions ORDER BY stream_id"
-HEADERS = ("id", *(name for name in OUTBOX_COLUMNS if name.startswith("ce_")), *OUTBOX_COLUMNS[-5:])
 TWICE = """
 SELECT topic, partition, "offset", array_agg(event_id::text ORDER BY event_id) FROM deliveries WHERE topic IS NOT NULL
 GROUP BY topic, partition, "offset" HAVING count(*) > 1 ORDER BY topic, partition, "offset"

@@ -203,7 +203,9 @@ class Transactions:
         )
         if row["kind"] == "refund":
             self._findings.expect("chain_transactions", key, data, call, "column signed: carries another call")
-            self._findings.expect("chain_transactions", key, row["sender"], row["signer"], "column sender")
+            self._findings.expect(
+                "chain_intents", row["leg_id"], row["signer"], row["sender"], "column signer: another sent it"
+            )
             return
         carried = call + salt_of(row["leg_id"])
         if data[: len(carried)] != carried or len(data) != len(carried) + SIGNATURE_BYTES:

@@ -20,13 +20,14 @@ FROM outbox AS o LEFT JOIN command_answers AS a ON a.command_id = o.id
 WHERE NOT EXISTS (SELECT 1 FROM events AS e WHERE e.event_id = o.id) ORDER BY o.id
 """
 PARKED = """
-SELECT consumer, headers ->> 'ce_id', state, parked_id, topic, key, value, reason, headers ->> 'id' FROM parked_messages
+SELECT consumer, headers ->> 'ce_id', state, parked_id, topic, key, value, reason, headers FROM parked_messages
 """
 INTENTS = "SELECT leg_id FROM chain_intents"
 EVENT_TOPICS, COMMAND_TOPICS = (
     frozenset(topic.name for topic in TOPICS if topic.name.endswith(kind)) for kind in (".events", ".commands")
 )
 ENDED = ("discarded", "replayed")
+HEADERS = ("id", *(name for name in OUTBOX_COLUMNS if name.startswith("ce_")), *OUTBOX_COLUMNS[-5:])
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
 PLACED = "the record in the topics says something else than the event"
 
@@ -96,10 +97,13 @@ class Outbox(Subject):
         if not readers:
             self._findings.surplus("outbox", row["id"], row["topic"], "a record under a topic that nobody reads")
         for consumer in readers:
-            if (consumer, str(row["id"])) not in self._parked:
-                self._findings.absent(
-                    "parked_messages", f"{consumer} {row['id']}", "parked, and ended by a person", f"poison: {error}"
-                )
+            parked, key = self._parked.get((consumer, str(row["id"]))), f"{consumer} {row['id']}"
+            if parked is None:
+                expected = "parked, and ended by a person"
+                self._findings.absent("parked_messages", key, expected, f"poison: {error}")
+            elif parked[2] == "replayed":
+                about = f"column state: nobody can have taken poison: {error}"
+                self._findings.differ("parked_messages", key, "replayed", "discarded", about)
 
     def _ended(self, row: Mapping[str, Any]) -> bool:
         readers = [each.component for each in SUBSCRIPTIONS if row["topic"] in each.topics]
@@ -115,7 +119,7 @@ class Outbox(Subject):
         wanted = {row[1] for row in self._parked.values()}
         sent = _sent(self._context, wanted)
         for (consumer, ce_id), row in self._parked.items():
-            _, _, state, parked_id, topic, key, value, reason, _ = row
+            _, _, state, parked_id, topic, key, value, reason, headers = row
             self._findings.checked["parked messages"] += 1
             key_of = f"{parked_id} ({consumer})"
             if state not in ENDED:
@@ -124,8 +128,9 @@ class Outbox(Subject):
             if ce_id not in sent:
                 self._findings.surplus("parked_messages", key_of, ce_id, "no such message went through the outbox")
                 continue
-            found = {"topic": topic, "key": key, "value": value}
-            expected = dict(zip(("topic", "key", "value"), sent[ce_id], strict=True))
+            found = {"topic": topic, "key": key, "payload": value, **{name: headers.get(name) for name in HEADERS}}
+            told = {name: str(each) for name, each in sent[ce_id].items() if name in HEADERS and each is not None}
+            expected = {name: sent[ce_id][name] for name in ("topic", "key", "payload")} | told
             self._findings.compare("parked_messages", key_of, found, expected, "the outbox says otherwise")
 
 
@@ -168,10 +173,10 @@ def _order(row: Mapping[str, Any], message: Message) -> dict[str, Any]:
 def _parked(context: Context) -> dict[tuple[str, str], Row]:
     """Parked messages of both servers by (consumer, message id)."""
     rows = [*context.write.rows(PARKED), *context.read.rows(PARKED)]
-    return {(row[0], row[1] or row[8] or str(row[3])): row for row in rows}
+    return {(row[0], row[1] or str(row[3])): row for row in rows}
 
 
-def _sent(context: Context, wanted: Iterable[str | None]) -> dict[str | None, tuple[Any, ...]]:
+def _sent(context: Context, wanted: Iterable[str | None]) -> dict[str | None, dict[str, Any]]:
     ids = [UUID(each) for each in wanted if each and len(each) == 36]
-    rows = context.write.rows("SELECT id::text, topic, key, payload FROM outbox WHERE id = ANY(%s::uuid[])", (ids,))
-    return {row[0]: row[1:] for row in rows}
+    query = f"SELECT {', '.join(OUTBOX_COLUMNS)} FROM outbox WHERE id = ANY(%s::uuid[])"
+    return {str(row["id"]): row for row in context.write.named(query, (ids,))}

@@ -76,7 +76,7 @@ class Findings:
 
     def expect(self, table: str, key: object, found: object, expected: object, about: str) -> None:
         """Write down a difference if the two values are not the same."""
-        if plain(found) != plain(expected):
+        if found != expected and plain(found) != plain(expected):
             self.differ(table, key, found, expected, about)
 
     def compare(
@@ -84,8 +84,9 @@ class Findings:
     ) -> None:
         """Compare a row's columns with what they should be, column by column."""
         for name, value in expected.items():
-            if plain(found.get(name)) != plain(value):
-                self.differ(table, key, found.get(name), value, f"column {name}: {about}")
+            other = found.get(name)
+            if other != value and plain(other) != plain(value):
+                self.differ(table, key, other, value, f"column {name}: {about}")
 
     def absent(self, table: str, key: object, expected: object, about: str) -> None:
         """A row that should be there is not."""

@@ -14,9 +14,9 @@ from streams.sagas.authorization import DEADLINE
 from streams.sagas.rows import TYPE
 
 SAGAS = """
-SELECT saga_id, type, state, handled, data, reason, correlation_id, traceparent, ended_at IS NOT NULL FROM sagas ORDER BY saga_id
+SELECT saga_id, type, state, handled, data, reason, correlation_id, traceparent, ended_at IS NOT NULL, steps FROM sagas ORDER BY saga_id
 """
-SAGA = ("saga_id", "type", "state", "handled", "data", "reason", "correlation_id", "traceparent", "ended")
+SAGA = ("saga_id", "type", "state", "handled", "data", "reason", "correlation_id", "traceparent", "ended", "steps")
 INBOX = "SELECT saga_id, version, event_id, state FROM saga_inbox ORDER BY saga_id, version"
 STEPS = f"SELECT {', '.join(STEP)} FROM saga_steps ORDER BY saga_id, step"
 TIMEOUTS = "SELECT saga_id, name, due_at, state FROM saga_timeouts ORDER BY saga_id, name"
@@ -103,6 +103,7 @@ class Sagas(Subject):
             "correlation_id": replay.correlation_id,
             "traceparent": replay.traceparent,
             "ended": replay.ended,
+            "steps": replay.number,
         }
         self._findings.compare("sagas", saga_id, saga, expected, "its steps say otherwise")
         if saga["state"] == "parked":

@@ -12,8 +12,9 @@ from infra.database import transaction
 from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS, SUBSCRIPTIONS
 
 PAUSE_SECONDS = 0.1
+STORED = "events stored"
 ON_WRITE = {
-    "events stored": "SELECT count(*) FROM events",
+    STORED: "SELECT count(*) FROM events",
     "sagas behind their payment": """
         SELECT count(*) FROM streams AS s LEFT JOIN sagas AS g ON g.saga_id = s.stream_id
         WHERE s.category = 'payment' AND g.handled IS DISTINCT FROM s.version
@@ -28,6 +29,13 @@ ON_WRITE = {
         AND NOT EXISTS (SELECT 1 FROM chain_intents AS i WHERE i.payment_id::text = o.key
                         AND 'Submit' || initcap(i.kind) = o.type)
         AND NOT EXISTS (SELECT 1 FROM parked_messages AS p WHERE coalesce(p.headers ->> 'ce_id', p.headers ->> 'id') = o.ce_id)
+    """,
+    "transactions whose end is not written down": """
+        SELECT count(*) FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id)
+        INNER JOIN chain_cursors AS c ON c.chain_id = t.chain_id
+        WHERE (t.state IN ('mined', 'reverted') AND t.block_number <= c.final_number)
+           OR (t.state = 'broadcast' AND i.state = 'final' AND NOT EXISTS (
+                   SELECT 1 FROM chain_transactions AS o WHERE o.leg_id = t.leg_id AND o.state IN ('mined', 'final')))
     """,
     "timeouts past due": """
         SELECT count(*) FROM saga_timeouts WHERE state = 'waiting' AND due_at < clock_timestamp()
@@ -77,7 +85,7 @@ def motion(write: Engine, read: Engine) -> Motion:
     with transaction(write) as cursor:
         waits = {name: _count(cursor, query) for name, query in ON_WRITE.items()}
         standing |= _standing(cursor)
-    stored = waits.pop("events stored")
+    stored = waits.pop(STORED)
     behind = [key for key, next_offset in standing.items() if next_offset <= newest.get(key[1:], -1)]
     waits |= {
         "events not delivered": stored - told["events delivered"],

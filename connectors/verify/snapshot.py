@@ -12,10 +12,11 @@ import orjson
 from psycopg2.extras import register_default_jsonb
 from sqlalchemy import Engine
 
+from connectors.verify.settle import ON_WRITE, PAUSE_SECONDS, STORED
+
 Row = tuple[Any, ...]
 BATCH = 2000
-ALIKE_TRIES, ALIKE_PAUSE_SECONDS = 20, 0.25
-EVENTS, DELIVERIES = "SELECT count(*) FROM events", "SELECT count(*) FROM deliveries"
+DELIVERIES = "SELECT count(*) FROM deliveries"
 
 
 @dataclass
@@ -70,19 +71,27 @@ def snapshot(source: Engine) -> Iterator[Snapshot]:
 
 
 @contextmanager
-def pair(write: Engine, read: Engine) -> Iterator[tuple[Snapshot, Snapshot]]:
-    """Snapshots of W and R of moments when R knew what W knows, if such a pair is found soon; else the last two taken.
+def pair(write: Engine, read: Engine, patience: float) -> Iterator[tuple[Snapshot, Snapshot]]:
+    """Snapshots of W and R of a moment when nothing was on its way, if there is such a moment within `patience` seconds.
 
-    The two servers have no common clock: while events flow, R is some milliseconds behind whatever is seen of W.
+    The two servers have no common clock: while events flow, R and the sagas are some milliseconds behind whatever is seen of
+    W. Without such a moment the last two are taken, and what was on its way shows as differences.
     """
-    for left in range(ALIKE_TRIES, 0, -1):
+    until = time.monotonic() + patience
+    while True:
         with ExitStack() as opened:
             of_write = opened.enter_context(snapshot(write))
             of_read = opened.enter_context(snapshot(read))
-            if left == 1 or of_write.one(EVENTS) == of_read.one(DELIVERIES):
+            if _at_rest(of_write, of_read) or time.monotonic() >= until:
                 yield of_write, of_read
                 return
-        time.sleep(ALIKE_PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
+
+
+def _at_rest(write: Snapshot, read: Snapshot) -> bool:
+    if write.one(ON_WRITE[STORED]) != read.one(DELIVERIES):
+        return False
+    return all(write.one(query) == (0,) for name, query in ON_WRITE.items() if name != STORED)
 
 
 class Aligned:

@@ -32,17 +32,19 @@ def verify(
     chain: ChainSettings | None,
     *,
     ask_node: bool = True,
+    patience: float = 5.0,
     progress: Progress | None = None,
 ) -> Verification:
     """Everything stored, held against everything else; as role auditor, by SELECT alone.
 
-    `chain` None: calls of intents are not made again, and the node is not asked; the result says so (`skipped`).
+    `patience`: seconds to look for a moment when nothing is on its way. `chain` None: calls of intents are not made again, and
+    the node is not asked; the result says so (`skipped`).
     Raises Unreachable when the node does not answer.
     """
     began, findings = time.monotonic(), Findings()
     node = _node(chain) if chain is not None and ask_node else None
     try:
-        with pair(write, read) as (of_write, of_read):
+        with pair(write, read, patience) as (of_write, of_read):
             codec = vocabulary.load(of_write, findings)
             context = Context(of_write, of_read, codec, findings, chain, node, progress or _silent)
             _audit(context)

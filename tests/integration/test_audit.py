@@ -1,0 +1,273 @@
+"""The audit on true data: it agrees with a river that was left alone, and names whatever is changed behind everybody's back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from eth_utils.crypto import keccak
+from rich.console import Console
+
+from api.cli.explain import as_told, rendered
+from api.cli.verify import show
+from connectors.explain.find import find
+from connectors.explain.gather import gather
+from connectors.explain.story import Story, tell
+from connectors.verify.report import Verification
+from connectors.verify.settle import settle
+from connectors.verify.verification import verify
+from infra.database import transaction
+from infra.errors import BadInput, NotFound
+from infra.stack.supervisor import Stack
+from streams.runtime import replay
+from tests.integration.little_river import EUR, LittleRiver
+from tests.integration.tampering import a_row, changed, columns, deleted, tables
+
+SEED = 20260301
+EXEMPT: dict[str, set[str]] = {
+    # Who runs, since when, until when: leases, clocks of writing, places to begin looking. Nothing is decided by them for good.
+    "chain_blocks": {"visit", "recorded_at"},
+    "chain_cursors": {"moved_at", "holder", "lease_until"},
+    "chain_intents": {"planned_at"},
+    "chain_transactions": {"reason", "signed_at", "marked_at", "broadcast_at"},
+    "chain_wallets": {"state"},  # a wallet that is new again is read again, and told as waiting
+    "checkpoints": {"moved_at", "next_offset"},  # ahead of the records: what would be skipped is found missing itself
+    "command_answers": {"recorded_at"},
+    "deliveries": {"delivered_at"},
+    "parked_messages": {
+        *("parked_id", "topic_id", "partition", "offset", "timestamp_ms", "reason", "error"),
+        *("parked_at", "ended_at", "ended_by", "end_reason"),
+    },
+    "payments": {"change", "changed_in"},
+    "saga_inbox": {"received_at"},
+    "saga_steps": {"taken_at"},
+    "saga_timeouts": {"due_at"},  # all but the deadline follow the policy of their day; that one has a test of its own
+    "sagas": {"lease_until", "started_at", "changed_at", "ended_at"},
+    "schema_ids": {"recorded_at"},
+    "webhook_attempts": {"started_at", "duration_ms", "status", "error"},
+    "webhook_endpoints": {
+        "url",
+        "secret",
+        "event_types",
+        "state",
+        "reason",
+        "enabled_at",
+        "paused_until",
+        "created_at",
+    },
+    "webhook_messages": {
+        *("replayed_after", "next_attempt_at", "claimed_until", "reason", "created_at", "ended_at"),
+    },
+}
+ROWS = {
+    "command_answers": "answer <> '{\"events\": []}'",  # one that led to nothing, and came through nothing, leaves no trace
+    "saga_timeouts": "state <> 'cancelled'",  # one that was cancelled may have no row
+    "chain_blocks": "number > (SELECT min(number) FROM chain_blocks)",
+    "parked_messages": "true",
+}
+
+
+@pytest.fixture(scope="module")
+def river() -> Iterator[LittleRiver]:
+    """Payments of every kind, brought to rest: approved, declined, verified, frozen and paid back, seen on chain, and one underway."""
+    with Stack(servers=("write", "read", "node"), components=()) as stack:
+        made = LittleRiver(stack)
+        _, hooks = made.endpoint([500])
+        _live(made)
+        yield made
+        hooks.shutdown()
+
+
+def _live(river: LittleRiver) -> None:
+    ana, bo, eve = river.chain.create_accounts(3)
+    river.chain.wait_receipts([river.chain.mint(each.safe, 500 * EUR) for each in (ana, bo, eve)])
+    river.chain.mine(10)
+    river.register(None)
+    river.register(ana, "card-ana")
+    river.register(bo, "card-bo")
+    frozen = river.register(eve, "card-eve")
+    river.flow(10)
+    river.authorize("approved", "card-ana", 2_000, network_reference="RRN-1")
+    river.authorize("too-much", "card-ana", 900_000)
+    river.authorize("is-it-good", "card-bo", 0)
+    river.gateway.freeze_card(frozen, "stolen", "test")
+    river.authorize("frozen", "card-eve", 100)
+    river.authorize("unknown", "card-nobody", 100)
+    river.chain.wait_receipts([river.chain.spend(bo, 7 * EUR), river.chain.spend(eve, 3 * EUR)])
+    river.chain.wait_receipts([river.chain.mint(bo.safe, EUR)])
+    river.poison()
+    for _ in range(3):
+        river.flow(10)
+    river.send_webhooks()
+    _discard(river)
+    river.authorize("underway", "card-bo", 100)
+    river.pump()
+
+
+def _discard(river: LittleRiver) -> None:
+    with transaction(river.as_role("write", "operator")) as cursor:
+        parked = replay.find(cursor, states=("parked",))
+    for each in parked:
+        replay.discard(river.as_role("write", "operator"), each.parked_id, by="test", reason="broken on purpose")
+
+
+def audit(river: LittleRiver, *, ask_node: bool = False) -> Verification:
+    """As `payriver verify` does it."""
+    write, read = river.as_role("write", "auditor"), river.as_role("read", "auditor")
+    return verify(write, read, river.settings, ask_node=ask_node, patience=0)
+
+
+def test_a_river_left_alone_agrees_with_itself_and_with_the_chain(river: LittleRiver) -> None:
+    assert settle(river.as_role("write", "auditor"), river.as_role("read", "auditor"), 5).at_rest
+    result = audit(river, ask_node=True)
+    assert result.differences == ()
+    assert result.ok and not result.skipped
+    assert {"events", "holds", "approvals", "intents", "receipts", "balances on the chain"} <= result.checked.keys()
+    assert orjson.loads(orjson.dumps(result.to_json()))["ok"] is True
+
+
+@pytest.mark.parametrize("server", ["write", "read"])
+def test_whatever_is_changed_in_whatever_table_is_found_and_named(river: LittleRiver, server: str) -> None:
+    draw, looked_at = random.Random(SEED), 0
+    with river.stack.postgres(server).superuser() as cursor:
+        cursor.execute("SET session_replication_role = replica")  # no foreign key looks after our tampering
+        if server == "write":
+            cursor.execute("ALTER TABLE events ALTER position SET GENERATED BY DEFAULT")
+        for table in tables(cursor):
+            if table in ("migrations", "webhook_endpoints"):
+                continue
+            for column in columns(cursor, table):
+                if column.name not in EXEMPT.get(table, ()):
+                    looked_at += _change(river, cursor, table, column, draw)
+            _delete(river, cursor, table, draw)
+    assert looked_at > 60
+    assert audit(river).ok
+
+
+def _change(river: LittleRiver, cursor: Any, table: str, column: Any, draw: random.Random) -> bool:
+    ctid = a_row(cursor, table, ROWS.get(table, "true"), draw.randrange(1000))
+    if ctid is None:
+        return False
+    with changed(cursor, table, column, ctid) as what:
+        if what is None:  # the table itself refuses any other value here
+            return False
+        found = audit(river, ask_node=table in ("chain_transactions", "chain_blocks")).differences
+        assert found, f"{what}: not found"
+        assert any(each.table == table for each in found), f"{what}: found, and not named: {found[0]}"
+    return True
+
+
+def _delete(river: LittleRiver, cursor: Any, table: str, draw: random.Random) -> None:
+    ctid = a_row(cursor, table, ROWS.get(table, "true"), draw.randrange(1000))
+    if ctid is None:
+        return
+    with deleted(cursor, table, ctid):
+        found = audit(river).differences
+        assert any(each.table == table for each in found), f"a row of {table} is gone; found: {found[:1]}"
+
+
+def test_a_deadline_put_off_is_found(river: LittleRiver) -> None:
+    with river.stack.postgres("write").superuser() as cursor:
+        cursor.execute(
+            "UPDATE saga_timeouts SET due_at = due_at + interval '1 s' WHERE name = 'deadline' RETURNING saga_id"
+        )
+        moved = {row[0] for row in cursor.fetchall()}
+        assert moved and {each.table for each in audit(river).differences} == {"saga_timeouts"}
+        cursor.execute("UPDATE saga_timeouts SET due_at = due_at - interval '1 s' WHERE name = 'deadline'")
+    assert audit(river).ok
+
+
+def test_a_stream_forged_with_all_its_copies_is_found_by_the_chain(river: LittleRiver) -> None:
+    """Tokens that moved without a log: no table of ours can tell, the token's own balance does."""
+    wallet, token = river.settings.settlement_address, river.deployment.token
+    slot = _balance_slot(river, wallet, token)
+    river.chain.ask("anvil_setStorageAt", token, slot, "0x" + (10**24).to_bytes(32, "big").hex())
+    river.flow(10)
+    found = audit(river, ask_node=True).differences
+    assert {each.table for each in found} == {"balances"}
+    assert any("at the final block" in each.about and each.expected == str(10**24) for each in found)
+
+
+def _balance_slot(river: LittleRiver, wallet: str, token: str) -> str:
+    balance = river.chain.balance(wallet)
+    for place in range(60):
+        slot = "0x" + keccak(bytes.fromhex(wallet[2:]).rjust(32, b"\0") + place.to_bytes(32, "big")).hex()
+        if int(river.chain.ask("eth_getStorageAt", token, slot, "latest"), 16) == balance:
+            return slot
+    raise AssertionError("the token keeps its balances somewhere else")
+
+
+def test_poison_that_nobody_ended_waits_for_a_person(river: LittleRiver) -> None:
+    river.poison("accounts.events")
+    river.pump()
+    found = audit(river).differences
+    assert {each.table for each in found} == {"parked_messages"}
+    assert all(each.about.startswith("waits for a person") for each in found)
+    assert {each.key.split("(")[1] for each in found} == {"notifications)", "projections)"}
+
+
+def test_the_story_of_a_refunded_payment_is_whole(river: LittleRiver) -> None:
+    story = the_story(river, outcome="refunded")
+    told = [each.what for each in story.moments]
+    assert [each.at for each in story.moments] == sorted(each.at for each in story.moments)
+    assert {each.lane for each in story.moments} == {"payment", "account", "saga", "chain", "webhook"}
+    for words in (
+        "that nobody had asked us about was seen on chain",
+        "the card is frozen (card_frozen)",
+        "declining → refunding",
+        "a refund (settlement to Safe) of 3.00 EUR is planned",
+        "was signed and stored",
+        "the refund is final",
+        "card.transaction.refunded told to",
+    ):
+        assert any(words in each for each in told), words
+    assert any("payments.events/" in line for each in story.moments for line in each.details)
+    assert any("ledger: posted" in line for each in story.moments for line in each.details)
+    assert story.missing == ["the spend was not sent by us: there is no intent and no transaction of ours for it"]
+    assert orjson.loads(orjson.dumps(as_told(story, "test"), default=str))["moments"][0]["since_start_ms"] == 0
+
+
+def test_a_payment_underway_says_what_is_open(river: LittleRiver) -> None:
+    story = the_story(river, outcome="open")
+    assert any("the spend is not final" in each for each in story.missing)
+    assert any("a timeout waits: expiry" in each for each in story.missing)
+
+
+def test_a_payment_is_found_by_id_beginning_reference_key_and_transaction(river: LittleRiver) -> None:
+    story = the_story(river, outcome="settled", origin="network")
+    payment_id, sent = story.record.payment_id, story.record.transactions[0]["tx_hash"]
+    for wanted in (str(payment_id), payment_id.hex[:8], "RRN-1", "approved", sent):
+        assert found(river, wanted) == payment_id
+    with pytest.raises(NotFound):
+        found(river, "0x" + "00" * 32)
+    with pytest.raises(BadInput, match="too short"):
+        found(river, payment_id.hex[:4])
+
+
+def test_both_can_be_shown(river: LittleRiver) -> None:
+    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(rendered(the_story(river, outcome="refunded"), "test"))
+    show(console, audit(river))
+    text = console.export_text()
+    assert "On the chain" in text and "In the ledger" in text and "waits for a person" in text
+
+
+def found(river: LittleRiver, wanted: str) -> UUID:
+    """As `explain` finds it."""
+    with transaction(river.as_role("write", "auditor")) as write, transaction(river.as_role("read", "auditor")) as read:
+        return find(write, read, wanted)[0]
+
+
+def the_story(river: LittleRiver, outcome: str, origin: str = "%") -> Story:
+    """Of the newest payment with this outcome."""
+    with transaction(river.as_role("write", "auditor")) as write, transaction(river.as_role("read", "auditor")) as read:
+        read.execute(
+            "SELECT payment_id FROM payments WHERE outcome = %s AND origin LIKE %s ORDER BY requested_at DESC LIMIT 1",
+            (outcome, origin),
+        )
+        ((payment_id,),) = read.fetchall()
+        return tell(gather(write, read, payment_id))
