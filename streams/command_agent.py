@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from infra.database import Cursor
-from infra.errors import Undecodable
+from infra.errors import Retry, TooLate, Undecodable
 from schemas.codec import Codec
 from streams.command_handler import CommandHandler, Order
 from streams.event_store.recorded import Cause
@@ -22,8 +22,14 @@ class CommandAgent:
     handler: CommandHandler
 
     def apply(self, cursor: Cursor, records: Sequence[Record]) -> None:
-        """Decide the run's commands in order, all in one append."""
-        self.handler.handle(cursor, [order_of(self.codec, record, "commands") for record in records])
+        """Decide the run's commands in order, all in one append.
+
+        Raises Retry where one of them came too late just now: decided again it is nothing, and holds up none of the others.
+        """
+        try:
+            self.handler.handle(cursor, [order_of(self.codec, record, "commands") for record in records])
+        except TooLate as error:
+            raise Retry(f"{error}; the run is decided again") from error
 
 
 def order_of(codec: Codec, record: Record, actor: str) -> Order:

@@ -32,9 +32,10 @@ State = Any  # Account | Payment
 EVOLVE: Mapping[str, Callable[[State | None, Message], State]] = {"payment": payment.evolve, "account": account.evolve}
 # One question: what was answered before, the streams' heads once they are ours, and then the time and the chain's newest block.
 # The heads are all locked before the first row is told, so the clock is never older than the wait for a rival.
+# A view of the chain is as old as the block it ends in, or as the last look where that is longer ago: who catches up is not there yet.
 PREPARE = """
 SELECT h.stream_id, h.version, h.head_hash, clock_timestamp(), c.seen_time,
-       coalesce(extract(epoch FROM clock_timestamp() - c.moved_at)::bigint, 2147483647),
+       extract(epoch FROM clock_timestamp() - least(c.moved_at, to_timestamp(c.seen_time)))::bigint,
        (SELECT json_agg(json_build_array(a.command_id, a.type, encode(a.fingerprint, 'hex'), a.answer))
         FROM command_answers AS a WHERE a.command_id = ANY(%s::uuid[]))
 FROM (SELECT coalesce(max(seen_time), 0) AS seen_time, max(moved_at) AS moved_at FROM chain_cursors) AS c
@@ -102,6 +103,7 @@ class CommandHandler:
         """
         if not orders:
             return []
+        _must_agree(orders)
         answered, heads, circumstances = self._prepare(cursor, orders)
         fresh = [order for order in orders if order.command_id not in answered]
         if fresh:
@@ -174,12 +176,27 @@ def _answered(orders: Sequence[Order], answers: Sequence[Sequence[Any]]) -> dict
         order = wanted[UUID(told)]
         same = bytes.fromhex(fingerprint) == fingerprint_of(business_of(order.message))
         if kind != type(order.message).__name__ or not same:
-            raise CommandIdReused(
-                f"command {order.command_id} came before as {kind} with other business fields; "
-                "send the same fields to get the first answer, or a new id for a new order"
-            )
+            raise _reused(order.command_id, kind)
         found[order.command_id] = Outcome(order.command_id, (), answer, repeated=True)
     return found
+
+
+def _must_agree(orders: Sequence[Order]) -> None:
+    """The same id twice in one call is the same order twice. Raises CommandIdReused."""
+    known: dict[UUID, Any] = {}
+    for order in orders:
+        first = known.setdefault(order.command_id, order.message)
+        if first is order.message:
+            continue
+        if type(first) is not type(order.message) or business_of(first) != business_of(order.message):
+            raise _reused(order.command_id, type(first).__name__)
+
+
+def _reused(command_id: UUID, kind: str) -> CommandIdReused:
+    return CommandIdReused(
+        f"command {command_id} came before as {kind} with other business fields; "
+        "send the same fields to get the first answer, or a new id for a new order"
+    )
 
 
 def _by_stream(events: list[RecordedEvent]) -> dict[UUID, list[RecordedEvent]]:

@@ -7,18 +7,21 @@ process die or freeze, the lease ends, the saga's timeout takes over, and may on
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+import psycopg2
 import structlog
+from psycopg2.errors import IdleInTransactionSessionTimeout, QueryCanceled
 from sqlalchemy import Engine as Database
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest, answer_of
 from infra.database import Cursor, transaction
-from infra.errors import NotFound, Retry, TooLate
+from infra.errors import BadInput, NotFound, Retry, TooLate
 from infra.failpoints import failpoint
 from infra.telemetry import new_traceparent
 from schemas.codec import Codec
@@ -29,6 +32,7 @@ from streams.command_handler import CommandHandler, Order
 from streams.domain import ids
 from streams.domain.account import Account
 from streams.domain.circumstances import Policy
+from streams.domain.money import checked_minor
 from streams.domain.payment import Payment
 from streams.event_store import store
 from streams.event_store.recorded import Cause
@@ -41,6 +45,9 @@ again = retry(
     retry=retry_if_exception_type(Retry), stop=stop_after_attempt(8), wait=wait_random(0.001, 0.02), reraise=True
 )
 POLL_SECONDS = 0.01
+TIMED_OUT = (QueryCanceled, IdleInTransactionSessionTimeout)
+GRACE_MS = 200  # what is left of the network's limit for saying that our time is over
+BOUNDS = "SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)"
 CARD = "SELECT clock_timestamp(), (SELECT account_id FROM cards WHERE card_token = %s)"
 
 
@@ -58,19 +65,29 @@ class Gateway:
         self.engine = Engine(self.policy, "gateway", self._send)
 
     def authorize(self, request: AuthorizationRequest) -> AuthorizationAnswer:
-        """Approve or decline, in time. The same request again is told the same. Raises CommandIdReused for another one under its key."""
-        arrived = time.monotonic()
+        """Approve or decline, in time. The same request again is told the same.
+
+        Raises CommandIdReused for another one under its key, BadInput for what is no amount, TooLate where W could not be
+        asked in time (a rival holds the account's row, say): then nothing is approved, now or later.
+        """
+        checked_minor(request.amount_minor)
+        until = time.monotonic() + (request.deadline_ms or self.deadline_ms) / 1000
         payment_id = ids.network_payment_id(request.idempotency_key)
-        allowed = timedelta(milliseconds=request.deadline_ms or self.deadline_ms)
-        mine, deadline = self._open(payment_id, request, allowed, arrived)
+        mine, deadline = self._open(payment_id, request, until)
         failpoint("gateway.after_hold")
-        payment = self._drive(payment_id) if mine else None
-        return answer_of(payment) if payment is not None else self._answer(payment_id, deadline)
+        payment = self._drive(payment_id, until) if mine else None
+        return answer_of(payment) if payment is not None else self._answer(payment_id, deadline, until)
 
     def capture(
         self, payment_id: UUID, presentment_id: str, amount_minor: int, currency: str, actor: str
     ) -> AuthorizationAnswer:
-        """The network posts the payment. Raises NotFound for a payment we do not know."""
+        """The network posts the payment. Raises NotFound for a payment we do not know, BadInput for what is no amount of it."""
+        known = self._payment(payment_id)
+        checked_minor(amount_minor)
+        if currency != known.currency or not amount_minor:
+            raise BadInput(
+                f"{amount_minor} {currency} cannot be posted to payment {payment_id}: post some {known.currency}"
+            )
         order = CapturePayment(
             payment_id=payment_id, presentment_id=presentment_id, amount_minor=amount_minor, currency=currency
         )
@@ -91,14 +108,12 @@ class Gateway:
         self._account_order(UnfreezeCard(account_id=account_id, reason=reason), actor)
 
     @again
-    def _open(
-        self, payment_id: UUID, request: AuthorizationRequest, allowed: timedelta, arrived: float
-    ) -> tuple[bool, datetime]:
+    def _open(self, payment_id: UUID, request: AuthorizationRequest, until: float) -> tuple[bool, datetime]:
         """The first step, one transaction: the request, the saga under our lease, the hold. False: it is a repeat."""
-        with transaction(self.database) as cursor:
+        with self._bounded(until) as cursor:
             cursor.execute(CARD, (request.card_token,))
             ((now, account_id),) = cursor.fetchall()
-            deadline = now + allowed - timedelta(seconds=time.monotonic() - arrived)
+            deadline = now + timedelta(seconds=until - time.monotonic())
             order = _request(payment_id, account_id, request, deadline)
             if self.handler.handle(cursor, [order])[0].repeated:
                 return False, deadline
@@ -107,18 +122,34 @@ class Gateway:
             failpoint("gateway.before_hold_commit")
             return True, deadline
 
-    def _drive(self, payment_id: UUID) -> Payment | None:
+    @contextmanager
+    def _bounded(self, until: float) -> Iterator[Cursor]:
+        """A transaction of which no statement, and no silence of ours, outlasts the answer's time. Raises TooLate.
+
+        Frozen in its midst, this process holds no rival up and, thawed, commits nothing: W has ended the session.
+        """
+        left_ms = str(max(GRACE_MS, int((until - time.monotonic()) * 1000)))
+        try:
+            with transaction(self.database) as cursor:
+                cursor.execute(BOUNDS, (left_ms, left_ms))
+                yield cursor
+        except psycopg2.Error as error:
+            if not isinstance(error, TIMED_OUT) and time.monotonic() < until:
+                raise
+            raise TooLate(f"W did not answer within {left_ms} ms; nothing was approved") from error
+
+    def _drive(self, payment_id: UUID, until: float) -> Payment | None:
         """The payment, answered. None where the lease is over: too late, the timeout has it."""
         try:
-            return self._steps(payment_id)
+            return self._steps(payment_id, until)
         except TooLate as error:
             log.info("authorization_too_late", payment_id=str(payment_id), error=str(error))
             return None
 
     @again
-    def _steps(self, payment_id: UUID) -> Payment | None:
+    def _steps(self, payment_id: UUID, until: float) -> Payment | None:
         """Screen, and approve with the spend's order, or decline; then give the saga back. None: it is not ours, or still open."""
-        with transaction(self.database) as cursor:
+        with self._bounded(until) as cursor:
             stored = rows.lock(cursor, [payment_id])[payment_id]
             if not stored.leased:
                 return None
@@ -138,19 +169,19 @@ class Gateway:
             else:
                 store.send(cursor, self.codec, [order])
 
-    def _answer(self, payment_id: UUID, deadline: datetime) -> AuthorizationAnswer:
+    def _answer(self, payment_id: UUID, deadline: datetime, until: float) -> AuthorizationAnswer:
         """What the stream says. While another process still drives it we wait, but not beyond the deadline."""
         while True:
-            payment, now = self._look(payment_id)
+            payment, now = self._look(payment_id, until)
             if not payment.open:
                 return answer_of(payment)
             if now > deadline:
-                self._decline(payment)
+                self._decline(payment, until)
             else:
                 time.sleep(POLL_SECONDS)
 
-    def _look(self, payment_id: UUID) -> tuple[Payment, datetime]:
-        with transaction(self.database) as cursor:
+    def _look(self, payment_id: UUID, until: float) -> tuple[Payment, datetime]:
+        with self._bounded(until) as cursor:
             cursor.execute("SELECT clock_timestamp()")
             ((now,),) = cursor.fetchall()
             payment: Payment | None = self.handler.state(cursor, payment_id)
@@ -159,11 +190,11 @@ class Gateway:
         return payment, now
 
     @again
-    def _decline(self, payment: Payment) -> None:
+    def _decline(self, payment: Payment, until: float) -> None:
         """Nobody answered in time. Whoever comes first, the stream holds one answer."""
         order = DeclinePayment(payment_id=payment.payment_id, account_id=payment.account_id, reason="deadline")
         command_id = ids.step_id(payment.payment_id, "DeclinePayment/gateway")
-        with transaction(self.database) as cursor:
+        with self._bounded(until) as cursor:
             self.handler.handle(cursor, [Order(command_id, order, _cause(command_id, payment.payment_id, "gateway"))])
 
     def _payment(self, payment_id: UUID) -> Payment:

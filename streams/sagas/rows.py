@@ -23,8 +23,7 @@ SELECT id, %s, 'new', 0, '{}' FROM unnest(%s::uuid[]) AS wanted (id) ORDER BY id
 """
 COLUMNS = """
 s.saga_id, s.state, s.handled, s.data, s.correlation_id, s.traceparent,
-coalesce(s.lease_until > clock_timestamp(), false),
-(SELECT coalesce(max(step), 0) FROM saga_steps AS h WHERE h.saga_id = s.saga_id)
+coalesce(s.lease_until > clock_timestamp(), false), s.steps
 """
 LOCK = f"SELECT {COLUMNS} FROM sagas AS s WHERE s.saga_id = ANY(%s::uuid[]) ORDER BY s.saga_id FOR UPDATE"
 LEASE = "UPDATE sagas SET lease_until = %s WHERE saga_id = %s"
@@ -36,10 +35,10 @@ INSERT INTO saga_inbox (saga_id, version, event_id, state) VALUES %s
 ON CONFLICT (saga_id, version) DO UPDATE SET state = 'done'
 """
 UPDATE = """
-UPDATE sagas SET state = new.state, handled = new.handled, data = new.data::jsonb, reason = new.reason,
+UPDATE sagas SET state = new.state, handled = new.handled, steps = new.steps, data = new.data::jsonb, reason = new.reason,
     correlation_id = new.correlation_id, traceparent = new.traceparent, changed_at = clock_timestamp(),
     ended_at = CASE WHEN new.ended THEN clock_timestamp() END
-FROM (VALUES %s) AS new (saga_id, state, handled, data, reason, correlation_id, traceparent, ended)
+FROM (VALUES %s) AS new (saga_id, state, handled, steps, data, reason, correlation_id, traceparent, ended)
 WHERE sagas.saga_id = new.saga_id
 """
 HISTORY = """
@@ -59,7 +58,10 @@ WHERE t.state = 'waiting' AND t.due_at <= clock_timestamp()
   AND (s.lease_until IS NULL OR s.lease_until <= clock_timestamp())
 ORDER BY t.due_at LIMIT %s FOR UPDATE OF s SKIP LOCKED
 """
-FIRED = "UPDATE saga_timeouts SET state = 'fired' WHERE saga_id = %s AND name = %s AND state = 'waiting'"
+FIRED = """
+UPDATE saga_timeouts SET state = 'fired'
+WHERE saga_id = %s AND name = %s AND state = 'waiting' AND due_at <= clock_timestamp()
+"""
 
 
 @dataclass
@@ -126,12 +128,17 @@ def receive(cursor: Cursor, delivered: Mapping[UUID, Sequence[tuple[int, UUID]]]
 
 
 def claim_due(cursor: Cursor, limit: int) -> list[tuple[Stored, str]]:
-    """Timeouts that are due and whose saga nobody drives, marked fired; rows that others hold are passed over."""
+    """Timeouts that are due and whose saga nobody drives, marked fired; rows that others hold are passed over.
+
+    A saga may have moved between the look and its lock: what was cancelled, fired or started anew meanwhile is left alone.
+    """
     cursor.execute(DUE, (limit,))
     found: dict[UUID, tuple[Stored, str]] = {}
     for name, *row in cursor.fetchall():
-        if row[0] not in found:  # a saga's second timeout waits for the next claim: it must see what the first one did
-            cursor.execute(FIRED, (row[0], name))
+        if row[0] in found:  # a saga's second timeout waits for the next claim: it must see what the first one did
+            continue
+        cursor.execute(FIRED, (row[0], name))
+        if cursor.rowcount:
             found[row[0]] = (_stored(row), name)
     return list(found.values())
 
@@ -184,7 +191,8 @@ def _row(stored: Stored) -> tuple[Any, ...]:
     saga = stored.saga
     data = orjson.dumps(saga.data()).decode()
     return (
-        saga.saga_id, saga.state, stored.handled, data, saga.reason, stored.correlation_id, stored.traceparent, stored.ended,
+        saga.saga_id, saga.state, stored.handled, stored.steps, data, saga.reason, stored.correlation_id,
+        stored.traceparent, stored.ended,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ CREATE TABLE sagas (
     type            text NOT NULL,
     state           text NOT NULL,
     handled         integer NOT NULL,                 -- version of the payment's stream up to which events were taken
+    steps           integer NOT NULL DEFAULT 0,       -- steps taken: here, and not counted, for a waiter for the row sees it as it is then
     data            jsonb NOT NULL,
     lease_until     timestamptz,                      -- a gateway drives it until then; NULL: nobody does
     reason          text,                             -- why it was parked or how it ended

@@ -310,6 +310,7 @@ CREATE TABLE sagas (
     type text NOT NULL,
     state text NOT NULL,
     handled integer NOT NULL,
+    steps integer DEFAULT 0 NOT NULL,
     data jsonb NOT NULL,
     lease_until timestamp with time zone,
     reason text,

@@ -1,0 +1,133 @@
+"""Sagas on real PostgreSQL: rivals for one saga, timeouts that fire once, events that wait for their turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from infra.database import transaction
+from streams.domain.circumstances import Policy
+from streams.event_store import store
+from streams.sagas import rows
+from tests.given import transfer
+from tests.integration.conftest import Databases
+from tests.integration.write_side import WriteSide, authorization
+
+
+@pytest.fixture
+def side(databases: Databases) -> WriteSide:
+    return WriteSide(databases, Policy(patience=timedelta(0), hold_expiry=timedelta(days=7)))
+
+
+def spent(side: WriteSide) -> UUID:
+    """A payment whose spend is planned, and whose patience is over at once."""
+    _, card = side.account()
+    return side.gateway().authorize(authorization(card, 100)).payment_id
+
+
+def test_two_workers_at_one_saga_take_each_event_once(side: WriteSide) -> None:
+    """The second waits for the row and must see how far the first came, its steps included."""
+    payment_id = spent(side)
+    side.gateway().reverse(payment_id, "r1", "test")
+    first = side.door("sagas").raw_connection()
+    cursor = first.cursor()
+    locked = rows.lock(cursor, [payment_id])
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(side.deliver, payment_id)
+        time.sleep(0.3)
+        side.sagas().advance(cursor, list(locked.values()))
+        first.commit()
+        first.close()
+        side.gateway().reverse(payment_id, "r2", "test")
+        second.result(10)
+    steps = side.rows("SELECT step, input FROM saga_steps WHERE saga_id = %s ORDER BY step", payment_id)
+    assert [step for step, _ in steps] == list(range(1, len(steps) + 1))
+    assert [name for _, name in steps].count("PaymentReversed") == 1
+
+
+def test_a_worker_that_waited_while_another_took_a_step_takes_the_next_one(side: WriteSide) -> None:
+    payment_id = spent(side)
+    first = side.door("sagas").raw_connection()
+    cursor = first.cursor()
+    locked = rows.lock(cursor, [payment_id])
+    side.gateway().reverse(payment_id, "r1", "test")
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(_sees_and_delivers, side, payment_id)
+        time.sleep(0.3)
+        side.sagas().advance(cursor, list(locked.values()))
+        first.commit()
+        first.close()
+        second.result(10)
+    ((steps,),) = side.rows("SELECT count(*) FROM saga_steps WHERE saga_id = %s", payment_id)
+    assert side.rows("SELECT steps FROM sagas WHERE saga_id = %s", payment_id) == [(steps,)]
+
+
+def _sees_and_delivers(side: WriteSide, payment_id: UUID) -> None:
+    """Waits for the row, then finds an event that came since."""
+    with transaction(side.door("sagas")) as cursor:
+        locked = rows.lock(cursor, [payment_id])
+        moved = transfer(100, account_id=side.state(payment_id).account_id, payment_id=payment_id)
+        leg = next(iter(side.state(payment_id).legs))
+        side.do(_seen(moved, leg))
+        side.sagas().advance(cursor, list(locked.values()))
+
+
+def _seen(moved: object, leg: UUID) -> object:
+    from dataclasses import replace
+
+    from streams.domain.facts import SeeTransfer, Transfer
+
+    assert isinstance(moved, Transfer)
+    return SeeTransfer(replace(moved, leg_id=leg, transfer_id=leg))
+
+
+def test_timeouts_that_many_workers_race_for_fire_once(side: WriteSide) -> None:
+    payments = [spent(side) for _ in range(12)]
+    barrier = threading.Barrier(4)
+
+    def worker(_: int) -> None:
+        barrier.wait(10)
+        while side.fire():
+            pass
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(worker, range(4)))
+    fired = side.rows(
+        "SELECT saga_id, count(*) FROM saga_steps WHERE input = 'patience' AND saga_id = ANY(%s) GROUP BY 1", payments
+    )
+    assert sorted(fired) == sorted((each, 1) for each in payments)
+    assert side.rows("SELECT DISTINCT state FROM sagas WHERE saga_id = ANY(%s)", payments) == [("parked",)]
+
+
+def test_a_timeout_that_was_started_anew_between_the_look_and_the_lock_is_left_alone(side: WriteSide) -> None:
+    payment_id = spent(side)
+    with transaction(side.door("sagas")) as cursor:
+        cursor.execute(
+            "UPDATE saga_timeouts SET due_at = now() + interval '1 hour' WHERE saga_id = %s AND name = 'patience'",
+            (payment_id,),
+        )
+        cursor.execute(rows.FIRED, (payment_id, "patience"))
+        assert cursor.rowcount == 0
+
+
+def test_a_saga_that_is_told_of_an_event_again_stays_as_it_is(side: WriteSide) -> None:
+    payment_id = spent(side)
+    before = side.rows("SELECT state, handled, steps, data FROM sagas WHERE saga_id = %s", payment_id)
+    for _ in range(2):
+        side.deliver(payment_id)
+    assert side.rows("SELECT state, handled, steps, data FROM sagas WHERE saga_id = %s", payment_id) == before
+
+
+def test_a_delivery_is_only_a_hint_and_the_store_says_what_happened(side: WriteSide) -> None:
+    """One hint of the newest event brings all of them, in order."""
+    payment_id = spent(side)
+    side.gateway().reverse(payment_id, "r1", "test")
+    with transaction(side.door("sagas")) as cursor:
+        newest = store.read_stream(cursor, payment_id)[-1]
+        side.sagas().deliver(cursor, {payment_id: [(newest.version, newest.event_id)]})
+    assert side.rows("SELECT state FROM sagas WHERE saga_id = %s", payment_id) == [("refund_due",)]
