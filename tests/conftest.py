@@ -18,3 +18,16 @@ def stack() -> Iterator[Stack]:
     """Two PostgreSQL, Kafka, registry, Connect and an EVM node, all provisioned; thrown away at the end of the session."""
     with stack_for_tests(River(), partitions=PARTITIONS) as running:
         yield running
+
+
+ORDER = ("architecture", "unit", "contract", "integration", "browser", "acceptance")
+"""What is quick comes first; the whole river starts last, when nothing else needs the machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folder by folder, each in its own order."""
+
+    def place(item: pytest.Item) -> int:
+        return next((i for i, folder in enumerate(ORDER) if f"/tests/{folder}/" in item.path.as_posix()), len(ORDER))
+
+    items.sort(key=place)

@@ -76,13 +76,9 @@ def spendable(world: World, account_id: object) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The day comes first: what follows is measured on a river that has run."""
+    """The day comes first, and may take its time: the first test of this folder starts everything."""
     here = Path(__file__).parent
-    ours = [each for each in items if here in each.path.parents]
-    for each in ours:
-        each.add_marker(pytest.mark.timeout(900))  # the first of them starts everything and plays the day
-    first = [each for each in ours if each.path.name == "test_day.py"]
-    rest = [each for each in ours if each not in first]
-    places = [i for i, each in enumerate(items) if each in ours]
-    for place, item in zip(places, [*first, *rest], strict=True):
-        items[place] = item
+    for each in items:
+        if here in each.path.parents:
+            each.add_marker(pytest.mark.timeout(900))
+    items.sort(key=lambda each: here in each.path.parents and each.path.name != "test_day.py")
