@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 
+import pytest
 from sqlalchemy import Engine
 
 from api.demo.world import World
@@ -34,6 +35,7 @@ ON_READ = {
 }
 
 
+@pytest.mark.long
 def test_rewinding_every_consumer_changes_nothing(world: World, agrees: Callable[[], None]) -> None:
     world.chain.stop_mining()
     agrees()
