@@ -12,6 +12,8 @@ BIN := .venv/bin
 ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+# No host is written into a lock, and nothing but names, versions and hashes.
+PIN = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 
 .PHONY: help demo test test-long check bench schemas format lock setup
 .PHONY: check-format check-lint check-types check-sql check-house
@@ -44,11 +46,11 @@ format: setup ## formats the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
 
 lock: setup ## pins every dependency anew, with hashes (ARGS: uv's, such as --upgrade)
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock $(ARGS)
+	@$(PIN) pyproject.toml --all-extras --output-file requirements.lock $(ARGS)
+	@$(PIN) infra/ui/requirements.in --output-file infra/ui/requirements.lock $(ARGS)
 
 setup: ## only .venv, from requirements.lock
-	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "payriver needs Python 3.11 or newer: install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -I infra/bootstrap.py
 
