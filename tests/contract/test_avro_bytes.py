@@ -6,7 +6,7 @@ import io
 import json
 import struct
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from schemas.compatibility import differences
 from schemas.definition import MESSAGES, Message, Raw, avro_schema, from_json, hints, optional, to_json
 from schemas.files import problems
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 IDS = {name: number for number, name in enumerate(MESSAGES, 1)}
 CODEC = Codec(IDS, {IDS[name]: avro_schema(cls) for name, cls in MESSAGES.items()})
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
@@ -122,5 +123,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, datetime):
-        return int(value.timestamp()) * 1_000_000 + value.microsecond
+        return (value - EPOCH) // timedelta(microseconds=1)
     return value
