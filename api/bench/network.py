@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, RemoteDisconnected
 from urllib.parse import urlsplit
 
 from api.bench.figure import BenchFailed
@@ -19,6 +19,7 @@ from infra.settings import settings_from
 from infra.stack.supervisor import Stack
 
 THREADS, TIMEOUT_SECONDS, AMOUNT_MINOR = 64, 30, 1_00
+UNANSWERED_SECONDS = 10.0  # what a request counts as that was told neither yes nor no
 APPROVED = "00"  # DE39
 MERCHANT = {"name": "Kaffeehaus", "country": "AT", "mcc": "5814"}
 
@@ -69,15 +70,28 @@ class Network:
             "X-Api-Key": self._key,
             "Idempotency-Key": f"{self._run}-{number}",
         }
-        connection = self._connection(door)
-        connection.request("POST", "/v1/authorizations", json.dumps(body).encode(), headers)
-        response = connection.getresponse()
-        told = response.read()
+        status, told = self._told(door, json.dumps(body).encode(), headers)
         seconds = time.monotonic() - due
-        if response.status != 200:
-            raise BenchFailed(f"{door} answered an authorization with HTTP {response.status}: {told[:300]!r}")
+        if status in (503, 504):
+            return Answer(max(seconds, UNANSWERED_SECONDS), "", f"HTTP {status}")
+        if status != 200:
+            raise BenchFailed(f"{door} answered an authorization with HTTP {status}: {told[:300]!r}")
         answer = json.loads(told)
         return Answer(seconds, answer["payment_id"], answer["response_code"])
+
+    def _told(self, door: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Status and body. A connection that rested too long was closed at the other end: once more, under the same key."""
+        connection = self._connection(door)
+        rested = connection.sock is not None
+        try:
+            connection.request("POST", "/v1/authorizations", body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (BrokenPipeError, ConnectionResetError, RemoteDisconnected) as error:
+            connection.close()
+            if not rested:
+                raise BenchFailed(f"{door} hung up on an authorization: {error!r}") from error
+            return self._told(door, body, headers)
 
     def _connection(self, door: str) -> HTTPConnection:
         found: dict[str, HTTPConnection] = self._kept.__dict__.setdefault("doors", {})
@@ -87,7 +101,7 @@ class Network:
 
 
 def codes(answers: Sequence[Answer]) -> str:
-    """How many answers of which response code: `00` is approved."""
+    """How many answers of which response code: `00` is approved; `HTTP 504`: none in time."""
     return ", ".join(
         f"{code} x {count}" for code, count in sorted(Counter(each.response_code for each in answers).items())
     )
