@@ -3,6 +3,7 @@ is what it says, carries its leg, and no nonce of a sender is missing."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from eth_account.typed_transactions import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
+from connectors.chain.abi import checksummed
 from connectors.chain.calls import salt_of, spend_call, spend_hash, transfer_call
 from connectors.verify.balances import Balances
 from connectors.verify.snapshot import Aligned, Row
@@ -116,11 +118,18 @@ class Intents(Subject):
             expected |= {name: leg.metadata.get(name) for name in ("correlation_id", "traceparent")}
             expected |= self._call(leg, intent)
             self._findings.compare("chain_intents", leg.leg_id, intent, expected, "the planned leg says otherwise")
+            self._signer(intent)
             if intent["state"] not in STATES[leg.state]:
                 about = f"column state: the leg is {leg.state}"
                 self._findings.differ(
                     "chain_intents", leg.leg_id, intent["state"], " or ".join(STATES[leg.state]), about
                 )
+
+    def _signer(self, intent: Mapping[str, Any]) -> None:
+        """Before it has signed anything, an address has only its checksum (EIP-55) to be held against."""
+        found, about = intent["signer"], "column signer: is no address, or its checksum is another"
+        if not re.fullmatch("0x[0-9a-fA-F]{40}", found) or checksummed(found.lower()) != found:
+            self._findings.differ("chain_intents", intent["leg_id"], found, "a checksummed address", about)
 
     def _call(self, leg: Leg, intent: Mapping[str, Any]) -> dict[str, Any]:
         """Target, call data and consumed hash, made again from the account's addresses."""

@@ -66,6 +66,8 @@ class Wallets(Subject):
                 self._transfers.get(said.transfer_id, {})["state"] = state
             case "AllowanceObserved" if said.cause in ("consumed", "set"):
                 self._readings[ids.derived("reading", said.block_hash, event.stream_id)] = said.block_hash
+            case "AccountRegistered":
+                self._queued = None if said.queue_empty else said.block_number
             case "WithdrawalQueued":
                 self._queued = said.block_number
             case "DelayQueueEmptied":

@@ -82,7 +82,7 @@ class Webhooks(Subject):
         self._tried(key, message)
 
     def _tried(self, key: UUID, message: Mapping[str, Any]) -> None:
-        """Attempts are numbered without a gap; only an answer of 2xx is a delivery."""
+        """Attempts are numbered without a gap; only an answer of 2xx is a delivery. One that came late, after another attempt began, is not."""
         tries, attempts = message["tries"] or 0, message["attempts"]
         self._findings.checked["webhook attempts"] += tries
         if (tries, message["first"] or 1, message["last"] or 0) != (attempts, 1, attempts):
@@ -94,9 +94,9 @@ class Webhooks(Subject):
         if message["state"] == "delivered" and taken is None:
             about = "column state: no attempt was answered with 2xx"
             self._findings.differ("webhook_messages", key, "delivered", "not delivered", about)
-        if message["state"] == "waiting" and taken is not None and taken > since:
-            about = f"column state: attempt {taken} was answered with 2xx"
-            self._findings.differ("webhook_messages", key, "waiting", "delivered", about)
+        if message["state"] != "delivered" and taken is not None and taken == attempts > since:
+            about = "column state: the newest attempt was answered with 2xx"
+            self._findings.differ("webhook_messages", key, message["state"], "delivered", about)
         if message["ended"] != (message["state"] != "waiting"):
             self._findings.differ(
                 "webhook_messages", key, message["ended"], message["state"] != "waiting", "column ended_at"
