@@ -16,7 +16,7 @@ from connectors.chain.interpret import Leg, Legs
 from infra.database import Cursor
 from streams.domain.facts import Block, Transfer
 
-READ = "SELECT seen_number, seen_hash, seen_time, final_number FROM chain_cursors WHERE chain_id = %s"
+READ = "SELECT seen_number, seen_hash, seen_time, final_number, welcomes FROM chain_cursors WHERE chain_id = %s"
 BEGIN = """
 INSERT INTO chain_cursors (chain_id, seen_number, seen_hash, seen_time, final_number) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT DO NOTHING
@@ -26,8 +26,9 @@ UPDATE chain_cursors SET holder = %s, lease_until = clock_timestamp() + %s * int
 WHERE chain_id = %s AND (holder = %s OR lease_until IS NULL OR lease_until < clock_timestamp())
 """
 MOVE = """
-UPDATE chain_cursors SET seen_number = %s, seen_hash = %s, seen_time = %s, final_number = %s, moved_at = clock_timestamp()
-WHERE chain_id = %s AND seen_number = %s AND seen_hash = %s AND final_number = %s
+UPDATE chain_cursors SET seen_number = %s, seen_hash = %s, seen_time = %s, final_number = %s, welcomes = %s,
+    moved_at = clock_timestamp()
+WHERE chain_id = %s AND seen_number = %s AND seen_hash = %s AND final_number = %s AND welcomes = %s
 """
 BLOCKS = """
 INSERT INTO chain_blocks (chain_id, number, hash, parent_hash, time, state) VALUES %s
@@ -50,7 +51,8 @@ SIGHT = """
 INSERT INTO chain_sightings (sighting_id, account_id, chain_id, kind, state, block_number, block_hash, block_time,
     tx_hash, visit, detail)
 VALUES %s ON CONFLICT (sighting_id, account_id) DO UPDATE SET state = 'seen', block_number = excluded.block_number,
-    block_hash = excluded.block_hash, block_time = excluded.block_time, visit = excluded.visit, detail = excluded.detail
+    block_hash = excluded.block_hash, block_time = excluded.block_time, tx_hash = excluded.tx_hash, visit = excluded.visit,
+    detail = excluded.detail
 """
 SIGHTINGS = """
 SELECT sighting_id, account_id, kind, block_number, block_hash, block_time, tx_hash, visit, detail FROM chain_sightings
@@ -71,12 +73,13 @@ LEG_STATE = "UPDATE chain_intents AS i SET state = new.state FROM (VALUES %s) AS
 
 @dataclass(frozen=True)
 class Position:
-    """The last block whose events are stored, and the last that is final."""
+    """The last block whose events are stored, and the last that is final. `welcomes`: which wallets were followed, by their count."""
 
     number: int
     hash: str
     time: int
     final: int
+    welcomes: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,8 @@ def take_lease(cursor: Cursor, chain_id: int, holder: str, seconds: float) -> bo
 
 def move(cursor: Cursor, chain_id: int, old: Position, new: Position) -> bool:
     """The fence: move the cursor if nobody else has. False: nothing may be written."""
-    cursor.execute(MOVE, (new.number, new.hash, new.time, new.final, chain_id, old.number, old.hash, old.final))
+    there = (new.number, new.hash, new.time, new.final, new.welcomes)
+    cursor.execute(MOVE, (*there, chain_id, old.number, old.hash, old.final, old.welcomes))
     return cursor.rowcount == 1
 
 

@@ -26,6 +26,7 @@ class Directory:
 
     by_wallet: dict[tuple[str, str], Wallet] = field(default_factory=dict)
     by_emitter: dict[str, Wallet] = field(default_factory=dict)
+    by_account: dict[UUID, Wallet] = field(default_factory=dict)
 
     @classmethod
     def of(cls, wallets: Iterable[Wallet]) -> Directory:
@@ -38,10 +39,11 @@ class Directory:
     def add(self, wallet: Wallet) -> None:
         """Watch one more."""
         self.by_wallet[wallet.token, wallet.wallet] = wallet
+        self.by_account[wallet.account_id] = wallet
         for address in (wallet.wallet, wallet.roles_module, wallet.delay_module):
             if address is not None:
                 self.by_emitter[address] = wallet
 
     def of_account(self, account_id: UUID) -> Wallet | None:
         """The wallet of an account."""
-        return next((each for each in self.by_wallet.values() if each.account_id == account_id), None)
+        return self.by_account.get(account_id)

@@ -7,7 +7,7 @@ Which leg a spend carries is told by its consumed hash alone, whichever transact
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -31,11 +31,12 @@ REREAD = (
 
 @dataclass(frozen=True)
 class Leg:
-    """A payment's leg that we sent: what the listener matches."""
+    """A payment's leg: one that we sent, or the spend of a payment that the chain opens."""
 
     payment_id: UUID
     leg_id: UUID
     kind: str
+    ours: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class _Transaction:
                     return self.legs.by_hash[consumed]
                 break
         payment_id = ids.chain_payment_id(transfer_id)
-        return Leg(payment_id, ids.leg_id(payment_id, "spend"), "spend")
+        return Leg(payment_id, ids.leg_id(payment_id, "spend"), "spend", ours=False)
 
 
 def _transfers(at: _Transaction, log: Log, event: chain.Transfer) -> Iterable[Any]:
@@ -127,26 +128,37 @@ def _transfers(at: _Transaction, log: Log, event: chain.Transfer) -> Iterable[An
         return
     transfer_id = ids.transfer_id(at.settings.chain_id, at.tx_hash, log.address, at.ordinals[log.index])
     sides = ((event.sender, "out", event.recipient), (event.recipient, "in", event.sender))
+    told = []
     for address, direction, counterparty in sides:
         wallet = at.wallet(log.address, address)
         if wallet is not None:
             kind, leg = _classified(at, wallet, transfer_id, direction, counterparty, event.amount_raw)
-            yield facts.SeeTransfer(
-                Transfer(
-                    account_id=wallet.account_id,
-                    transfer_id=transfer_id,
-                    direction=direction,
-                    kind=kind,
-                    counterparty=checksummed(counterparty),
-                    amount_raw=event.amount_raw,
-                    tx_hash=at.tx_hash,
-                    log_index=log.index,
-                    block=at.block,
-                    payment_id=leg.payment_id if leg else None,
-                    leg_id=leg.leg_id if leg else None,
-                    leg_kind=leg.kind if leg else None,
-                )
-            )
+            told.append((leg, _transfer(at, log, event, wallet, direction, kind, counterparty)))
+    ours = next((leg for leg, _ in told if leg is not None and leg.ours), None)
+    if ours is not None:  # one transfer for ever, on both sides, whichever transaction carried it
+        transfer_id = ids.leg_transfer_id(at.settings.chain_id, ours.leg_id)
+    for leg, transfer in told:
+        yield facts.SeeTransfer(replace(transfer, transfer_id=transfer_id, **_of_leg(leg)))
+
+
+def _transfer(
+    at: _Transaction, log: Log, event: chain.Transfer, wallet: Wallet, direction: str, kind: str, counterparty: str
+) -> Transfer:
+    return Transfer(
+        account_id=wallet.account_id,
+        transfer_id=wallet.account_id,
+        direction=direction,
+        kind=kind,
+        counterparty=checksummed(counterparty),
+        amount_raw=event.amount_raw,
+        tx_hash=at.tx_hash,
+        log_index=log.index,
+        block=at.block,
+    )
+
+
+def _of_leg(leg: Leg | None) -> dict[str, Any]:
+    return {} if leg is None else {"payment_id": leg.payment_id, "leg_id": leg.leg_id, "leg_kind": leg.kind}
 
 
 def _classified(

@@ -18,32 +18,26 @@ from sqlalchemy import Engine
 
 from connectors.chain import cursor as rows
 from connectors.chain import events as chain
+from connectors.chain.blocks import Blocks, Forked
 from connectors.chain.booking import READING, Booking
 from connectors.chain.chain_values import Header
 from connectors.chain.cursor import Position, Sighting
-from connectors.chain.decode import decode_all
 from connectors.chain.directory import Directory, Wallet
-from connectors.chain.interpret import WATCHED_TOPICS, Meaning, Seen, interpret
+from connectors.chain.interpret import Meaning, Seen, interpret
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import UnknownBlock
 from connectors.chain.settings import ByDepth, ChainSettings
 from infra.database import transaction
-from infra.errors import FinalityBroken, Misconfigured, Retry
+from infra.errors import FinalityBroken, Misconfigured
 from infra.failpoints import failpoint
 from streams.domain.facts import Block
 from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
-BLOCKS_A_STEP = 200
-BY_HASH_UP_TO = 4  # so few blocks are asked for by their hash: never of another fork
 LEASE_SECONDS = 3.0
 LOOK_SECONDS = 0.25  # so often at least it looks at everything: new wallets, finality that moves without a new head
 REORG_WINDOW = 1000
-
-
-class Forked(Retry):
-    """The node's answers are of two forks: the chain moved between them."""
 
 
 @dataclass
@@ -58,9 +52,14 @@ class Listener:
     name: str
     poll_seconds: float
     directory: Directory = field(default_factory=Directory)
+    blocks: Blocks = field(init=False)
     _leased_until: float = 0.0
     _holding: bool = False
+    _welcomes: int = -1
     _head: str = ""
+
+    def __post_init__(self) -> None:
+        self.blocks = Blocks(self.rpc, self.chain)
 
     def run(self, stop: Event) -> None:
         """Step until `stop` is set. Raises Misconfigured for a node of another chain, FinalityBroken for a reorg too deep."""
@@ -71,7 +70,8 @@ class Listener:
                 if not self.step():
                     self._await_head(stop)
             except Exception as error:
-                if not is_transient(error):
+                # A reorg may take a block while we ask about it.
+                if not (is_transient(error) or isinstance(error, UnknownBlock)):
                     raise
                 log.warning("listener_waits", error=str(error))
                 stop.wait(self.poll_seconds)
@@ -84,8 +84,13 @@ class Listener:
         head, final, here = self._look(position)
         if here is None or here.hash != position.hash:
             return self._rewind(position)
-        moved = self._welcome(position, newcomers) if newcomers else False
-        if head is not None and head.number > position.number:
+        moved = False
+        if newcomers:
+            if not self._welcome(position, newcomers):
+                return False
+            position, _ = self._stand()
+            moved = True  # what they did may be final already
+        elif head is not None and head.number > position.number:
             position = self._advance(position, head) or position
             moved = True
         if moved or min(final, position.number) > position.final:
@@ -103,22 +108,25 @@ class Listener:
                 return
 
     def _lease(self) -> bool:
-        """Whether this listener works now. A newly taken lease means another may have worked meanwhile: learn the wallets anew."""
+        """Whether this listener works now."""
         if monotonic() < self._leased_until - LEASE_SECONDS * 2 / 3:
             return self._holding
         with transaction(self.database) as cursor:
             held = rows.take_lease(cursor, self.chain.chain_id, self.name, LEASE_SECONDS)
             held = held or rows.position(cursor, self.chain.chain_id) is None
-            if held and not self._holding:
-                self.directory = Directory.of(rows.wallets(cursor, self.chain.chain_id, "followed"))
-                log.info("listener_works", wallets=len(self.directory.by_wallet))
+        if held and not self._holding:
+            log.info("listener_works", listener=self.name)
         self._holding = held
         self._leased_until = monotonic() + (LEASE_SECONDS if held else LEASE_SECONDS * 2 / 3 + self.poll_seconds)
         return held
 
     def _stand(self) -> tuple[Position, list[Wallet]]:
+        """Where we stand, with the wallets that are followed there: another listener may have welcomed some. The fence counts them."""
         with transaction(self.database) as cursor:
             position = rows.position(cursor, self.chain.chain_id)
+            if position is not None and position.welcomes != self._welcomes:
+                self.directory = Directory.of(rows.wallets(cursor, self.chain.chain_id, "followed"))
+                self._welcomes = position.welcomes
             if position is not None:
                 return position, rows.wallets(cursor, self.chain.chain_id, "new")
         self._begin()
@@ -149,63 +157,27 @@ class Listener:
 
     def _advance(self, position: Position, head: Header) -> Position | None:
         """Store the next blocks. None: the chain or another listener moved under us; look again."""
-        headers = self._headers(position, head)
+        headers = self.blocks.after(position.number, position.hash, head)
         if not headers:
             return None
         try:
-            seen = self._logs(headers)
+            seen = self.blocks.logs(headers, self.directory)
         except (UnknownBlock, Forked):
             return None
         meanings = self._interpret(headers, seen, self.directory)
-        readings = self.reconciler.integrity(
-            [
-                (self.directory.of_account(each), _block(header))
-                for header, meaning in meanings
-                for each in meaning.reread
-            ]
-        )
+        reread, readings = self._reread(meanings, self.directory)
         newest = headers[-1]
-        new = Position(newest.number, newest.hash, newest.time, position.final)
+        new = replace(position, number=newest.number, hash=newest.hash, time=newest.time)
         with transaction(self.database) as cursor:
             if not rows.move(cursor, self.chain.chain_id, position, new):
                 return None
             failpoint("listener.after_move")
             visits = rows.add_blocks(cursor, self.chain.chain_id, headers)
             found = [fact for _, meaning in meanings for fact in meaning.facts]
-            reread = [(each, _block(header)) for header, meaning in meanings for each in meaning.reread]
             self.booking.seen(cursor, [*found, *readings], reread, visits)
             failpoint("listener.before_commit")
         failpoint("listener.after_commit")
         return new
-
-    def _headers(self, position: Position, head: Header) -> list[Header]:
-        """The next headers, each the child of the one before; they end where the chain turns out to be another."""
-        if head.number == position.number + 1:
-            return [head] if head.parent_hash == position.hash else []
-        parent, found = position.hash, []
-        last = min(head.number, position.number + BLOCKS_A_STEP)
-        for header in self.rpc.blocks(list(range(position.number + 1, last + 1))):
-            if header is None or header.parent_hash != parent:
-                break
-            parent = header.hash
-            found.append(header)
-        return found
-
-    def _logs(self, headers: Sequence[Header]) -> dict[str, list[Seen]]:
-        """Decoded logs by block hash. Raises UnknownBlock, Forked when one of the blocks is gone."""
-        if len(headers) <= BY_HASH_UP_TO:
-            logs = [each for header in headers for each in self.rpc.logs_of_block(header.hash, WATCHED_TOPICS)]
-        else:
-            logs = self.rpc.logs(headers[0].number, headers[-1].number, WATCHED_TOPICS)
-        found: dict[str, list[Seen]] = {header.hash: [] for header in headers}
-        decoded = decode_all(logs)
-        for each, error in decoded.malformed:
-            log.warning("log_malformed", tx_hash=each.transaction_hash, log_index=each.index, error=str(error))
-        for each, event in decoded.events:
-            if each.block_hash not in found:
-                raise Forked(f"a log of block {each.block_hash}, which is not the one we asked for")
-            found[each.block_hash].append((each, event))
-        return found
 
     def _interpret(
         self, headers: Sequence[Header], seen: dict[str, list[Seen]], directory: Directory
@@ -216,30 +188,36 @@ class Listener:
             legs = rows.our_legs(cursor, consumed, list({each.transaction_hash for each, _ in every}))
         return [(each, interpret(_block(each), seen[each.hash], directory, legs, self.chain)) for each in headers]
 
+    def _reread(
+        self, meanings: Sequence[tuple[Header, Meaning]], directory: Directory
+    ) -> tuple[list[tuple[UUID, Block]], list[Any]]:
+        """Whose integrity may have changed in which block, and what it was there."""
+        reread = [(each, _block(header)) for header, meaning in meanings for each in meaning.reread]
+        asked = [(directory.of_account(account_id), block) for account_id, block in reread]
+        return reread, self.reconciler.integrity(asked)
+
     # -- wallets that came under watch
 
     def _welcome(self, position: Position, newcomers: Sequence[Wallet]) -> bool:
-        """Read what happened between their opening blocks and ours, then follow them with the others."""
-        oldest = min(each.opening_block for each in newcomers)
-        meanings: list[tuple[Header, Meaning]] = []
-        if oldest < position.number:
-            headers = self._past(oldest + 1, position)
-            meanings = self._interpret(headers, self._logs(headers), Directory.of(newcomers)) if headers else []
+        """Read what happened between their opening blocks and ours, then follow them with the others.
+
+        Where the chain moves under us, nothing is followed yet: their past is read again from wherever we stand then.
+        """
+        theirs = Directory.of(newcomers)
+        headers = self.blocks.between(min(each.opening_block for each in newcomers) + 1, position.number, position.hash)
+        meanings = self._interpret(headers, self.blocks.logs(headers, theirs), theirs)
+        reread, readings = self._reread(meanings, theirs)
+        new = replace(position, welcomes=position.welcomes + 1)
         with transaction(self.database) as cursor:
-            if not rows.move(cursor, self.chain.chain_id, position, position):
+            if not rows.move(cursor, self.chain.chain_id, position, new):
                 return False
             visits = rows.visits(cursor, self.chain.chain_id, [header.hash for header, _ in meanings])
             found = [fact for _, meaning in meanings for fact in meaning.facts]
-            self.booking.seen(cursor, found, [], {header.hash: 1 for header, _ in meanings} | visits)
+            self.booking.seen(cursor, [*found, *readings], reread, {header.hash: 1 for header, _ in meanings} | visits)
             rows.follow(cursor, [each.account_id for each in newcomers])
-        for each in newcomers:
-            self.directory.add(each)
+            failpoint("listener.before_welcome_commit")
         log.info("wallets_followed", count=len(newcomers))
         return True
-
-    def _past(self, first: int, position: Position) -> list[Header]:
-        headers = [each for each in self.rpc.blocks(list(range(first, position.number + 1))) if each is not None]
-        return headers if headers and headers[-1].hash == position.hash else []
 
     # -- finality
 
@@ -269,7 +247,7 @@ class Listener:
         with transaction(self.database) as cursor:
             dropped = rows.sightings_above(cursor, self.chain.chain_id, ancestor.number)
         again = self._read_again(dropped, ancestor)
-        new = Position(ancestor.number, ancestor.hash, ancestor.time, position.final)
+        new = replace(position, number=ancestor.number, hash=ancestor.hash, time=ancestor.time)
         with transaction(self.database) as cursor:
             if not rows.move(cursor, self.chain.chain_id, position, new):
                 return False

@@ -22,8 +22,8 @@ from streams.domain import ids
 from streams.event_store.recorded import Cause
 
 WATCH = """
-INSERT INTO chain_wallets (account_id, chain_id, kind, wallet, token, roles_module, delay_module, opening_block)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (account_id) DO NOTHING
+INSERT INTO chain_wallets (account_id, chain_id, kind, wallet, token, roles_module, delay_module, opening_block, queued_block)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (account_id) DO NOTHING
 """
 CARD = "INSERT INTO cards (card_token, account_id) VALUES (%s, %s) ON CONFLICT (card_token) DO NOTHING"
 WHOSE = "SELECT account_id FROM cards WHERE card_token = %s"
@@ -63,7 +63,8 @@ class Registrar:
         with transaction(self.database) as cursor:
             self.handler.handle(cursor, [Order(command_id, order, cause)])
             row = (order.account_id, order.chain_id, order.kind, order.wallet, order.token, order.roles_module)
-            cursor.execute(WATCH, (*row, order.delay_module, order.block_number))
+            queued = None if order.queue_empty else order.block_number
+            cursor.execute(WATCH, (*row, order.delay_module, order.block_number, queued))
             if order.card_token:
                 _give_card(cursor, order.card_token, order.account_id)
         return order.account_id

@@ -82,7 +82,7 @@ class Submitter:
             intents = rows.claim_intents(cursor, self.chain.chain_id, BATCH, RETRY_SECONDS)
             if not intents:
                 return 0
-            fees = self.rpc.fees()
+            fees = self.rpc.fees()  # the same for the whole batch
             for intent in intents:
                 self._sign_one(cursor, intent, fees)
             failpoint("submitter.before_signed_commit")
@@ -127,14 +127,20 @@ class Submitter:
         return len(gone)
 
     def _send_all(self, cursor: Cursor, waiting: Sequence[Sent]) -> list[Sent]:
-        """Those that went out, up to the first that cannot. Raises what the very first one meets."""
+        """Those that went out. What the node refuses holds up its own sender's later ones, and nobody else's."""
         gone: list[Sent] = []
-        for count, sent in enumerate(waiting):
+        refused: set[str] = set()
+        for sent in waiting:
+            if sent.sender in refused:
+                continue
             try:
                 if self._send(cursor, sent):
                     gone.append(sent)
-            except (RpcRefused, RpcUnreachable):
-                if count == 0:
+            except RpcRefused as error:
+                log.warning("transaction_refused", tx_hash=sent.tx_hash, sender=sent.sender, error=str(error))
+                refused.add(sent.sender)
+            except RpcUnreachable:
+                if not gone:
                     raise
                 break
             failpoint("submitter.after_broadcast")
@@ -142,6 +148,9 @@ class Submitter:
 
     def _send(self, cursor: Cursor, sent: Sent) -> bool:
         """Whether it is with the node now; if not, another one stands in its place, and waits for its turn."""
+        if sent.state == "broadcast" and self.rpc.fees().base_wei > sent.max_fee_wei:
+            self._replace(cursor, sent)  # it waits in the pool for a fee that has gone
+            return False
         try:
             self.rpc.send_raw(sent.signed)
         except NonceTooLow:  # mined already, perhaps by this very one: watched
@@ -164,8 +173,8 @@ class Submitter:
     def _watch(self) -> int:
         """What the receipts say. They say nothing new while the chain stands where it stood."""
         with transaction(self.database) as cursor:
-            watched = rows.to_watch(cursor, self.chain.chain_id, 4 * BATCH)
             seen, final = rows.chain_view(cursor, self.chain.chain_id)
+            watched = rows.to_watch(cursor, self.chain.chain_id, final, 4 * BATCH)
         looked = seen, final, frozenset(each.tx_hash for each in watched)
         if not watched or (looked == self._looked and monotonic() < self._look_again):
             return 0
@@ -180,16 +189,49 @@ class Submitter:
                 for sent, receipt, state in moved:
                     self._settle(cursor, sent, receipt, state)
                 failpoint("submitter.before_watch_commit")
+        waiting = [sent for sent, receipt in zip(watched, receipts, strict=True) if receipt is None]
+        lost = self._give_up(waiting, final) if waiting else 0
         self._looked, self._look_again = looked, monotonic() + LOOK_SECONDS
-        return len(moved)
+        return len(moved) + lost
+
+    def _give_up(self, waiting: Sequence[Sent], final: int) -> int:
+        """Those that can never be mined any more: at the final block their sender's nonce is past theirs."""
+        used = {sender: self.rpc.nonce(sender, final) for sender in {each.sender for each in waiting}}
+        gone = [each for each in waiting if each.nonce < used[each.sender]]
+        for sent in gone:
+            with transaction(self.database) as cursor:
+                siblings = rows.at_nonce(cursor, self.chain.chain_id, sent.sender, sent.nonce)
+                receipts = self.rpc.receipts([each.tx_hash for each in siblings])
+                self._lose(cursor, sent, dict(zip(siblings, receipts, strict=True)), final)
+        return len(gone)
+
+    def _lose(self, cursor: Cursor, sent: Sent, at_nonce: Mapping[Sent, Receipt | None], final: int) -> None:
+        """Another of ours was mined in its place, or a stranger's. Without that the refund can never be paid; a spend goes out anew."""
+        mined = next(((each, receipt) for each, receipt in at_nonce.items() if receipt is not None), None)
+        if mined is not None and mined[0].tx_hash == sent.tx_hash:
+            return  # the node knows it after all
+        if mined is None:
+            rows.mark(cursor, sent, "lost", None)
+            self._end_refund(cursor, sent)
+            return
+        rows.mark_replaced(cursor, sent)
+        other, receipt = mined
+        if other.state in ("replaced", "signed"):
+            self._settle(cursor, other, receipt, _state(receipt, final))
 
     def _settle(self, cursor: Cursor, sent: Sent, receipt: Receipt | None, state: str) -> None:
         """What one look at a transaction changes. A receipt that vanished was in a block that a reorg dropped: send again."""
         rows.mark(cursor, sent, "signed" if receipt is None else state, receipt.block_number if receipt else None)
-        if state == "reverted":
+        if state in ("reverted", "reverted_final"):
             self._tell(cursor, "reverted", [(sent, _reverted(sent))])
-        if state == "reverted_final" and sent.kind == "refund":
+        if state == "reverted_final":
+            self._end_refund(cursor, sent)
+
+    def _end_refund(self, cursor: Cursor, sent: Sent) -> None:
+        """A refund whose one nonce is used up without it can never be paid any more."""
+        if sent.kind == "refund":
             self._tell(cursor, "ended", [(sent, _ended(sent))])
+            rows.end_intent(cursor, sent.leg_id)
 
     def _tell(self, cursor: Cursor, what: str, told: Sequence[tuple[Sent, Message]]) -> None:
         """What happened, to the payments' streams, once for each transaction."""
@@ -225,7 +267,6 @@ def _reverted(sent: Sent) -> RecordLegReverted:
 
 
 def _ended(sent: Sent) -> EndLegUnpaid:
-    """A refund whose one nonce went into a revert that is final can never be paid any more."""
     return EndLegUnpaid(
         payment_id=sent.payment_id,
         account_id=sent.account_id,

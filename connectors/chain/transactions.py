@@ -10,15 +10,23 @@ from connectors.chain.signing import SignedTransaction
 from infra.database import Cursor
 from schemas.definition import Raw
 
+MAX_RETRY_SECONDS = 3600  # a spend that fails again and again is sent again and again, but ever more slowly
 INTENT = "i.leg_id, i.kind, i.target, i.call_data"
-CLAIM = f"""
-SELECT {INTENT} FROM chain_intents AS i
-WHERE i.chain_id = %s AND i.state IN ('planned', 'submitted') AND NOT EXISTS (
+CARRIED = f"""
+EXISTS (
     SELECT 1 FROM chain_transactions AS t WHERE t.leg_id = i.leg_id AND (
-        t.state IN ('signed', 'broadcast', 'mined', 'final') OR i.kind = 'refund'
-        OR t.marked_at > clock_timestamp() - %s * interval '1 second'))
+        i.kind = 'refund' OR t.state IN ('signed', 'broadcast', 'mined', 'final'))
+) OR EXISTS (
+    SELECT 1 FROM chain_transactions AS t WHERE t.leg_id = i.leg_id
+    HAVING max(t.marked_at) > clock_timestamp() - least({MAX_RETRY_SECONDS}, %s * 2 ^ least(count(*) - 1, 12)) * interval '1 second'
+)
+"""
+CLAIM = f"""
+SELECT i.leg_id FROM chain_intents AS i
+WHERE i.chain_id = %s AND i.state IN ('planned', 'submitted') AND NOT ({CARRIED})
 ORDER BY i.planned_at LIMIT %s FOR UPDATE OF i SKIP LOCKED
 """
+STILL = f"SELECT {INTENT} FROM chain_intents AS i WHERE i.leg_id = ANY(%s::uuid[]) AND NOT ({CARRIED}) ORDER BY i.planned_at"
 ONE = f"SELECT {INTENT} FROM chain_intents AS i WHERE i.leg_id = %s"
 LOCK_NONCE = "SELECT next_nonce FROM chain_nonces WHERE chain_id = %s AND sender = %s FOR UPDATE"
 FIRST_NONCE = "INSERT INTO chain_nonces (chain_id, sender, next_nonce) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
@@ -35,7 +43,11 @@ WHERE t.chain_id = %s AND
 """
 TO_BROADCAST = f"""{SENT} (t.state = 'signed' OR (t.state = 'broadcast'
     AND t.broadcast_at < clock_timestamp() - %s * interval '1 second')) ORDER BY t.sender, t.nonce LIMIT %s FOR UPDATE OF t SKIP LOCKED"""
-TO_WATCH = f"{SENT} t.state IN ('broadcast', 'mined', 'reverted') ORDER BY t.sender, t.nonce LIMIT %s"
+TO_WATCH = f"""{SENT} (t.state = 'broadcast' OR (t.state IN ('mined', 'reverted')
+    AND (i.state IN ('planned', 'submitted') OR t.block_number <= %s))) ORDER BY t.looked_at LIMIT %s"""
+LOOKED = "UPDATE chain_transactions SET looked_at = clock_timestamp() WHERE tx_hash = ANY(%s)"
+AT_NONCE = f"{SENT} t.sender = %s AND t.nonce = %s"
+ENDED = "UPDATE chain_intents SET state = 'ended_unpaid' WHERE leg_id = %s AND state IN ('planned', 'submitted')"
 BROADCAST = """
 UPDATE chain_transactions SET state = CASE state WHEN 'signed' THEN 'broadcast' ELSE state END, broadcast_at = clock_timestamp(),
     marked_at = clock_timestamp() WHERE tx_hash = ANY(%s)
@@ -78,8 +90,14 @@ class Sent:
 
 
 def claim_intents(cursor: Cursor, chain_id: int, limit: int, retry_seconds: int) -> list[Intent]:
-    """Intents that no transaction carries now, locked: new ones, and spends whose last transaction failed a while ago."""
+    """Intents that no transaction carries now, locked: new ones, and spends whose last transaction failed a while ago.
+
+    Asked again under the lock: another submitter may have signed one between our look and our lock, and a refund that two
+    transactions carry would be paid twice.
+    """
     cursor.execute(CLAIM, (chain_id, retry_seconds, limit))
+    locked = [leg_id for (leg_id,) in cursor.fetchall()]
+    cursor.execute(STILL, (locked, retry_seconds))
     return [Intent(leg_id, kind, target, bytes(call)) for leg_id, kind, target, call in cursor.fetchall()]
 
 
@@ -116,10 +134,25 @@ def to_broadcast(cursor: Cursor, chain_id: int, limit: int, patience_seconds: in
     return [_sent(row) for row in cursor.fetchall()]
 
 
-def to_watch(cursor: Cursor, chain_id: int, limit: int) -> list[Sent]:
-    """Transactions whose end is not final."""
-    cursor.execute(TO_WATCH, (chain_id, limit))
+def to_watch(cursor: Cursor, chain_id: int, final: int, limit: int) -> list[Sent]:
+    """Transactions of which a receipt may say something new: those not mined yet, those whose leg the listener does not see,
+    and those whose block is final. Where there are more than `limit`, those not looked at for longest."""
+    cursor.execute(TO_WATCH, (chain_id, final, limit))
+    found = [_sent(row) for row in cursor.fetchall()]
+    if len(found) == limit:
+        cursor.execute(LOOKED, ([each.tx_hash for each in found],))
+    return found
+
+
+def at_nonce(cursor: Cursor, chain_id: int, sender: str, nonce: int) -> list[Sent]:
+    """All transactions of ours at one nonce: one of them at most is ever mined."""
+    cursor.execute(AT_NONCE, (chain_id, sender, nonce))
     return [_sent(row) for row in cursor.fetchall()]
+
+
+def end_intent(cursor: Cursor, leg_id: UUID) -> None:
+    """The leg can never happen any more."""
+    cursor.execute(ENDED, (leg_id,))
 
 
 def mark_broadcast(cursor: Cursor, gone: Sequence[Sent]) -> None:

@@ -8,7 +8,8 @@ CREATE TABLE chain_cursors (
     final_number  bigint NOT NULL,
     moved_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     holder        text,                               -- which listener works; another takes over when the lease ends
-    lease_until   timestamptz
+    lease_until   timestamptz,
+    welcomes      bigint NOT NULL DEFAULT 0           -- how often wallets came under watch: who knows fewer must not go on
 );
 
 CREATE TABLE chain_blocks (
@@ -93,12 +94,15 @@ CREATE TABLE chain_transactions (
     nonce         bigint NOT NULL,
     signed        bytea NOT NULL,
     max_fee_wei   numeric(78, 0) NOT NULL,
-    state         text NOT NULL CHECK (state IN ('signed', 'broadcast', 'mined', 'final', 'reverted', 'reverted_final', 'replaced')),
+    state         text NOT NULL CHECK (
+        state IN ('signed', 'broadcast', 'mined', 'final', 'reverted', 'reverted_final', 'replaced', 'lost')
+    ),                                                -- lost: a transaction that we do not know used its nonce, finally
     block_number  bigint,
     reason        text,
     signed_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     marked_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-    broadcast_at  timestamptz
+    broadcast_at  timestamptz,
+    looked_at     timestamptz NOT NULL DEFAULT clock_timestamp()    -- when its receipt was asked for, where there are many
 );
 CREATE INDEX chain_transactions_open ON chain_transactions (chain_id, sender, nonce) WHERE state IN ('signed', 'broadcast', 'mined', 'reverted');
 

@@ -108,7 +108,8 @@ CREATE TABLE chain_cursors (
     final_number bigint NOT NULL,
     moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     holder text,
-    lease_until timestamp with time zone
+    lease_until timestamp with time zone,
+    welcomes bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE chain_intents (
@@ -165,7 +166,8 @@ CREATE TABLE chain_transactions (
     signed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     marked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     broadcast_at timestamp with time zone,
-    CONSTRAINT chain_transactions_state_check CHECK ((state = ANY (ARRAY['signed'::text, 'broadcast'::text, 'mined'::text, 'final'::text, 'reverted'::text, 'reverted_final'::text, 'replaced'::text])))
+    looked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT chain_transactions_state_check CHECK ((state = ANY (ARRAY['signed'::text, 'broadcast'::text, 'mined'::text, 'final'::text, 'reverted'::text, 'reverted_final'::text, 'replaced'::text, 'lost'::text])))
 );
 
 CREATE TABLE chain_wallets (
