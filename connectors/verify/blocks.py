@@ -84,11 +84,13 @@ def _links(context: Context, cursor: Mapping[str, Any]) -> list[Row]:
 
 
 def _standing(context: Context, node: Rpc, cursor: Mapping[str, Any], blocks: Sequence[Row]) -> None:
-    """The node has the same blocks: all that are final. One that is not may have been dropped while we looked."""
-    findings, final = context.findings, [row for row in blocks if row[0] <= cursor["final_number"]]
-    for place, batch in _batches(final):
+    """The node has the same blocks. One that is not final may have been dropped while we looked: then it has nothing to say."""
+    findings, final = context.findings, cursor["final_number"]
+    for place, batch in _batches(blocks):
         for row, header in zip(batch, node.blocks([row[0] for row in batch]), strict=True):
             key = f"{cursor['chain_id']} {row[1]}"
+            if row[0] > final and (header is None or header.hash != row[1]):
+                continue
             if header is None:
                 findings.differ("chain_blocks", key, row[0], "a block of the node", f"{node.node} has no such block")
                 continue
@@ -96,7 +98,7 @@ def _standing(context: Context, node: Rpc, cursor: Mapping[str, Any], blocks: Se
             expected = {"hash": header.hash, "parent_hash": header.parent_hash, "time": header.time}
             findings.compare("chain_blocks", key, found, expected, f"{node.node} says otherwise")
         findings.checked["blocks on the node"] += len(batch)
-        context.progress("blocks on the node", place, len(final))
+        context.progress("blocks on the node", place, len(blocks))
 
 
 def _receipts(context: Context, node: Rpc, cursor: Mapping[str, Any]) -> None:
