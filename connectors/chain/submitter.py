@@ -119,16 +119,17 @@ class Submitter:
         """What waits is locked until it is marked, so that two submitters share the work."""
         with transaction(self.database) as cursor:
             waiting = rows.to_broadcast(cursor, self.chain.chain_id, BATCH, PATIENCE_SECONDS)
-            gone = self._send_all(cursor, waiting)
+            gone, replaced = self._send_all(cursor, waiting)
             self._tell(cursor, "submitted", [(sent, _submitted(sent)) for sent in gone])
             rows.mark_broadcast(cursor, gone)
         if gone:
             failpoint("submitter.after_broadcast_commit")
-        return len(gone)
+        return len(gone) + replaced
 
-    def _send_all(self, cursor: Cursor, waiting: Sequence[Sent]) -> list[Sent]:
-        """Those that went out. What the node refuses holds up its own sender's later ones, and nobody else's."""
+    def _send_all(self, cursor: Cursor, waiting: Sequence[Sent]) -> tuple[list[Sent], int]:
+        """Those that went out, and how many were replaced. What the node refuses holds up its own sender's later ones, and nobody else's."""
         gone: list[Sent] = []
+        replaced = 0
         refused: set[str] = set()
         for sent in waiting:
             if sent.sender in refused:
@@ -136,6 +137,8 @@ class Submitter:
             try:
                 if self._send(cursor, sent):
                     gone.append(sent)
+                else:
+                    replaced += 1
             except RpcRefused as error:
                 log.warning("transaction_refused", tx_hash=sent.tx_hash, sender=sent.sender, error=str(error))
                 refused.add(sent.sender)
@@ -144,7 +147,7 @@ class Submitter:
                     raise
                 break
             failpoint("submitter.after_broadcast")
-        return gone
+        return gone, replaced
 
     def _send(self, cursor: Cursor, sent: Sent) -> bool:
         """Whether it is with the node now; if not, another one stands in its place, and waits for its turn."""
