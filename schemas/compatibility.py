@@ -31,3 +31,21 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
                 f"{new['name']}.{name} changed its type from {before[name]['type']} to {after[name]['type']}: add a field beside it instead"
             )
     return sorted(found)
+
+
+def version_problem(released: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """What is wrong with the record's `schema_version` beside that of its newest release, or nothing.
+
+    It is raised by one when the fields are others than before; it may be raised when they only mean something else.
+    """
+    before, after, name = released.get("schema_version", 1), now.get("schema_version", 1), now["name"]
+    if after not in (before, before + 1):
+        return f"{name} says schema_version {after}, released was {before}: the next one is {before + 1}"
+    if after == before and shape(released) != shape(now):
+        return f"{name} has other fields than its release of schema_version {before}: raise it to {before + 1}"
+    return None
+
+
+def shape(schema: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """A record's fields without what only people read: name, type, default, by name."""
+    return sorted((each["name"], str(each["type"]), repr(each.get("default", "none"))) for each in schema["fields"])

@@ -29,7 +29,11 @@ MESSAGES: dict[str, type[Message]] = {}
 
 
 class Message:
-    """What every event and command is: a frozen dataclass with a topic, and a key field that names its stream."""
+    """What every event and command is: a frozen dataclass with a topic, and a key field that names its stream.
+
+    `schema_version` counts the shapes that a message has had: raised by one in the release in which its fields, or what
+    they mean, are others than before. It is stored with every event and told in the Avro schema (infra/decisions/0013).
+    """
 
     topic: typing.ClassVar[str]
     key_field: typing.ClassVar[str]
@@ -117,6 +121,7 @@ def avro_schema(cls: type[Message]) -> dict[str, Any]:
         "name": cls.__name__,
         "namespace": namespace,
         "doc": " ".join((cls.__doc__ or "").split()),
+        "schema_version": cls.schema_version,
         "fields": fields,
     }
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import schemas.messages  # noqa: F401  (fills the vocabulary)
-from schemas.compatibility import differences
+from schemas import releases
 from schemas.definition import MESSAGES, Message, avro_schema
+from schemas.releases import Releases
 
 ROOM = Path(__file__).parent
-RELEASED = ROOM / "released"
 
 
 def path_of(cls: type[Message]) -> Path:
@@ -20,8 +18,13 @@ def path_of(cls: type[Message]) -> Path:
 
 
 def text_of(cls: type[Message]) -> str:
-    """The file's text: the schema, indented, ending in a newline."""
-    return json.dumps(avro_schema(cls), indent=2, ensure_ascii=False) + "\n"
+    """The file's text."""
+    return releases.text_of(avro_schema(cls))
+
+
+def vocabulary() -> dict[str, releases.Schema]:
+    """Record -> its schema as its class says it today."""
+    return {name: avro_schema(cls) for name, cls in MESSAGES.items()}
 
 
 def write() -> list[Path]:
@@ -45,14 +48,7 @@ def problems() -> list[str]:
         path = path_of(cls)
         if not path.exists() or path.read_text() != text_of(cls):
             found.append(f"{path.relative_to(ROOM)} is not what {cls.__name__} says: run `make schemas`")
-        for released in sorted(RELEASED.glob(f"*/{cls.__name__}.avsc")):
-            found += differences(json.loads(released.read_text()), avro_schema(cls))
-    return found
-
-
-def released(name: str) -> list[dict[str, Any]]:
-    """Every released version of a record, oldest first."""
-    return [json.loads(path.read_text()) for path in sorted(RELEASED.glob(f"*/{name}.avsc"))]
+    return found + Releases().problems(vocabulary())
 
 
 def _strangers() -> list[Path]:

@@ -6,9 +6,8 @@ import io
 import json
 import struct
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import avro.io
 import avro.schema
@@ -16,34 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import schemas.messages  # noqa: F401  (fills the vocabulary)
 from infra.errors import Undecodable
 from schemas.codec import Codec
 from schemas.compatibility import differences
-from schemas.definition import MESSAGES, Message, Raw, avro_schema, from_json, hints, optional, to_json
+from schemas.definition import MESSAGES, Message, avro_schema, from_json, to_json
 from schemas.files import problems
+from tests.spoken import as_written, messages
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 IDS = {name: number for number, name in enumerate(MESSAGES, 1)}
 CODEC = Codec(IDS, {IDS[name]: avro_schema(cls) for name, cls in MESSAGES.items()})
-VALUES: dict[Any, st.SearchStrategy[Any]] = {
-    str: st.text(max_size=20),
-    UUID: st.uuids(),
-    int: st.integers(-(2**63), 2**63 - 1),
-    Raw: st.integers(0, 2**256 - 1),
-    bool: st.booleans(),
-    datetime: st.datetimes(timezones=st.just(UTC)),
-}
-
-
-def messages(cls: type[Message]) -> st.SearchStrategy[Message]:
-    """Any value of a message type."""
-
-    def of(hint: Any) -> st.SearchStrategy[Any]:
-        inner, nullable = optional(hint)
-        return st.none() | VALUES[inner] if nullable else VALUES[inner]
-
-    return st.builds(cls, **{name: of(hint) for name, hint in hints(cls).items()})
 
 
 @pytest.mark.parametrize("name", MESSAGES)
@@ -55,7 +36,7 @@ def test_apache_avro_reads_what_we_wrote(name: str, data: st.DataObject) -> None
     assert struct.unpack_from(">bI", encoded) == (0, IDS[name])
     schema = avro.schema.parse(json.dumps(avro_schema(MESSAGES[name])))
     read = avro.io.DatumReader(schema, schema).read(avro.io.BinaryDecoder(io.BytesIO(encoded[5:])))
-    assert read == _as_written(value)
+    assert read == as_written(value)
 
 
 @pytest.mark.parametrize("name", MESSAGES)
@@ -108,20 +89,3 @@ def test_a_field_with_a_default_may_be_added() -> None:
     new = json.loads(json.dumps(old))
     new["fields"].append({"name": "new", "type": ["null", "string"], "default": None})
     assert differences(old, new) == []
-
-
-def _as_written(value: Message) -> dict[str, Any]:
-    """What the plain Avro types hold: uuids and amounts as text, times as microseconds."""
-    return {name: _plain(each) for name, each in value.__dict__.items()} | {
-        name: str(each)
-        for name, each in value.__dict__.items()
-        if each is not None and optional(hints(type(value))[name])[0] is Raw
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, datetime):
-        return (value - EPOCH) // timedelta(microseconds=1)
-    return value
