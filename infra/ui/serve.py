@@ -1,4 +1,4 @@
-"""The Kafka UI's server: a page a topic and one for the whole broker, each a kaskade in the browser. Runs in its own environment.
+"""The Kafka UI's server: two pages a topic and one for the whole broker, each a kaskade in the browser. Runs in its own environment.
 
 Started by `payriver ui`, not by hand: `python serve.py FOLDER`. Loopback only; it loads nothing from outside.
 """
@@ -18,12 +18,15 @@ import textual_serve
 from aiohttp import web
 from textual_serve.server import Server
 
+NEWEST = Path(__file__).with_name("newest.py")
 OUTSIDE = re.compile(r"<link[^>]*https?://[^>]*>", re.DOTALL)
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>payriver: Kafka</title>
 <style>body{{font:16px/1.6 system-ui,sans-serif;background:#0c181f;color:#dfe7ea;margin:3rem auto;max-width:44rem;padding:0 1rem}}
 a{{color:#7fd1ff;text-decoration:none}}a:hover{{text-decoration:underline}}td{{padding:.2rem 1.5rem .2rem 0}}small{{color:#8fa3ad}}</style>
 <h1>Kafka</h1><p><a href="admin/">Topics, partitions, groups and their lag</a></p><table>{rows}</table>
-<p><small>Everything here looks and changes nothing: the user is <code>ui</code>, and Kafka refuses it what it may not do.
+<p><small>A topic's page begins with its newest messages; <kbd>n</kbd> reads on from there. To look for something, take
+<em>all</em>: it begins at the beginning, and <kbd>/</kbd> filters by key, value, partition or header.<br>
+Everything here looks and changes nothing: the user is <code>ui</code>, and Kafka refuses it what it may not do.
 Counts are offsets, so the marks that end transactions count too.</small></p></html>"""
 
 
@@ -52,15 +55,18 @@ async def whole(told: dict[str, Any], folder: Path) -> web.Application:
     base, client = f"http://127.0.0.1:{told['port']}", str(folder / "client.ini")
     clean = templates(folder / "templates")
     kaskade = [sys.executable, "-m", "kaskade.main"]
-    read = ["--config-file", client, "--earliest", "-k", "string", "-v", "registry", "-t"]
+    read = ["consumer", "--config-file", client, "-k", "string", "-v", "registry"]
     commands = {"admin": [*kaskade, "admin", "--config-file", client]}
-    commands |= {topic: [*kaskade, "consumer", *read, topic] for topic in told["topics"]}
+    for topic in told["topics"]:
+        commands[topic] = [sys.executable, str(NEWEST), client, topic, *read]
+        commands[f"{topic}.all"] = [*kaskade, *read, "--earliest", "-t", topic]
     app = web.Application()
     for name, command in commands.items():
         server = Quiet(shlex.join(command), "127.0.0.1", told["port"], name, base, templates_path=clean)
         app.add_subapp(f"/{name}", await server.page())
     rows = "".join(
-        f'<tr><td><a href="{escape(name)}/">{escape(name)}</a></td><td>{escape(doc)}</td></tr>'
+        f'<tr><td><a href="{escape(name)}/">{escape(name)}</a></td><td><a href="{escape(name)}.all/">all</a></td>'
+        f"<td>{escape(doc)}</td></tr>"
         for name, doc in told["topics"].items()
     )
 

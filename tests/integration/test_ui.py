@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -19,32 +20,32 @@ from infra.database import engine, transaction
 from infra.stack import access
 from infra.stack.ports import free_port
 from infra.stack.supervisor import Stack
+from schemas.codec import Codec
 from schemas.messages.payment_events import PaymentReversed
 from schemas.registry import load_codec
 from schemas.topics import PAYMENT_EVENTS, TOPICS
-from tests.integration.outbox import OutboxRow, write_rows
+from tests.integration.outbox import OutboxRow, read_records, write_rows
 
 OUTSIDE = re.compile(r"(?:src|href)=\"https?://(?!127\.0\.0\.1)")
 
 
-def deliver(stack: Stack, reversal_id: str) -> None:
-    """An event of ours reaches its topic, as every event does."""
+pytestmark = pytest.mark.timeout(900)  # the first test may have to start the servers and to fetch the UI
+SHOWN_SECONDS = 60
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[@-_])")
+
+
+def deliver(stack: Stack, reversal_ids: Sequence[str]) -> None:
+    """Events of ours reach their topic, as every event does."""
     with transaction(engine(access.database_url(stack.home, "write", "auditor"))) as cursor:
         codec = load_codec(cursor)
+    write_rows(stack, [_row(codec, each) for each in reversal_ids])
+
+
+def _row(codec: Codec, reversal_id: str) -> OutboxRow:
     payment, row = uuid.uuid4(), uuid.uuid4()
     value = codec.encode(PaymentReversed(payment_id=payment, reversal_id=reversal_id, amount_minor=1, currency="EUR"))
-    headers = (
-        "1.0",
-        str(row),
-        "PaymentReversed",
-        "payriver",
-        str(payment),
-        "2026-01-01T00:00:00Z",
-        *[None] * 3,
-        "1",
-        "1",
-    )
-    write_rows(stack, [OutboxRow(row, PAYMENT_EVENTS, str(payment), value, headers)])
+    known = ("1.0", str(row), "PaymentReversed", "payriver", str(payment), "2026-01-01T00:00:00Z")
+    return OutboxRow(row, PAYMENT_EVENTS, str(payment), value, (*known, *[None] * 3, "1", "1"))
 
 
 @pytest.fixture(scope="module")
@@ -73,19 +74,34 @@ def test_the_pages_list_every_topic_and_load_nothing_from_outside(address: str) 
         assert not OUTSIDE.search(httpx.get(f"{address}/{page}").text), page
 
 
-def test_an_event_of_ours_is_shown_decoded(stack: Stack, address: str) -> None:
-    reversal_id = f"rev-{uuid.uuid4().hex[:10]}"
-    deliver(stack, reversal_id)
-    assert reversal_id in asyncio.run(shown(f"{address}/{PAYMENT_EVENTS}/ws?width=400&height=50", reversal_id))
+def test_the_newest_event_is_shown_first_and_decoded_however_many_came_before(stack: Stack, address: str) -> None:
+    deliver(stack, [f"old-{n}" for n in range(300)])
+    newest = f"rev-{uuid.uuid4().hex[:10]}"
+    deliver(stack, [newest])
+    read_records(stack, [PAYMENT_EVENTS], lambda found: any(newest.encode() in each.value() for each in found))
+    asyncio.run(must_show(f"{address}/{PAYMENT_EVENTS}", newest))
 
 
-async def shown(url: str, wanted: str, seconds: float = 120) -> str:
-    """What the page's terminal was sent, until it holds what is wanted."""
-    text, until = "", time.monotonic() + seconds
-    async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0) as socket:
-        while wanted not in text and time.monotonic() < until:
-            message = await socket.receive(timeout=seconds)
-            if message.type not in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT):
-                break
-            text += message.data if isinstance(message.data, str) else message.data.decode("utf-8", "replace")
-    return text
+def test_a_topic_is_shown_from_its_beginning_on_request(stack: Stack, address: str) -> None:
+    deliver(stack, [f"old-{n}" for n in range(30)])
+    records = read_records(stack, [PAYMENT_EVENTS], lambda found: len(found) >= 30)
+    oldest = {record.partition(): record.key().decode() for record in reversed(records)}
+    asyncio.run(must_show(f"{address}/{PAYMENT_EVENTS}.all", *oldest.values()))
+
+
+async def must_show(page: str, *wanted: str) -> None:
+    """What the page's terminal is sent holds one of those wanted, in time."""
+    told = bytearray()
+    url = f"{page}/ws?width=400&height=50"
+    with contextlib.suppress(TimeoutError):
+        async with (
+            asyncio.timeout(SHOWN_SECONDS),
+            aiohttp.ClientSession() as session,
+            session.ws_connect(url, max_msg_size=0) as socket,
+        ):
+            async for message in socket:
+                told += message.data if isinstance(message.data, bytes) else message.data.encode()
+                if any(each.encode() in told for each in wanted):
+                    return
+    text = re.sub(r"\s+", " ", ESCAPES.sub(" ", told.decode("utf-8", "replace")))
+    pytest.fail(f"{page} shows none of {wanted} after {SHOWN_SECONDS} s, but: {text[-3000:]}", pytrace=False)
