@@ -1,6 +1,7 @@
 """Values become bytes at one door and bytes become values at the other: Avro in the registry's framing (magic 0, schema id, body).
 
 The writer's schema is found by the id in the frame, so that bytes of every released version read; the reader's is today's class.
+Bytes of an older `schema_version` go through the upcasters, as a stored payload does: store and topic never tell two things.
 """
 
 from __future__ import annotations
@@ -8,18 +9,23 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, cast
+from uuid import UUID
 
 import fastavro
 import fastavro.schema
 
 from infra.errors import Undecodable, UnknownType
-from schemas.definition import Message, Raw, avro_schema, hints, message_class, optional
+from schemas.definition import TO_JSON, Message, Raw, avro_schema, hints, message_class, optional
+from schemas.upcasters import message_of
 
 MAGIC = 0
 FRAME = struct.Struct(">bI")
 JSONSchema = dict[str, Any]
+LOGICAL = (UUID, datetime)
 
 
 def reader_schema(cls: type[Message]) -> Any:
@@ -37,12 +43,24 @@ def _raw_fields(cls: type) -> tuple[str, ...]:
     return tuple(name for name, hint in hints(cls).items() if optional(hint)[0] is Raw)
 
 
+@dataclass(frozen=True)
+class Writer:
+    """A schema that bytes were written by."""
+
+    name: str
+    schema_version: int
+    parsed: Any
+
+
 class Codec:
     """Knows the registry's ids. `schema_ids`: message type -> id to write with; `writers`: id -> Avro schema (every id ever given)."""
 
     def __init__(self, schema_ids: Mapping[str, int], writers: Mapping[int, JSONSchema]) -> None:
         self._ids = dict(schema_ids)
-        self._writers = {number: (schema["name"], fastavro.parse_schema(schema)) for number, schema in writers.items()}
+        self._writers = {
+            number: Writer(schema["name"], schema.get("schema_version", 1), fastavro.parse_schema(schema))
+            for number, schema in writers.items()
+        }
 
     def encode(self, value: Message) -> bytes:
         """One framed record. Raises UnknownType when the type was never registered."""
@@ -72,12 +90,15 @@ class Codec:
             raise Undecodable(
                 f"the frame says magic {magic}, schema id {number}; known ids are {sorted(self._writers)[:3]}..."
             )
-        name, writer = self._writers[number]
-        cls = message_class(name)
+        writer = self._writers[number]
+        cls = message_class(writer.name)
         try:
             body = io.BytesIO(data[FRAME.size :])
-            fields: Any = fastavro.schemaless_reader(body, writer, reader_schema(cls))
-            return _value(cls, fields, rest=len(body.read()))
+            if writer.schema_version != cls.schema_version:
+                return _older(writer, body)
+            fields: Any = fastavro.schemaless_reader(body, writer.parsed, reader_schema(cls))
+            _must_be_all(body)
+            return _value(cls, fields)
         except (
             EOFError,
             ValueError,
@@ -86,13 +107,24 @@ class Codec:
             OverflowError,
             fastavro.schema.SchemaParseException,
         ) as error:
-            raise Undecodable(f"{len(data)} bytes are no {name} of schema {number}: {error}") from error
+            raise Undecodable(f"{len(data)} bytes are no {writer.name} of schema {number}: {error}") from error
 
 
-def _value(cls: type[Message], fields: dict[str, Any], rest: int) -> Message:
-    if rest:
-        raise ValueError(f"{rest} bytes are left over behind the record")
+def _value(cls: type[Message], fields: dict[str, Any]) -> Message:
     for name in _raw_fields(cast(type, cls)):
         if fields[name] is not None:
             fields[name] = int(fields[name])
     return cls(**fields)
+
+
+def _older(writer: Writer, body: io.BytesIO) -> Message:
+    """A record of another version: read as it was written, then told as its stored payload would be."""
+    fields: Any = fastavro.schemaless_reader(body, writer.parsed, None)
+    _must_be_all(body)
+    payload = {name: TO_JSON[type(value)](value) if type(value) in LOGICAL else value for name, value in fields.items()}
+    return message_of(writer.name, writer.schema_version, payload)
+
+
+def _must_be_all(body: io.BytesIO) -> None:
+    if rest := len(body.read()):
+        raise ValueError(f"{rest} bytes are left over behind the record")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import schemas.messages  # noqa: F401  (fills the vocabulary)
-from schemas import releases
+from schemas import releases, upcasters
 from schemas.definition import MESSAGES, Message, avro_schema
 from schemas.releases import Releases
 
@@ -42,13 +42,13 @@ def write() -> list[Path]:
 
 
 def problems() -> list[str]:
-    """What `make check` says: files out of step with their class, and breaks with what was released."""
+    """What `make check` says: files out of step with their class, breaks with what was released, versions nobody can read any more."""
     found = [f"{path} has no class: delete it" for path in _strangers()]
     for cls in MESSAGES.values():
         path = path_of(cls)
         if not path.exists() or path.read_text() != text_of(cls):
             found.append(f"{path.relative_to(ROOM)} is not what {cls.__name__} says: run `make schemas`")
-    return found + Releases().problems(vocabulary())
+    return found + Releases().problems(vocabulary()) + upcasters.problems(MESSAGES.values())
 
 
 def _strangers() -> list[Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import httpx
 
@@ -20,7 +21,7 @@ SAVE = """
 INSERT INTO schema_ids (schema_id, subject, type, schema, fingerprint) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (schema_id) DO NOTHING
 """
-NEWEST = "SELECT DISTINCT ON (type) type, schema_id FROM schema_ids ORDER BY type, recorded_at DESC, schema_id DESC"
+LOAD = "SELECT schema_id, schema FROM schema_ids ORDER BY recorded_at, schema_id"
 
 
 def subject_of(cls: type[Message]) -> str:
@@ -54,11 +55,21 @@ def _register_one(http: httpx.Client, subject: str, text: str) -> int:
 
 
 def load_codec(cursor: Cursor) -> Codec:
-    """The codec, from W's own copy of the ids; no registry is asked. Raises Misconfigured before `payriver provision`."""
-    cursor.execute("SELECT schema_id, schema FROM schema_ids")
+    """The codec, from W's own copy of the ids; no registry is asked. Raises Misconfigured before `payriver provision`.
+
+    A message is written under the newest id whose schema makes the same bytes as its class does: one that another version of
+    payriver registered later is read, never written under.
+    """
+    cursor.execute(LOAD)
     writers = {number: json.loads(text) for number, text in cursor.fetchall()}
-    cursor.execute(NEWEST)
-    newest: dict[str, int] = dict(cursor.fetchall())
     if not writers:
         raise Misconfigured("W knows no schema ids; run `payriver provision` first")
-    return Codec(newest, writers)
+    numbers = {_bytes_of(schema): number for number, schema in writers.items()}
+    today = {name: numbers.get(_bytes_of(avro_schema(cls))) for name, cls in MESSAGES.items()}
+    return Codec({name: number for name, number in today.items() if number is not None}, writers)
+
+
+def _bytes_of(schema: dict[str, Any]) -> tuple[Any, ...]:
+    """What of a schema decides on the bytes: the record, and its fields' types in order."""
+    version = schema.get("schema_version", 1)
+    return schema["namespace"], schema["name"], version, json.dumps([each["type"] for each in schema["fields"]])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import avro.io
+import avro.schema
 from hypothesis import strategies as st
 
 import schemas.messages  # noqa: F401  (fills the vocabulary)
@@ -70,3 +73,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return (value - EPOCH) // timedelta(microseconds=1)
     return value
+
+
+def apache_bytes(schema: dict[str, Any], datum: dict[str, Any]) -> bytes:
+    """The record as Apache's own implementation writes it, without a frame."""
+    out = io.BytesIO()
+    avro.io.DatumWriter(avro.schema.parse(json.dumps(schema))).write(datum, avro.io.BinaryEncoder(out))
+    return out.getvalue()

@@ -14,7 +14,8 @@ from connectors.verify.report import Findings
 from connectors.verify.snapshot import Snapshot
 from infra.errors import UnknownType
 from schemas.codec import Codec
-from schemas.definition import Message, from_json, message_class
+from schemas.definition import Message
+from schemas.upcasters import message_of
 
 OUTBOX_COLUMNS = (
     "id", "topic", "key", "type", "payload", "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time",
@@ -110,7 +111,7 @@ def _event(row: tuple[Any, ...]) -> Event:
     told, sent = row[:12], row[12:]
     outbox = dict(zip(OUTBOX_COLUMNS, sent, strict=True)) if sent[0] is not None else None
     try:
-        message: Message | None = from_json(message_class(told[5]), told[7])
+        message: Message | None = message_of(told[5], told[6], told[7])
     except MALFORMED:
         message = None
     return Event(*(*told[:10], bytes(told[10]), told[11], outbox, message))

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import rfc8785
 
-from schemas.definition import Message, from_json, message_class, to_json
+from schemas.definition import Message, to_json
+from schemas.upcasters import message_of
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class RecordedEvent:
     hash: bytes
 
     def message(self) -> Message:
-        """The typed value."""
-        return from_json(message_class(self.type), self.payload)
+        """The typed value as today's class says it, whichever version was stored. Raises UnknownType for a newer one."""
+        return message_of(self.type, self.schema_version, self.payload)
 
 
 def category_of(message: Message) -> str:

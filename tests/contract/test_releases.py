@@ -21,7 +21,7 @@ from schemas import files
 from schemas.codec import Codec
 from schemas.definition import MESSAGES, avro_schema
 from schemas.releases import SUMS, Releases, Schema
-from tests.spoken import as_written, datums, messages
+from tests.spoken import apache_bytes, as_written, datums, messages
 
 Vocabulary = dict[str, Schema]
 PUBLISHED = [(number, name) for name, versions in Releases().history.items() for number, _ in versions]
@@ -172,10 +172,3 @@ def test_apache_reads_todays_bytes_by_a_released_schema(number: int, name: str, 
 
 def _released(number: int, name: str) -> Schema:
     return next(schema for each, schema in Releases().history[name] if each == number)
-
-
-def apache_bytes(schema: Schema, datum: dict[str, Any]) -> bytes:
-    """The record as Apache's own implementation writes it, without a frame."""
-    out = io.BytesIO()
-    avro.io.DatumWriter(avro.schema.parse(json.dumps(schema))).write(datum, avro.io.BinaryEncoder(out))
-    return out.getvalue()
