@@ -6,7 +6,7 @@ migrate -> topics, users, permissions -> schemas -> checkpoints -> slot -> conne
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
@@ -22,6 +22,7 @@ from infra.stack import access
 from infra.stack.home import Home
 from infra.stack.supervisor import Stack
 from schemas.registry import register as register_schemas
+from schemas.restore import restore as restore_registry
 from streams.runtime.positions import client_config
 
 
@@ -29,7 +30,8 @@ from streams.runtime.positions import client_config
 class Doors:
     """How provisioning logs in everywhere: as the tables' owner, Kafka's administrator, and the role that owns the slot.
 
-    `database` is where Connect finds W, if that is another address than ours.
+    `database` is where Connect finds W, if that is another address than ours. `restore`: a registry that is empty while W knows ids
+    was lost, and gets them again.
     """
 
     write_url: str = field(repr=False)
@@ -41,6 +43,7 @@ class Doors:
     partitions: int
     users: dict[str, str] = field(default_factory=dict, repr=False)
     database: tuple[str, int] | None = None
+    restore: bool = False
 
     @classmethod
     def of(cls, stack: Stack) -> Doors:
@@ -106,6 +109,8 @@ def teach_vocabulary(doors: Doors) -> int:
     write = _engine(doors.write_url)
     try:
         with transaction(write) as cursor:
+            if doors.restore:
+                restore_registry(cursor, doors.registry_url)
             return register_schemas(cursor, doors.registry_url)
     finally:
         write.dispose()
@@ -145,6 +150,7 @@ class River:
     """The steps as the embedded stack asks for them while its servers come up. `last`: what the demo adds, such as its contracts."""
 
     last: Callable[[Stack], None] = lambda _stack: None
+    restore: bool = False
 
     def databases(self, stack: Stack) -> None:
         """Tables."""
@@ -156,7 +162,7 @@ class River:
 
     def vocabulary(self, stack: Stack) -> None:
         """Schemas."""
-        teach_vocabulary(Doors.of(stack))
+        teach_vocabulary(replace(Doors.of(stack), restore=self.restore))
 
     def river(self, stack: Stack) -> None:
         """All the rest."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,9 @@ ChainOption = Annotated[
     Path | None, typer.Option("--chain", help="JSON that names another EVM node instead of the embedded one.")
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Fetch nothing; what is not in the cache is an error.")]
+RestoreOption = Annotated[
+    bool, typer.Option("--restore", help="An empty schema registry was lost: give it the ids that W remembers.")
+]
 ThrowawayOption = Annotated[bool, typer.Option("--throwaway", help="Do not wait for the disk (fsync off): tests only.")]
 
 
@@ -51,6 +55,7 @@ def up(
     home: HomeOption = None,
     offline: OfflineOption = False,
     throwaway: ThrowawayOption = False,
+    restore: RestoreOption = False,
 ) -> None:
     """Start everything in the background; return when it is ready. On kept data it goes on where it was."""
     folder = _folder(home)
@@ -63,7 +68,8 @@ def up(
             "relayer.json (encrypted keystore files), and PAYRIVER_KEYSTORE_PASSWORD"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    supervisor = _detach(folder, chain, offline, throwaway)
+    options = {"offline": offline, "throwaway": throwaway, "restore": restore}
+    supervisor = _detach(folder, chain, *(f"--{name}" for name, chosen in options.items() if chosen))
     try:
         with err.status("starting the river") as line:
             while (state := read_state(folder).get("state")) != "ready" or not is_running(folder):
@@ -126,11 +132,12 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def provision(
     home: HomeOption = None,
     part: Annotated[str, typer.Option(help=f"Only one part: {' or '.join(PARTS)}.")] = "",
+    restore: RestoreOption = False,
 ) -> None:
     """Tables, topics, users, permissions, schemas, checkpoints, slot, connector: each only if it is missing."""
     if part and part not in PARTS:
         raise BadInput(f"no part of provisioning is called {part!r}; there are {', '.join(PARTS)}")
-    doors = _doors(home)
+    doors = replace(_doors(home), restore=restore)
     for name in [part] if part else PARTS:
         for what, result in PARTS[name](doors).items():
             out.print(
@@ -159,13 +166,9 @@ def _doors(home: Path | None) -> Doors:
     return Doors.of_home(found, read_state(folder).get("partitions", told.topic_partitions))
 
 
-def _detach(folder: Path, chain: Path | None, offline: bool, throwaway: bool) -> subprocess.Popen[bytes]:
+def _detach(folder: Path, chain: Path | None, *flags: str) -> subprocess.Popen[bytes]:
     """The supervisor outlives this command: a session of its own, its words in a log."""
-    options = [
-        *(["--chain", str(chain.absolute())] if chain else []),
-        *(["--offline"] * offline),
-        *(["--throwaway"] * throwaway),
-    ]
+    options = [*(["--chain", str(chain.absolute())] if chain else []), *flags]
     command = [sys.executable, "-m", "api.cli.supervise", str(folder), *options]
     with (folder / "supervisor.log").open("wb") as log:
         return subprocess.Popen(

@@ -26,6 +26,7 @@ def supervise(
     chain: Annotated[Path | None, typer.Option()] = None,
     offline: Annotated[bool, typer.Option()] = False,
     throwaway: Annotated[bool, typer.Option()] = False,
+    restore: Annotated[bool, typer.Option()] = False,
 ) -> None:
     """Starts the stack in `folder` and ends it at SIGTERM or SIGINT, also in the middle of the start."""
     asked = threading.Event()
@@ -43,7 +44,7 @@ def supervise(
         folder,
         throwaway=throwaway,
         servers=[name for name in SERVERS if name != "node" or chain is None],
-        provisioner=River(last=prepare),
+        provisioner=River(last=prepare, restore=restore),
         partitions=told.topic_partitions,
         chain_file=chain,
         settings=_signing(told),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
@@ -14,8 +13,11 @@ from connectors.verify.snapshot import Snapshot
 from infra.errors import Misconfigured
 from schemas.codec import Codec
 from schemas.definition import MESSAGES
+from schemas.registry import fingerprint, text_hash
 
-SCHEMAS = "SELECT schema_id, subject, type, schema, fingerprint FROM schema_ids ORDER BY recorded_at, schema_id"
+SCHEMAS = (
+    "SELECT schema_id, subject, type, schema, fingerprint, text_hash FROM schema_ids ORDER BY recorded_at, schema_id"
+)
 UNREADABLE = (ValueError, KeyError, TypeError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType)
 
 
@@ -26,7 +28,7 @@ def load(snapshot: Snapshot, findings: Findings) -> Codec:
     rows = snapshot.rows(SCHEMAS)
     if not rows:
         raise Misconfigured("W knows no schema ids; run `payriver provision` first")
-    for schema_id, subject, kind, text, fingerprint in rows:
+    for schema_id, subject, kind, text, *digests in rows:
         findings.checked["schemas"] += 1
         schema = _read(text)
         if schema is None:
@@ -35,9 +37,9 @@ def load(snapshot: Snapshot, findings: Findings) -> Codec:
             )
             continue
         _hold_together(findings, schema_id, schema, subject, kind)
-        findings.expect(
-            "schema_ids", schema_id, fingerprint, _fingerprint(text), "column fingerprint: is another schema's"
-        )
+        found = dict(zip(("fingerprint", "text_hash"), digests, strict=True))
+        expected = {"fingerprint": fingerprint(text), "text_hash": text_hash(text)}
+        findings.compare("schema_ids", schema_id, found, expected, "is another schema's")
         newest[schema["name"]], writers[schema_id] = schema_id, schema
     for name in MESSAGES.keys() - newest.keys():
         findings.absent("schema_ids", name, "an id", "nobody can write this message")
@@ -59,7 +61,3 @@ def _hold_together(findings: Findings, schema_id: int, schema: dict[str, Any], s
     topic = namespace.removeprefix("payriver.")
     found, expected = {"subject": subject, "type": kind}, {"subject": f"{topic}-{namespace}.{name}", "type": name}
     findings.compare("schema_ids", schema_id, found, expected, "the schema is called otherwise")
-
-
-def _fingerprint(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +14,8 @@ from infra.migrations.runner import migrate
 from infra.stack import access
 from infra.stack.supervisor import Stack
 from schemas.codec import Codec
-from schemas.definition import MESSAGES, avro_schema
-from schemas.registry import load_codec, subject_of
-
-SCHEMA = "INSERT INTO schema_ids (schema_id, subject, type, schema, fingerprint) VALUES (%s, %s, %s, %s, '')"
+from schemas.definition import MESSAGES
+from schemas.registry import load_codec, remember
 
 
 @dataclass
@@ -47,5 +44,5 @@ def databases() -> Iterator[Databases]:
             migrate(made.as_role(server, "owner"), server)  # type: ignore[arg-type]
         with transaction(made.as_role("write", "owner")) as cursor:
             for number, cls in enumerate(MESSAGES.values(), 1):
-                cursor.execute(SCHEMA, (number, subject_of(cls), cls.__name__, json.dumps(avro_schema(cls))))
+                remember(cursor, number, cls)
         yield made

@@ -6,8 +6,6 @@ worker would take. What goes over the real broker is tested elsewhere.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -35,8 +33,8 @@ from infra.migrations.runner import migrate
 from infra.stack import access
 from infra.stack.supervisor import Stack
 from schemas.codec import Codec
-from schemas.definition import MESSAGES, avro_schema
-from schemas.registry import load_codec, subject_of
+from schemas.definition import MESSAGES
+from schemas.registry import load_codec, remember
 from schemas.topics import SUBSCRIPTIONS
 from streams.command_agent import CommandAgent
 from streams.command_handler import CommandHandler
@@ -54,7 +52,6 @@ from streams.sagas.engine import Engine
 
 PARTITIONS = 4
 EUR = 10**18
-SCHEMA = "INSERT INTO schema_ids (schema_id, subject, type, schema, fingerprint) VALUES (%s, %s, %s, %s, %s)"
 HEADERS = (
     "id", "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "traceparent", "causation_id",
     "correlation_id", "stream_version", "position",
@@ -246,9 +243,7 @@ class LittleRiver:
             migrate(self.as_role(server, "owner"), server)  # type: ignore[arg-type]
         with transaction(self.as_role("write", "owner")) as cursor:
             for number, cls in enumerate(MESSAGES.values(), 1):
-                text = json.dumps(avro_schema(cls))
-                digest = hashlib.sha256(text.encode()).hexdigest()
-                cursor.execute(SCHEMA, (number, subject_of(cls), cls.__name__, text, digest))
+                remember(cursor, number, cls)
 
     def _provision(self) -> None:
         for each in SUBSCRIPTIONS:

@@ -329,7 +329,8 @@ CREATE TABLE schema_ids (
     type text NOT NULL,
     schema text NOT NULL,
     fingerprint text NOT NULL,
-    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    text_hash text NOT NULL
 );
 
 CREATE TABLE streams (
