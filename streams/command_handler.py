@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -21,15 +21,17 @@ from infra.database import Cursor
 from infra.errors import CommandIdReused, UnknownType
 from schemas.codec import Codec
 from schemas.definition import Message, to_json
-from streams.domain import account, ids, payment
+from streams.aggregates import AGGREGATES, LEAST_EVERY, State, fold
+from streams.domain import ids
 from streams.domain.circumstances import Circumstances, Policy
 from streams.domain.decisions import DECISIONS, Decision
-from streams.event_store import store
+from streams.event_store import snapshots, store
 from streams.event_store.recorded import Cause, NewEvent, RecordedEvent, category_of, new_event
+from streams.event_store.snapshotter import Snapshotter
 from streams.event_store.store import Answer, Head
 
-State = Any  # Account | Payment
-EVOLVE: Mapping[str, Callable[[State | None, Message], State]] = {"payment": payment.evolve, "account": account.evolve}
+EVOLVE = {category: aggregate.evolve for category, aggregate in AGGREGATES.items()}
+NOWHERE = Head(0, b"")
 # One question: what was answered before, the streams' heads once they are ours, and then the time and the chain's newest block.
 # The heads are all locked before the first row is told, so the clock is never older than the wait for a rival.
 # A view of the chain is as old as the block it ends in, or as the last look where that is longer ago: who catches up is not there yet.
@@ -90,11 +92,15 @@ class StateCache:
 
 @dataclass
 class CommandHandler:
-    """Decides orders on the event store. One for a process, for all its threads: what it keeps is its cache alone."""
+    """Decides orders on the event store. One for a process, for all its threads: what it keeps is its cache alone.
+
+    `snapshotter`: keeps the states of long streams, in its own time; None: what others kept is used, and nothing is kept.
+    """
 
     codec: Codec
     policy: Policy
     cache: StateCache = field(default_factory=StateCache)
+    snapshotter: Snapshotter | None = None
 
     def handle(self, cursor: Cursor, orders: Sequence[Order]) -> list[Outcome]:
         """Decide and append, in the caller's transaction; gives an outcome for each order.
@@ -141,8 +147,15 @@ class CommandHandler:
         self._append(cursor, orders, outcomes)
         for event in (event for outcome in outcomes.values() for event in outcome.events):
             if event.version == versions[event.stream_id]:  # should this be rolled back, no head will have its hash
-                self.cache.put(event.stream_id, Head(event.version, event.hash), states[event.stream_id])
+                before = heads[event.stream_id].version if event.stream_id in heads else 0
+                head = Head(event.version, event.hash)
+                self._remember(category_of(event.message), event.stream_id, before, head, states[event.stream_id])
         return outcomes
+
+    def _remember(self, category: str, stream_id: UUID, before: int, head: Head, state: State) -> None:
+        self.cache.put(stream_id, head, state)
+        if self.snapshotter is not None:
+            self.snapshotter.offer(category, stream_id, before, head, state)
 
     def _append(self, cursor: Cursor, orders: Sequence[Order], outcomes: Mapping[UUID, Outcome]) -> None:
         events = [event for outcome in outcomes.values() for event in outcome.events]
@@ -152,20 +165,26 @@ class CommandHandler:
         store.append(cursor, self.codec, events, answers, min(deadlines, default=None))
 
     def _load(self, cursor: Cursor, heads: Mapping[UUID, Head]) -> dict[UUID, State]:
-        """States at the given heads: from the cache as far as it holds, the rest folded from the store."""
-        cached = {stream_id: self.cache.get(stream_id) for stream_id in heads}
-        states = {each: known[1] for each, known in cached.items() if known and known[0] == heads[each]}
-        behind = {each: known for each, known in cached.items() if known and known[0].version < heads[each].version}
+        """States at the given heads: from the cache as far as it holds, long streams from a snapshot, the rest folded from the store."""
+        known = self._known(cursor, heads)
+        states = {each: state for each, (head, state) in known.items() if head == heads[each]}
+        behind = {each: found for each, found in known.items() if found[0].version < heads[each].version}
         wanted = {each: behind[each][0].version - 1 if each in behind else 0 for each in heads if each not in states}
         if wanted:
             found = _by_stream(store.read_streams(cursor, wanted))
-            forked = {each: 0 for each, known in behind.items() if found[each][0].hash != known[0].hash}
+            forked = {each: 0 for each, (head, _) in behind.items() if found[each][0].hash != head.hash}
             found |= _by_stream(store.read_streams(cursor, forked)) if forked else {}
             for stream_id, events in found.items():
-                start = behind[stream_id][1] if stream_id in behind and stream_id not in forked else None
-                states[stream_id] = _fold(start, events if start is None else events[1:])
-                self.cache.put(stream_id, heads[stream_id], states[stream_id])
+                at, start = behind[stream_id] if stream_id in behind and stream_id not in forked else (NOWHERE, None)
+                states[stream_id] = fold(start, events if start is None else events[1:])
+                self._remember(events[0].category, stream_id, at.version, heads[stream_id], states[stream_id])
         return states
+
+    def _known(self, cursor: Cursor, heads: Mapping[UUID, Head]) -> dict[UUID, tuple[Head, State]]:
+        """What is known of the streams without their events, and stands for as much of them as it says, or for nothing."""
+        known = {each: found for each in heads if (found := self.cache.get(each)) is not None}
+        long = {each: head.version for each, head in heads.items() if each not in known and head.version > LEAST_EVERY}
+        return known | {each: (kept.head, kept.state) for each, kept in snapshots.load(cursor, long).items()}
 
 
 def _answered(orders: Sequence[Order], answers: Sequence[Sequence[Any]]) -> dict[UUID, Outcome]:
@@ -204,12 +223,6 @@ def _by_stream(events: list[RecordedEvent]) -> dict[UUID, list[RecordedEvent]]:
     for event in events:
         found.setdefault(event.stream_id, []).append(event)
     return found
-
-
-def _fold(state: State | None, events: list[RecordedEvent]) -> State:
-    for event in events:
-        state = EVOLVE[event.category](state, event.message())
-    return state
 
 
 def _decide(

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "bench": "api.cli.bench",
     "verify": "api.cli.verify",
     "explain": "api.cli.explain",
+    "snapshots": "api.cli.snapshots",
 }
 
 

@@ -24,6 +24,7 @@ from schemas.codec import Codec
 from schemas.registry import load_codec
 from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
+from streams.event_store.snapshotter import Snapshotter
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class Root:
 
     @cached_property
     def handler(self) -> CommandHandler:
-        """The command handler, with its cache."""
-        return CommandHandler(self.codec, self.policy)
+        """The command handler, with its cache; what it folds of long streams is kept in its own time."""
+        return CommandHandler(self.codec, self.policy, snapshotter=Snapshotter(self.write))
 
     @cached_property
     def gateway(self) -> Gateway:

@@ -36,6 +36,7 @@ from streams.domain.money import checked_minor
 from streams.domain.payment import Payment
 from streams.event_store import store
 from streams.event_store.recorded import Cause
+from streams.event_store.snapshotter import Snapshotter
 from streams.event_store.store import OutgoingCommand
 from streams.sagas import rows
 from streams.sagas.engine import Engine
@@ -61,7 +62,7 @@ class Gateway:
     deadline_ms: int
 
     def __post_init__(self) -> None:
-        self.handler = CommandHandler(self.codec, self.policy)
+        self.handler = CommandHandler(self.codec, self.policy, snapshotter=Snapshotter(self.database))
         self.engine = Engine(self.policy, "gateway", self._send)
 
     def authorize(self, request: AuthorizationRequest) -> AuthorizationAnswer:

@@ -14,6 +14,7 @@ from connectors.verify.balances import Balances
 from connectors.verify.deliveries import Deliveries
 from connectors.verify.holds import Holds
 from connectors.verify.intents import Intents, Transactions
+from connectors.verify.kept_states import KeptStates
 from connectors.verify.ledger import Ledger
 from connectors.verify.outbox import Outbox
 from connectors.verify.payments import Payments
@@ -78,6 +79,7 @@ def _subjects(context: Context, balances: Balances) -> list[Subject]:
         Sagas(context),
         Wallets(context, balances),
         Webhooks(context),
+        KeptStates(context),
     ]
 
 

@@ -1,21 +1,23 @@
 """The account: what a wallet holds, what is on its way out, what is set aside, and so what may be spent.
 
 An amount stands in one place at a time: hold, debit on its way, or gone. Credits count when final, debits when seen.
+Holds and debits are kept with their sums, in maps that share what they have in common: one more costs the same however many there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
+
+from immutables import Map
 
 from schemas.definition import Message
 from schemas.messages import account_events as events
 from streams.domain.allowance import Allowance
 
-EMPTY: Mapping[Any, Any] = MappingProxyType({})
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,11 @@ class Debit:
 
 @dataclass(frozen=True)
 class Account:
-    """State of an account, folded from its events. Amounts in raw units."""
+    """State of an account, folded from its events. Amounts in raw units.
+
+    `debits`: transfers out that are not final (seen, or unseen and still possible), by transfer, and what they sum up to; of that,
+    `unseen_spends_raw` a reorg took out of sight. `holds`: by payment, each whose leg has not been seen, and their sum.
+    """
 
     account_id: UUID
     kind: str
@@ -49,18 +55,11 @@ class Account:
     allowance: Allowance
     raised_allowance: Allowance | None = None
     raised_block: int = 0
-    debits: Mapping[UUID, Debit] = field(default_factory=lambda: EMPTY)
-    holds: Mapping[UUID, int] = field(default_factory=lambda: EMPTY)
-
-    @property
-    def held_raw(self) -> int:
-        """All holds whose leg has not been seen."""
-        return sum(self.holds.values())
-
-    @property
-    def debits_raw(self) -> int:
-        """All debits that are not final: seen, or unseen and still possible."""
-        return sum(debit.amount_raw for debit in self.debits.values())
+    debits: Map[UUID, Debit] = field(default_factory=Map)
+    debits_raw: int = 0
+    unseen_spends_raw: int = 0
+    holds: Map[UUID, int] = field(default_factory=Map)
+    held_raw: int = 0
 
     def free_funds_raw(self) -> int:
         """Final balance less what is on its way out and what is held."""
@@ -73,8 +72,7 @@ class Account:
         reorg took out of sight may yet consume what it gave back.
         """
         limits = [each.accrued(block_time).balance for each in (self.allowance, self.raised_allowance) if each]
-        unseen = sum(debit.amount_raw for debit in self.debits.values() if debit.kind == "spend" and not debit.seen)
-        return min(limits) - unseen - self.held_raw
+        return min(limits) - self.unseen_spends_raw - self.held_raw
 
     def spendable_raw(self, block_time: int) -> int:
         """What may be approved now, never below zero."""
@@ -112,26 +110,22 @@ def _registered(_: Account | None, event: events.AccountRegistered) -> Account:
 def _transfer_seen(account: Account, event: events.TransferSeen) -> Account:
     if event.direction == "in":
         return account
-    debit = Debit(amount_raw=event.amount_raw, kind=event.kind, seen=True)
-    holds = account.holds
+    debited = _debit(account, event.transfer_id, Debit(amount_raw=event.amount_raw, kind=event.kind, seen=True))
     if event.hold_used_raw and event.payment_id is not None:
-        holds = _without(holds, event.payment_id)
-    return replace(account, debits=_with(account.debits, event.transfer_id, debit), holds=holds)
+        return _hold(debited, event.payment_id, 0)
+    return debited
 
 
 def _transfer_unseen(account: Account, event: events.TransferUnseen) -> Account:
     if event.direction == "in":
         return account
-    debit = replace(account.debits[event.transfer_id], seen=False)
-    return replace(account, debits=_with(account.debits, event.transfer_id, debit))
+    return _debit(account, event.transfer_id, replace(account.debits[event.transfer_id], seen=False))
 
 
 def _transfer_finalized(account: Account, event: events.TransferFinalized) -> Account:
     if event.direction == "in":
         return replace(account, final_raw=account.final_raw + event.amount_raw)
-    return replace(
-        account, final_raw=account.final_raw - event.amount_raw, debits=_without(account.debits, event.transfer_id)
-    )
+    return replace(_debit(account, event.transfer_id, None), final_raw=account.final_raw - event.amount_raw)
 
 
 def _allowance_observed(account: Account, event: events.AllowanceObserved) -> Account:
@@ -167,11 +161,11 @@ def _integrity_observed(account: Account, event: events.IntegrityObserved) -> Ac
 
 
 def _funds_held(account: Account, event: events.FundsHeld) -> Account:
-    return replace(account, holds=_with(account.holds, event.payment_id, int(event.amount_raw)))
+    return _hold(account, event.payment_id, event.amount_raw)
 
 
 def _hold_released(account: Account, event: events.HoldReleased) -> Account:
-    return replace(account, holds=_without(account.holds, event.payment_id))
+    return _hold(account, event.payment_id, 0)
 
 
 def _card_frozen(account: Account, _: events.CardFrozen) -> Account:
@@ -204,9 +198,34 @@ def evolve(account: Account | None, event: Message) -> Account:
     return EVOLVE[type(event)](account, event)
 
 
-def _with(mapping: Mapping[UUID, Any], key: UUID, value: Any) -> Mapping[UUID, Any]:
-    return MappingProxyType({**mapping, key: value})
+def _debit(account: Account, transfer_id: UUID, debit: Debit | None) -> Account:
+    """The transfer is on its way out as `debit` says; None: no more."""
+    before = account.debits.get(transfer_id)
+    return replace(
+        account,
+        debits=_put(account.debits, transfer_id, debit),
+        debits_raw=account.debits_raw + _raw(debit) - _raw(before),
+        unseen_spends_raw=account.unseen_spends_raw + _unseen_spend_raw(debit) - _unseen_spend_raw(before),
+    )
 
 
-def _without(mapping: Mapping[UUID, Any], key: UUID) -> Mapping[UUID, Any]:
-    return MappingProxyType({each: value for each, value in mapping.items() if each != key})
+def _raw(debit: Debit | None) -> int:
+    return debit.amount_raw if debit is not None else 0
+
+
+def _unseen_spend_raw(debit: Debit | None) -> int:
+    return debit.amount_raw if debit is not None and debit.kind == "spend" and not debit.seen else 0
+
+
+def _hold(account: Account, payment_id: UUID, amount_raw: int) -> Account:
+    """So much is set aside for the payment; 0: nothing any more."""
+    before = account.holds.get(payment_id, 0)
+    holds = _put(account.holds, payment_id, amount_raw or None)
+    return replace(account, holds=holds, held_raw=account.held_raw + amount_raw - before)
+
+
+def _put(mapping: Map[UUID, V], key: UUID, value: V | None) -> Map[UUID, V]:
+    """The map with this value; None: without the key."""
+    if value is not None:
+        return mapping.set(key, value)
+    return mapping.delete(key) if key in mapping else mapping

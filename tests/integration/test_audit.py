@@ -46,6 +46,7 @@ EXEMPT: dict[str, set[str]] = {
     "saga_inbox": {"received_at"},
     "saga_steps": {"taken_at"},
     "saga_timeouts": {"due_at"},  # all but the deadline follow the policy of their day; that one has a test of its own
+    "snapshots": {"recorded_at"},
     "sagas": {"lease_until", "started_at", "changed_at", "ended_at"},
     "schema_ids": {"recorded_at"},
     "webhook_attempts": {"started_at", "duration_ms", "status", "error"},
@@ -69,6 +70,10 @@ ROWS = {
     "chain_blocks": "number > (SELECT min(number) FROM chain_blocks)",
     "parked_messages": "true",
 }
+
+
+DISPENSABLE = {"snapshots"}
+"""Tables of which a row may go: it is made anew, and nobody trusts it."""
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +111,7 @@ def _live(river: LittleRiver) -> None:
     _discard(river)
     river.authorize("underway", "card-bo", 100)
     river.pump()
+    river.keep_states()
 
 
 def _discard(river: LittleRiver) -> None:
@@ -171,6 +177,8 @@ def _change(river: LittleRiver, cursor: Any, table: str, column: Any, draw: rand
 
 
 def _delete(river: LittleRiver, cursor: Any, table: str, draw: random.Random) -> None:
+    if table in DISPENSABLE:
+        return
     ctid = a_row(cursor, table, ROWS.get(table, "true"), draw.randrange(1000))
     if ctid is None:
         return

@@ -189,4 +189,4 @@ def test_a_transaction_that_fails_ends_nothing() -> None:
     reverted = payment_commands.RecordLegReverted(payment_id=PAYMENT, leg_id=SPEND, tx_hash="0xa", reason="reverted")
     assert names(streams.when(reverted)) == ["LegReverted"]
     assert streams.payment.legs[SPEND].state == "planned"
-    assert streams.customer.holds == {PAYMENT: Raw(1_000 * CENT)}
+    assert dict(streams.customer.holds) == {PAYMENT: Raw(1_000 * CENT)}

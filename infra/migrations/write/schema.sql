@@ -63,11 +63,54 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION drop_snapshots(p_streams uuid[], p_keep bytea[]) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    WITH dropped AS (
+        DELETE FROM snapshots AS s
+        WHERE (p_streams IS NULL OR s.stream_id = ANY (p_streams)) AND NOT s.fingerprint = ANY (p_keep)
+        RETURNING 1
+    )
+    SELECT count(*) FROM dropped
+$$;
+
 CREATE FUNCTION lock_streams(p_streams uuid[]) RETURNS TABLE(stream_id uuid, version integer, head_hash bytea)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
     SELECT s.stream_id, s.version, s.head_hash FROM streams AS s WHERE s.stream_id = ANY (p_streams) ORDER BY s.stream_id FOR UPDATE
+$$;
+
+CREATE FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) RETURNS SETOF uuid
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    WITH standing AS (
+        SELECT n.*, e.position
+        FROM unnest(p_streams, p_fingerprints, p_categories, p_versions, p_heads, p_states, p_digests)
+            AS n (stream_id, fingerprint, category, version, head_hash, state, digest)
+        INNER JOIN events AS e
+            ON e.stream_id = n.stream_id AND e.version = n.version AND e.hash = n.head_hash AND e.category = n.category
+    ), saved AS (
+        INSERT INTO snapshots AS kept (stream_id, fingerprint, category, version, head_hash, position, state, digest)
+        SELECT s.stream_id, s.fingerprint, s.category, s.version, s.head_hash, s.position, s.state, s.digest
+        FROM standing AS s ORDER BY s.stream_id
+        ON CONFLICT (stream_id, fingerprint) DO UPDATE
+        SET category = excluded.category, version = excluded.version, head_hash = excluded.head_hash, position = excluded.position,
+            state = excluded.state, digest = excluded.digest, recorded_at = clock_timestamp()
+        WHERE kept.version < excluded.version
+            OR (
+                kept.version = excluded.version
+                AND (kept.head_hash, kept.category, kept.state, kept.digest)
+                <> (excluded.head_hash, excluded.category, excluded.state, excluded.digest)
+            )
+            OR NOT EXISTS (
+                SELECT FROM events AS e
+                WHERE e.stream_id = kept.stream_id AND e.version = kept.version AND e.hash = kept.head_hash
+            )
+    )
+    SELECT s.stream_id FROM standing AS s
 $$;
 
 CREATE FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) RETURNS void
@@ -333,6 +376,19 @@ CREATE TABLE schema_ids (
     text_hash text NOT NULL
 );
 
+CREATE TABLE snapshots (
+    stream_id uuid NOT NULL,
+    fingerprint bytea NOT NULL,
+    category text NOT NULL,
+    version integer NOT NULL,
+    head_hash bytea NOT NULL,
+    "position" bigint NOT NULL,
+    state jsonb NOT NULL,
+    digest bytea NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT snapshots_version_check CHECK ((version > 0))
+);
+
 CREATE TABLE streams (
     stream_id uuid NOT NULL,
     category text NOT NULL,
@@ -455,6 +511,9 @@ ALTER TABLE ONLY sagas
 ALTER TABLE ONLY schema_ids
     ADD CONSTRAINT schema_ids_pkey PRIMARY KEY (schema_id);
 
+ALTER TABLE ONLY snapshots
+    ADD CONSTRAINT snapshots_pkey PRIMARY KEY (stream_id, fingerprint);
+
 ALTER TABLE ONLY streams
     ADD CONSTRAINT streams_pkey PRIMARY KEY (stream_id);
 
@@ -524,6 +583,9 @@ GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_exp
 GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO gateway;
 GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO operator;
 
+REVOKE ALL ON FUNCTION drop_snapshots(p_streams uuid[], p_keep bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION drop_snapshots(p_streams uuid[], p_keep bytea[]) TO operator;
+
 REVOKE ALL ON FUNCTION lock_streams(p_streams uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO listener;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO commands;
@@ -531,6 +593,14 @@ GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO sagas;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO submitter;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO gateway;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO operator;
+
+REVOKE ALL ON FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) TO listener;
+GRANT ALL ON FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) TO commands;
+GRANT ALL ON FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) TO sagas;
+GRANT ALL ON FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) TO submitter;
+GRANT ALL ON FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) TO gateway;
+GRANT ALL ON FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) TO operator;
 
 REVOKE ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) TO sagas;
@@ -639,6 +709,14 @@ GRANT SELECT ON TABLE schema_ids TO operator;
 GRANT SELECT ON TABLE schema_ids TO auditor;
 GRANT SELECT ON TABLE schema_ids TO projections;
 GRANT SELECT ON TABLE schema_ids TO notifications;
+
+GRANT SELECT ON TABLE snapshots TO listener;
+GRANT SELECT ON TABLE snapshots TO commands;
+GRANT SELECT ON TABLE snapshots TO sagas;
+GRANT SELECT ON TABLE snapshots TO submitter;
+GRANT SELECT ON TABLE snapshots TO gateway;
+GRANT SELECT ON TABLE snapshots TO operator;
+GRANT SELECT ON TABLE snapshots TO auditor;
 
 GRANT SELECT ON TABLE streams TO listener;
 GRANT SELECT ON TABLE streams TO commands;

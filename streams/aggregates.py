@@ -1,0 +1,42 @@
+"""The aggregates: what a stream of each category is folded into, by which function, and how often its state is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.definition import Message
+from streams.domain import account, payment
+from streams.event_store.recorded import RecordedEvent
+
+State = Any  # Account | Payment
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """`state`: a frozen dataclass; `evolve(state or None, message)`: the state after; `snapshot_every`: events between two snapshots."""
+
+    state: type[Any]
+    evolve: Callable[[Any, Message], Any]
+    snapshot_every: int
+
+
+AGGREGATES: Mapping[str, Aggregate] = {
+    "payment": Aggregate(payment.Payment, payment.evolve, snapshot_every=100),  # few are ever as long as that
+    "account": Aggregate(account.Account, account.evolve, snapshot_every=50),  # years of one customer's life
+}
+LEAST_EVERY = min(each.snapshot_every for each in AGGREGATES.values())
+"""A stream of no more events than this has no snapshot, whatever its category."""
+
+
+def evolve(category: str, state: State | None, message: Message) -> State:
+    """The state of a stream after one more event."""
+    return AGGREGATES[category].evolve(state, message)
+
+
+def fold(state: State | None, events: Iterable[RecordedEvent]) -> State | None:
+    """The state after these events of one stream, in order."""
+    for event in events:
+        state = AGGREGATES[event.category].evolve(state, event.message())
+    return state
