@@ -18,7 +18,15 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from sqlalchemy import Engine
 
-from api import problems, routes_accounts, routes_authorizations, routes_live, routes_operations, routes_payments
+from api import (
+    problems,
+    routes_accounts,
+    routes_authorizations,
+    routes_live,
+    routes_operations,
+    routes_payments,
+    routes_persons,
+)
 from api.chain_view import ChainView
 from api.context import THREADS, Context
 from api.door import Door
@@ -30,13 +38,15 @@ from api.queries import Queries
 from api.security import Keys
 from connectors.gateway.gateway import Gateway
 from infra.settings import Settings
+from streams.persons.keys import KeyStore
+from streams.persons.register import PersonRegister
 
-ROUTES = (routes_payments, routes_accounts, routes_authorizations, routes_live, routes_operations)
+ROUTES = (routes_payments, routes_accounts, routes_authorizations, routes_persons, routes_live, routes_operations)
 DESCRIPTION = """
 A card swipe on Gnosis Chain becomes a payment: seen, decided, booked, announced.
 
 **Keys.** Send `Authorization: Bearer KEY` or `X-Api-Key: KEY`. A key's role says what it may do: *reader* reads, *network* also asks
-for authorizations, *operator* also orders cards frozen.
+for authorizations, *operator* also orders cards frozen, *privacy* also keeps the register of persons.
 
 **Amounts.** `…_minor` is an integer of minor units of the currency. `…_raw` is a base-10 string of raw token units. Nothing is a float.
 
@@ -46,11 +56,15 @@ for authorizations, *operator* also orders cards frozen.
 """
 
 
-def create_app(settings: Settings, *, read: Engine, write: Engine, gateway: Gateway) -> FastAPI:
-    """The application. `read`: R as role queries; `write`: W as role gateway, for health and the chain's newest block."""
+def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine, gateway: Gateway) -> FastAPI:
+    """The application. `read`: R as role queries; `write`: W as role gateway, for health and the chain's newest block.
+
+    `keys`: the database of persons' keys as role keeper.
+    """
     parts = Context(
         settings=settings,
         gateway=gateway,
+        persons=PersonRegister(write, KeyStore(keys), gateway.handler),
         queries=Queries(read),
         chain=ChainView(write),
         feed=Feed(read),

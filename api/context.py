@@ -14,9 +14,10 @@ from api.health import Health
 from api.live import Feed
 from api.metrics import AnswerTimes
 from api.queries import Queries
-from api.security import NETWORK, OPERATE, READ, Caller, require
+from api.security import NETWORK, OPERATE, PERSONS, READ, Caller, require
 from connectors.gateway.gateway import Gateway
 from infra.settings import Settings
+from streams.persons.register import PersonRegister
 
 T = TypeVar("T")
 THREADS = 10
@@ -29,6 +30,7 @@ class Context:
 
     settings: Settings
     gateway: Gateway
+    persons: PersonRegister
     queries: Queries
     chain: ChainView
     feed: Feed
@@ -56,3 +58,4 @@ Parts = Annotated[Context, Depends(context)]
 Reader = Annotated[Caller, Depends(require(READ))]
 Network = Annotated[Caller, Depends(require(NETWORK))]
 Operator = Annotated[Caller, Depends(require(OPERATE))]
+PersonKeeper = Annotated[Caller, Depends(require(PERSONS))]

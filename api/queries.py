@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Engine, RowMapping, Select, and_, or_, sel
 from sqlalchemy.exc import DBAPIError
 
 from api.models import Account, AccountPage, Event, EventPage, Payment, PaymentPage
-from api.tables import balances, deliveries, payments
+from api.tables import account_holders, balances, deliveries, payments
 from infra.errors import BadInput, NotFound
 from streams.projections.balances import BalanceRow
 from streams.projections.rows import from_sql
@@ -101,6 +101,11 @@ class Queries:
     def account(self, account_id: UUID) -> Account:
         """One account."""
         return Account.model_validate(self._account(account_id))
+
+    def accounts_of(self, person_id: UUID) -> list[UUID]:
+        """The accounts of a person, by id."""
+        query = select(account_holders.c.account_id).where(account_holders.c.person_id == person_id)
+        return [row["account_id"] for row in self.rows(query.order_by(account_holders.c.account_id))]
 
     def balance(self, account_id: UUID) -> BalanceRow:
         """One account's row, for the arithmetic of what may be spent."""

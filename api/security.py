@@ -22,13 +22,14 @@ from pydantic import SecretStr
 from api.problems import Forbidden, Unauthenticated
 from infra.errors import Misconfigured
 
-READ, NETWORK, OPERATE = "read", "network", "operate"
+READ, NETWORK, OPERATE, PERSONS = "read", "network", "operate", "persons"
 ROLES: Mapping[str, frozenset[str]] = {
     "reader": frozenset({READ}),
     "network": frozenset({READ, NETWORK}),
     "operator": frozenset({READ, OPERATE}),
-    "admin": frozenset({READ, NETWORK, OPERATE}),
-    "demo": frozenset({READ, NETWORK, OPERATE}),  # the embedded stack's one key
+    "privacy": frozenset({READ, PERSONS}),
+    "admin": frozenset({READ, NETWORK, OPERATE, PERSONS}),
+    "demo": frozenset({READ, NETWORK, OPERATE, PERSONS}),  # the embedded stack's one key
 }
 COOKIE = "payriver_session"
 SESSION_SECONDS = 12 * 3600

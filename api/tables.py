@@ -108,3 +108,10 @@ postings = Table(
     Column("version", Integer),
     Column("booked_at", TIME),
 )
+
+account_holders = Table(
+    "account_holders",
+    READ,
+    Column("account_id", Uuid, primary_key=True),
+    Column("person_id", Uuid),
+)

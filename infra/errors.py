@@ -8,7 +8,9 @@ PayriverError                a named error: what was wrong, with which value, wh
 ├── Conflict                 the world moved on since you looked           (HTTP 409)
 │   ├── VersionConflict      a stream is not at the expected version
 │   ├── EventIdReused        the same event id with other content
-│   └── CommandIdReused      the same command id with other business fields
+│   ├── CommandIdReused      the same command id with other business fields
+│   ├── Forgotten            the person was forgotten, for good
+│   └── LegallyHeld          a legal hold stands against forgetting the person
 ├── TooLate                  the deadline passed by the write server's clock
 ├── Retry                    may pass by itself: try again after a pause
 │   └── Unreachable          a server does not answer
@@ -67,6 +69,18 @@ class CommandIdReused(Conflict):
     """The same command id came before with other business fields."""
 
     reason = "command_id_reused"
+
+
+class Forgotten(Conflict):
+    """The person was forgotten, for good."""
+
+    reason = "forgotten"
+
+
+class LegallyHeld(Conflict):
+    """A legal hold stands against forgetting the person."""
+
+    reason = "legally_held"
 
 
 class TooLate(PayriverError):

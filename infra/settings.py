@@ -29,6 +29,9 @@ class Settings(BaseSettings):
         description="PostgreSQL W: events, outbox, sagas (postgresql://role:password@host:port/payriver).",
     )
     read_url: SecretStr = Field(SecretStr(""), description="PostgreSQL R: read models.")
+    keys_url: SecretStr = Field(
+        SecretStr(""), description="The database of persons' keys, on R and apart from the read models."
+    )
     kafka_bootstrap: str = Field("", description="host:port of a broker.")
     kafka_user: str = ""
     kafka_password: SecretStr = SecretStr("")

@@ -7,6 +7,7 @@ from typing import Literal
 
 PAYMENT_EVENTS = "payments.events"
 ACCOUNT_EVENTS = "accounts.events"
+PERSON_EVENTS = "persons.events"
 PAYMENT_COMMANDS = "payments.commands"
 ACCOUNT_COMMANDS = "accounts.commands"
 CHAIN_COMMANDS = "chain.commands"
@@ -36,6 +37,7 @@ class Subscription:
 TOPICS = (
     Topic(PAYMENT_EVENTS, FOR_EVER, "What happened to payments, in each payment's order."),
     Topic(ACCOUNT_EVENTS, FOR_EVER, "What happened to accounts, in each account's order."),
+    Topic(PERSON_EVENTS, FOR_EVER, "What happened to persons, in each person's order; their data as ciphertext alone."),
     Topic(PAYMENT_COMMANDS, SEVEN_DAYS_MS, "What the sagas order of payments."),
     Topic(ACCOUNT_COMMANDS, SEVEN_DAYS_MS, "What is ordered of accounts."),
     Topic(CHAIN_COMMANDS, SEVEN_DAYS_MS, "What the sagas order of the chain submitter."),
@@ -46,5 +48,5 @@ SUBSCRIPTIONS = (
     Subscription("sagas", (PAYMENT_EVENTS,), "write"),
     Subscription("notifications", (PAYMENT_EVENTS, ACCOUNT_EVENTS), "write"),
     Subscription("submitter", (CHAIN_COMMANDS,), "write"),
-    Subscription("projections", (PAYMENT_EVENTS, ACCOUNT_EVENTS), "read"),
+    Subscription("projections", (PAYMENT_EVENTS, ACCOUNT_EVENTS, PERSON_EVENTS), "read"),
 )

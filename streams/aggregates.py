@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.definition import Message
-from streams.domain import account, payment
+from streams.domain import account, payment, person
 from streams.event_store.recorded import RecordedEvent
 
-State = Any  # Account | Payment
+State = Any  # Account | Payment | Person
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Aggregate:
 AGGREGATES: Mapping[str, Aggregate] = {
     "payment": Aggregate(payment.Payment, payment.evolve, snapshot_every=100),  # few are ever as long as that
     "account": Aggregate(account.Account, account.evolve, snapshot_every=50),  # years of one customer's life
+    "person": Aggregate(person.Person, person.evolve, snapshot_every=100),
 }
 LEAST_EVERY = min(each.snapshot_every for each in AGGREGATES.values())
 """A stream of no more events than this has no snapshot, whatever its category."""

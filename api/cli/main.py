@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, str] = {
     "listen": "api.cli.chain",
     "submit": "api.cli.chain",
     "account": "api.cli.chain",
+    "person": "api.cli.person",
+    "forget": "api.cli.person",
     "parked": "api.cli.parked",
     "schemas": "api.cli.schemas",
     "ui": "api.cli.ui",

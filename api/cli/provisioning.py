@@ -37,6 +37,7 @@ class Doors:
     write_url: str = field(repr=False)
     read_url: str = field(repr=False)
     cdc_url: str = field(repr=False)
+    keys_url: str = field(repr=False)
     kafka: dict[str, str] = field(repr=False)
     registry_url: str
     connect_url: str = field(repr=False)
@@ -57,6 +58,7 @@ class Doors:
             write_url=access.database_url(home, "write", "owner"),
             read_url=access.database_url(home, "read", "owner"),
             cdc_url=access.database_url(home, "write", "cdc"),
+            keys_url=access.database_url(home, "read", "owner", access.KEYS),
             kafka=access.kafka_client(home, "admin"),
             registry_url=access.url(home, "registry"),
             connect_url=access.connect_url(home),
@@ -66,7 +68,7 @@ class Doors:
     @classmethod
     def of_settings(cls, told: ProvisionSettings) -> Doors:
         """Those that the environment names: servers of containers, or of one's own. Raises Misconfigured for what is missing."""
-        needed = ("write_url", "read_url", "cdc_url", "kafka_bootstrap", "registry_url", "connect_url")
+        needed = ("write_url", "read_url", "keys_url", "cdc_url", "kafka_bootstrap", "registry_url", "connect_url")
         missing = [f"PAYRIVER_{name.upper()}" for name in needed if not _plain(getattr(told, name))]
         if missing:
             raise Misconfigured(
@@ -76,6 +78,7 @@ class Doors:
             write_url=_plain(told.write_url),
             read_url=_plain(told.read_url),
             cdc_url=_plain(told.cdc_url),
+            keys_url=_plain(told.keys_url),
             kafka={name: str(value) for name, value in client_config(told).items()},
             registry_url=told.registry_url,
             connect_url=told.connect_url,
@@ -86,9 +89,9 @@ class Doors:
 
 
 def migrate_both(doors: Doors) -> list[str]:
-    """The tables of both servers; gives the steps that were new."""
+    """The tables of both servers, and of the database of keys; gives the steps that were new."""
     applied: list[str] = []
-    for server, url in (("write", doors.write_url), ("read", doors.read_url)):
+    for server, url in (("write", doors.write_url), ("read", doors.read_url), ("keys", doors.keys_url)):
         owner = _engine(url)
         applied += [f"{server}/{name}" for name in migrate(owner, server)]  # type: ignore[arg-type]
         owner.dispose()

@@ -25,6 +25,8 @@ from schemas.registry import load_codec
 from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
 from streams.event_store.snapshotter import Snapshotter
+from streams.persons.keys import KeyStore
+from streams.persons.register import PersonRegister
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,16 @@ class Root:
     def read(self) -> Engine:
         """R, as this component's role."""
         return self._engine("read")
+
+    @cached_property
+    def keys(self) -> Engine:
+        """The database of persons' keys, as this component's role there."""
+        return self._engine("keys")
+
+    @cached_property
+    def persons(self) -> PersonRegister:
+        """The register of persons."""
+        return PersonRegister(self.write, KeyStore(self.keys), self.handler)
 
     @cached_property
     def codec(self) -> Codec:

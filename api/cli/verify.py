@@ -37,7 +37,7 @@ def verify(
     if not moving.at_rest:
         console.print(f"[yellow]still in motion after {wait:g} s:[/] {moving}")
     with _bar(console) as tell:
-        result = verification.verify(root.write, root.read, root.chain, ask_node=chain, progress=tell)
+        result = verification.verify(root.write, root.read, root.chain, ask_node=chain, progress=tell, keys=root.keys)
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(result.to_json(), option=orjson.OPT_INDENT_2) + b"\n")
     else:

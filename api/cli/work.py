@@ -68,7 +68,9 @@ def serve() -> None:
     from api.app import serve as run
 
     root = Root.begin("api")
-    run(create_app(root.settings, read=root.read, write=root.write, gateway=root.gateway), root.settings)
+    run(
+        create_app(root.settings, read=root.read, write=root.write, keys=root.keys, gateway=root.gateway), root.settings
+    )
 
 
 # Consumer -> what it does with messages; a replay of a parked one goes through the same.

@@ -30,7 +30,7 @@ def play(stack: Stack, view: View) -> dict[str, Any]:
             seconds[name] = view.end(told)
         view.begin("verify")
         settle(world.auditor.write, world.auditor.read, SETTLE_SECONDS)
-        verified = verify(world.auditor.write, world.auditor.read, world.auditor.chain)
+        verified = verify(world.auditor.write, world.auditor.read, world.auditor.chain, keys=world.auditor.keys)
         seconds["verify"] = view.end("no difference" if verified.ok else f"{len(verified.differences)} differences")
         world.must("every webhook was signed rightly", receiver.refused, 0)
         return summary(world, seconds, clock.first_seen, verified)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
-from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS, SUBSCRIPTIONS, TOPICS
+from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS, PERSON_EVENTS, SUBSCRIPTIONS, TOPICS
 
 CONNECT_GROUP = "payriver-connect"
 CONNECTOR = "outbox"
@@ -60,8 +60,8 @@ def _services() -> Iterator[AclBinding]:
 
 
 def _downstream() -> Iterator[AclBinding]:
-    """Other teams read what happened; what is ordered is our own affair."""
-    for topic in (PAYMENT_EVENTS, ACCOUNT_EVENTS):
+    """Other teams read what happened, and whom to forget; what is ordered is our own affair."""
+    for topic in (PAYMENT_EVENTS, ACCOUNT_EVENTS, PERSON_EVENTS):
         yield allow("downstream", TOPIC, topic, READ)
     yield allow("downstream", GROUP, "downstream-", READ, PREFIXED)
 

@@ -18,6 +18,7 @@ from connectors.verify.kept_states import KeptStates
 from connectors.verify.ledger import Ledger
 from connectors.verify.outbox import Outbox
 from connectors.verify.payments import Payments
+from connectors.verify.persons import Persons
 from connectors.verify.report import Findings, Verification
 from connectors.verify.sagas import Sagas
 from connectors.verify.snapshot import pair
@@ -35,11 +36,13 @@ def verify(
     ask_node: bool = True,
     patience: float = 5.0,
     progress: Progress | None = None,
+    keys: Engine | None = None,
 ) -> Verification:
     """Everything stored, held against everything else; as role auditor, by SELECT alone.
 
     `patience`: seconds to look for a moment when nothing is on its way. `chain` None: calls of intents are not made again, and
     the node is not asked; the result says so (`skipped`).
+    `keys`: the database of persons' keys as role auditor; None: it is not looked at.
     Raises Unreachable when the node does not answer.
     """
     began, findings = time.monotonic(), Findings()
@@ -48,17 +51,17 @@ def verify(
         with pair(write, read, patience) as (of_write, of_read):
             codec = vocabulary.load(of_write, findings)
             context = Context(of_write, of_read, codec, findings, chain, node, progress or _silent)
-            _audit(context)
+            _audit(context, keys)
     finally:
         if node is not None:
             node.close()
     return findings.result(time.monotonic() - began)
 
 
-def _audit(context: Context) -> None:
+def _audit(context: Context, keys: Engine | None) -> None:
     balances = Balances(context)  # before those that ask for its tallies
     intents = Intents(context, balances)
-    walk(context, [*_subjects(context, balances), intents])
+    walk(context, [*_subjects(context, balances), Persons(context, keys), intents])
     Answers(context).check()
     Transactions(context, intents).check()
     consumers.check(context)

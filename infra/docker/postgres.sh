@@ -18,7 +18,7 @@ CREATE DATABASE payriver OWNER owner;
 REVOKE ALL ON DATABASE payriver FROM PUBLIC;
 SQL
 for role in $PAYRIVER_ROLES; do
-    [ "$role" = registry ] || run --set "role=$role" <<SQL
+    [ "$role" = registry ] || [ "$role" = keeper ] || run --set "role=$role" <<SQL
 GRANT CONNECT ON DATABASE payriver TO :"role";
 SQL
 done
@@ -26,6 +26,9 @@ if [ "$PAYRIVER_SERVER" = read ]; then
     run <<SQL
 CREATE DATABASE registry OWNER registry;
 REVOKE ALL ON DATABASE registry FROM PUBLIC;
+CREATE DATABASE keys OWNER owner;
+REVOKE ALL ON DATABASE keys FROM PUBLIC;
+GRANT CONNECT ON DATABASE keys TO keeper, auditor;
 SQL
 else
     echo "host replication cdc all scram-sha-256" >> "$PGDATA/pg_hba.conf"

@@ -20,14 +20,21 @@ from infra.stack import access
 from infra.stack.fetch import fetch
 from infra.stack.supervisor import Stack
 
-SERVERS: tuple[Server, ...] = ("write", "read")
+SERVERS: tuple[Server, ...] = ("write", "read", "keys")
 HEADER = "-- What the numbered steps of this folder end in. Written by `python -m infra.migrations.dump`; a test compares.\n\n"
 NOISE = re.compile(r"^(--.*|SET .*;|SELECT pg_catalog\.set_config.*;|\\(un)?restrict .*)\n", re.M)
 
 
 def path_of(server: Server) -> Path:
-    """`write/schema.sql` or `read/schema.sql`."""
+    """`write/schema.sql` and so on."""
     return ROOM / server / "schema.sql"
+
+
+def url_of(stack: Stack, server: Server) -> str:
+    """The database as role owner; that of the keys lies on R."""
+    if server == "keys":
+        return access.database_url(stack.home, "read", "owner", access.KEYS)
+    return access.database_url(stack.home, server, "owner")
 
 
 def schema_of(pg_dump: Path, url: str) -> str:
@@ -49,16 +56,16 @@ def normal(dumped: str) -> str:
 
 
 def schemas(stack: Stack) -> Mapping[Server, str]:
-    """Of two databases that are there and migrated."""
+    """Of databases that are there and migrated."""
     pg_dump = fetch().postgres / "pg_dump"
-    return {server: schema_of(pg_dump, access.database_url(stack.home, server, "owner")) for server in SERVERS}
+    return {server: schema_of(pg_dump, url_of(stack, server)) for server in SERVERS}
 
 
 def main() -> None:
-    """Migrate two throw-away databases and write both files."""
-    with Stack(servers=SERVERS, components=()) as stack:
+    """Migrate throw-away databases and write their files."""
+    with Stack(servers=("write", "read"), components=()) as stack:
         for server in SERVERS:
-            migrate(engine(access.database_url(stack.home, server, "owner")), server)
+            migrate(engine(url_of(stack, server)), server)
         for server, text in schemas(stack).items():
             path_of(server).write_text(text)
 

@@ -15,7 +15,7 @@ from infra.database import Cursor, transaction
 from infra.errors import Misconfigured
 
 ROOM = Path(__file__).parent
-Server = Literal["write", "read"]
+Server = Literal["write", "read", "keys"]
 LOCK = 7_212_004  # any number, the same for every runner: two never run at once
 TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (

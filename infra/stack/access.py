@@ -9,6 +9,8 @@ from infra.stack.home import Home
 from infra.stack.roles import IDENTITIES
 
 DATABASE = "payriver"
+KEYS = "keys"
+"""The database of persons' keys, on R."""
 REGISTRY_PATH = "/apis/ccompat/v7"
 
 
@@ -70,6 +72,8 @@ def settings_for(
         told["WRITE_URL"] = database_url(home, "write", identity.write)
     if identity.read:
         told["READ_URL"] = database_url(home, "read", identity.read)
+    if identity.keys:
+        told["KEYS_URL"] = database_url(home, "read", identity.keys, KEYS)
     if identity.kafka:
         told |= {
             "KAFKA_BOOTSTRAP": url(home, "kafka"),

@@ -18,7 +18,7 @@ WRITE_ROLES = (
     "auditor",
     "cdc",
 )
-READ_ROLES = ("owner", "projections", "queries", "operator", "auditor", "registry")
+READ_ROLES = ("owner", "projections", "queries", "operator", "auditor", "registry", "keeper")
 KAFKA_USERS = (
     "admin",
     "broker",
@@ -42,6 +42,7 @@ class Component:
     command: tuple[str, ...] = ()
     write: str = ""
     read: str = ""
+    keys: str = ""
     kafka: str = ""
     instances: int = 2
     signs: bool = False
@@ -56,14 +57,14 @@ COMPONENTS = (
     Component("notifications", ("work", "notifications"), write="notifications", kafka="notifications"),
     Component("sender", ("work", "sender"), write="sender"),
     Component("submitter", ("submit",), write="submitter", kafka="submitter", signs=True),
-    Component("api", ("serve",), write="gateway", read="queries", serves=True),
+    Component("api", ("serve",), write="gateway", read="queries", keys="keeper", serves=True),
 )
 
 # Commands that a person runs: they have an identity, and no process of their own.
 PEOPLE = (
-    Component("operator", write="operator", read="operator", instances=0),
-    Component("auditor", write="auditor", read="auditor", kafka="ui", instances=0),
-    Component("owner", write="owner", read="owner", kafka="admin", signs=True, instances=0),
+    Component("operator", write="operator", read="operator", keys="keeper", instances=0),
+    Component("auditor", write="auditor", read="auditor", keys="auditor", kafka="ui", instances=0),
+    Component("owner", write="owner", read="owner", keys="owner", kafka="admin", signs=True, instances=0),
     Component("cdc", write="cdc", kafka="connect", instances=0),
     Component("downstream", kafka="downstream", instances=0),
     Component("ui", kafka="ui", instances=0),

@@ -1,5 +1,19 @@
 """Every message of the river, by topic. Importing this package fills the vocabulary."""
 
-from schemas.messages import account_commands, account_events, chain_commands, payment_commands, payment_events
+from schemas.messages import (
+    account_commands,
+    account_events,
+    chain_commands,
+    payment_commands,
+    payment_events,
+    person_events,
+)
 
-__all__ = ["account_commands", "account_events", "chain_commands", "payment_commands", "payment_events"]
+__all__ = [
+    "account_commands",
+    "account_events",
+    "chain_commands",
+    "payment_commands",
+    "payment_events",
+    "person_events",
+]

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from schemas.messages import account_commands, payment_commands
-from streams.domain import account_decisions, card_decisions, fact_decisions, facts, leg_decisions
+from streams.domain import account_decisions, card_decisions, fact_decisions, facts, leg_decisions, person
 from streams.domain.card_decisions import Events
 
 Streams = tuple[UUID | None, UUID | None]
@@ -34,6 +34,11 @@ def _payment(order: Any) -> Streams:
 
 def _account(order: Any) -> Streams:
     return None, order.account_id
+
+
+def _person(order: Any) -> Streams:
+    """A person's stream takes the account's place: no decision needs both."""
+    return None, order.person_id
 
 
 def _transfer(fact: Any) -> Streams:
@@ -66,4 +71,9 @@ DECISIONS: Mapping[type, Decision] = {
     facts.QueueWithdrawal: Decision(fact_decisions.queue_withdrawal, _account),
     facts.EmptyDelayQueue: Decision(fact_decisions.empty_queue, _account),
     facts.ObserveIntegrity: Decision(fact_decisions.observe_integrity, _account),
+    person.RegisterPerson: Decision(person.register, _person),
+    person.CorrectPerson: Decision(person.correct, _person),
+    person.PlaceLegalHold: Decision(person.place_hold, _person),
+    person.LiftLegalHold: Decision(person.lift_hold, _person),
+    person.ForgetPerson: Decision(person.forget, _person),
 }

@@ -69,8 +69,8 @@ class RecordedEvent:
 
 
 def category_of(message: Message) -> str:
-    """`payment` or `account`: which aggregate the event belongs to."""
-    return "payment" if message.topic.startswith("payments") else "account"
+    """`payment`, `account` or `person`: which aggregate the event belongs to, by its topic."""
+    return message.topic.partition(".")[0].removesuffix("s")
 
 
 def event_hash(

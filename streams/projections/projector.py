@@ -17,7 +17,7 @@ from infra.database import Cursor
 from infra.errors import Retry
 from schemas.codec import Codec
 from streams.delivered import Delivered, from_record
-from streams.projections import deliveries, ledger
+from streams.projections import deliveries, ledger, persons
 from streams.projections.balances import BALANCES
 from streams.projections.gaps import Gap, GapReader
 from streams.projections.payments import PAYMENTS
@@ -33,7 +33,7 @@ UPDATE stream_versions AS s SET version = m.version FROM (VALUES %s) AS m (strea
 
 @dataclass(frozen=True)
 class Projector:
-    """The handler of payments.events and accounts.events on R. `write_engine`: the event store on W, for gaps."""
+    """The handler of all topics of events on R. `write_engine`: the event store on W, for gaps."""
 
     codec: Codec
     write_engine: Engine
@@ -53,6 +53,8 @@ def project(cursor: Cursor, events: Sequence[Delivered]) -> None:
     """Fold events, each new and in its stream's order, into every read model."""
     payments = PAYMENTS.project(cursor, events)
     balances = BALANCES.project(cursor, events)
+    persons.PERSONS.project(cursor, events)
+    persons.hold(cursor, events)
     on_accounts = [event for event in events if event.stream_id in balances]
     ledger.book(
         cursor, [(event, ledger.chart_of(event.stream_id, balances[event.stream_id].kind)) for event in on_accounts]

@@ -64,7 +64,7 @@ def agrees(world: World) -> Callable[[], None]:
     def check() -> None:
         motion = settle(world.auditor.write, world.auditor.read, 90)
         assert motion.at_rest, f"still in motion: {motion}"
-        result = verify(world.auditor.write, world.auditor.read, world.auditor.chain)
+        result = verify(world.auditor.write, world.auditor.read, world.auditor.chain, keys=world.auditor.keys)
         assert result.ok, "\n".join(map(str, result.differences[:10]))
 
     return check

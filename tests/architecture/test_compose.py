@@ -85,8 +85,12 @@ def test_every_component_and_every_server_of_the_stack_is_a_service() -> None:
 def test_a_component_logs_in_as_itself_and_nobody_else(name: str) -> None:
     component, told = COMPONENT_OF[name], environment(name)
     assert services()[name]["command"] == list(component.command)
-    urls = [told.get(f"PAYRIVER_{server}_URL", "postgresql://:") for server in ("WRITE", "READ")]
-    assert [url.removeprefix("postgresql://").split(":")[0] for url in urls] == [component.write, component.read]
+    urls = [told.get(f"PAYRIVER_{server}_URL", "postgresql://:") for server in ("WRITE", "READ", "KEYS")]
+    assert [url.removeprefix("postgresql://").split(":")[0] for url in urls] == [
+        component.write,
+        component.read,
+        component.keys,
+    ]
     assert told.get("PAYRIVER_KAFKA_USER", "") == component.kafka
     assert ("PAYRIVER_KEYSTORE_PASSWORD" in told) == component.signs
 

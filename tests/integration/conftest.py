@@ -28,6 +28,10 @@ class Databases:
         """A pool of this role's connections."""
         return engine(access.database_url(self.stack.home, server, role))
 
+    def keys(self, role: str) -> Engine:
+        """A pool of this role's connections to the database of keys."""
+        return engine(access.database_url(self.stack.home, "read", role, access.KEYS))
+
     @cached_property
     def codec(self) -> Codec:
         """As a component loads it, from W's own copy of the ids."""
@@ -42,6 +46,7 @@ def databases() -> Iterator[Databases]:
         made = Databases(stack)
         for server in ("write", "read"):
             migrate(made.as_role(server, "owner"), server)  # type: ignore[arg-type]
+        migrate(made.keys("owner"), "keys")
         with transaction(made.as_role("write", "owner")) as cursor:
             for number, cls in enumerate(MESSAGES.values(), 1):
                 remember(cursor, number, cls)

@@ -44,6 +44,8 @@ from streams.event_store.states import state_at
 from streams.notifications import endpoints
 from streams.notifications.agent import Notifier
 from streams.notifications.sender import Sender
+from streams.persons.keys import KeyStore
+from streams.persons.register import PersonRegister
 from streams.projections.projector import Projector
 from streams.runtime import checkpoint
 from streams.runtime.consumer import Handler, process
@@ -146,14 +148,30 @@ class LittleRiver:
 
     # -- people
 
-    def register(self, account: AccountInfo | None, card: str | None = None) -> UUID:
+    def keys(self, role: str) -> Database:
+        """A pool of this role's connections to the database of persons' keys."""
+        return engine(access.database_url(self.stack.home, "read", role, access.KEYS))
+
+    @cached_property
+    def persons(self) -> PersonRegister:
+        """The register, as an operator has it."""
+        return PersonRegister(self.as_role("write", "operator"), KeyStore(self.keys("keeper")), self._handler())
+
+    def register(self, account: AccountInfo | None, card: str | None = None, person: UUID | None = None) -> UUID:
         """A customer's Safe, or settlement's wallet, comes under watch."""
         reader = AccountReader(self.rpc, self.settings)
         registrar = Registrar(self.as_role("write", "operator"), self.rpc, self.settings, reader, self._handler())
         token = self.settings.tokens[0]
         if account is None:
             return registrar.register(Request(self.settings.settlement_address, token, "settlement"), "test")
-        request = Request(account.safe, token, roles_module=account.roles, delay_module=account.delay, card_token=card)
+        request = Request(
+            account.safe,
+            token,
+            roles_module=account.roles,
+            delay_module=account.delay,
+            card_token=card,
+            person_id=person,
+        )
         return registrar.register(request, "test")
 
     def authorize(self, key: str, card: str, cents: int, **told: str) -> AuthorizationAnswer:
@@ -249,6 +267,7 @@ class LittleRiver:
     def _databases(self) -> None:
         for server in ("write", "read"):
             migrate(self.as_role(server, "owner"), server)  # type: ignore[arg-type]
+        migrate(self.keys("owner"), "keys")
         with transaction(self.as_role("write", "owner")) as cursor:
             for number, cls in enumerate(MESSAGES.values(), 1):
                 remember(cursor, number, cls)

@@ -37,7 +37,7 @@ from streams.runtime.records import Record
 from tests.integration.conftest import Databases
 
 CENT = 10**16
-KEYS = {role: f"{role}-key-of-the-tests" for role in ("reader", "network", "operator", "admin")}
+KEYS = {role: f"{role}-key-of-the-tests" for role in ("reader", "network", "operator", "privacy", "admin")}
 OUTBOX = """
 SELECT o.topic, e.position, o.key, o.payload, o.ce_id, o.ce_type, o.ce_time, o.stream_version, o.correlation_id
 FROM outbox AS o INNER JOIN events AS e ON e.event_id = o.id
@@ -54,6 +54,7 @@ class Programme:
     allowance_cents: int = 500_000
     name: str = field(default_factory=lambda: uuid4().hex[:12])
     delivered: int = 0
+    person_id: UUID | None = None
 
     def __post_init__(self) -> None:
         self.account_id = ids.account_id(100, f"0x{self.name}", "0xtoken")
@@ -156,6 +157,7 @@ class Programme:
             decimals=18,
             settlement_address="0xsettlement",
             card_token=self.card,
+            person_id=self.person_id,
             opening_balance_raw=Raw(self.cents * CENT + 7),
             allowance_balance_raw=Raw(self.allowance_cents * CENT),
             allowance_max_refill_raw=Raw(self.allowance_cents * CENT),
@@ -201,6 +203,7 @@ def running_api(databases: Databases, gateway: Gateway) -> Iterator[str]:
         settings,
         read=databases.as_role("read", "queries"),
         write=databases.as_role("write", "gateway"),
+        keys=databases.keys("keeper"),
         gateway=gateway,
     )
     with socket.socket() as door:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
@@ -23,6 +24,7 @@ from connectors.verify.verification import verify
 from infra.database import transaction
 from infra.errors import BadInput, NotFound
 from infra.stack.supervisor import Stack
+from streams.persons.sealing import Details
 from streams.runtime import replay
 from tests.integration.little_river import EUR, LittleRiver
 from tests.integration.tampering import a_row, changed, columns, deleted, tables
@@ -92,7 +94,10 @@ def _live(river: LittleRiver) -> None:
     river.chain.wait_receipts([river.chain.mint(each.safe, 500 * EUR) for each in (ana, bo, eve)])
     river.chain.mine(10)
     river.register(None)
-    river.register(ana, "card-ana")
+    known, gone = (river.persons.register(uuid4(), Details(f"Person {n}"), "test") for n in (1, 2))
+    river.persons.hold(known, datetime(2999, 1, 1, tzinfo=UTC), "the law", "test")
+    river.persons.forget(gone, "asked for", "test")
+    river.register(ana, "card-ana", known)
     river.register(bo, "card-bo")
     frozen = river.register(eve, "card-eve")
     river.flow(10)
@@ -124,7 +129,7 @@ def _discard(river: LittleRiver) -> None:
 def audit(river: LittleRiver, *, ask_node: bool = False) -> Verification:
     """As `payriver verify` does it."""
     write, read = river.as_role("write", "auditor"), river.as_role("read", "auditor")
-    return verify(write, read, river.settings, ask_node=ask_node, patience=0)
+    return verify(write, read, river.settings, ask_node=ask_node, patience=0, keys=river.keys("auditor"))
 
 
 def test_a_river_left_alone_agrees_with_itself_and_with_the_chain(river: LittleRiver) -> None:
@@ -216,6 +221,23 @@ def _balance_slot(river: LittleRiver, wallet: str, token: str) -> str:
         if int(river.chain.ask("eth_getStorageAt", token, slot, "latest"), 16) == balance:
             return slot
     raise AssertionError("the token keeps its balances somewhere else")
+
+
+def test_a_key_that_is_where_it_should_not_be_or_is_not_where_it_should_is_named(river: LittleRiver) -> None:
+    with river.stack.postgres("read").superuser("keys") as cursor:
+        cursor.execute(
+            "UPDATE person_keys SET secret = sha256('x'), destroyed_at = NULL WHERE secret IS NULL RETURNING person_id"
+        )
+        ((back,),) = cursor.fetchall()
+        [found] = audit(river).differences
+        assert (found.table, found.key) == ("person_keys", str(back)) and "sweep" in found.about
+        assert river.persons.sweep() == 1 and audit(river).ok
+        cursor.execute(
+            "CREATE TABLE kept AS SELECT * FROM person_keys; DELETE FROM person_keys WHERE secret IS NOT NULL"
+        )
+        assert [each.table for each in audit(river).differences] == ["person_keys"]
+        cursor.execute("INSERT INTO person_keys SELECT * FROM kept WHERE secret IS NOT NULL; DROP TABLE kept")
+    assert audit(river).ok
 
 
 def test_poison_that_nobody_ended_waits_for_a_person(river: LittleRiver) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.database import transaction
+from infra.database import engine, transaction
 from infra.errors import Misconfigured
 from infra.migrations import dump, runner
 from infra.migrations.runner import Server
 from infra.stack.roles import READ_ROLES, WRITE_ROLES
 from tests.integration.conftest import Databases
 
-SERVERS: tuple[Server, ...] = ("write", "read")
+SERVERS: tuple[Server, ...] = ("write", "read", "keys")
 
 
 def may(databases: Databases, server: Server, table: str, privilege: str) -> set[str]:
@@ -37,7 +37,7 @@ def test_the_steps_end_in_the_schema_that_one_can_read(databases: Databases, ser
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_step_is_applied_once(databases: Databases, server: Server) -> None:
-    assert runner.migrate(databases.as_role(server, "owner"), server) == []
+    assert runner.migrate(engine(dump.url_of(databases.stack, server)), server) == []
 
 
 def test_a_step_that_was_applied_and_then_edited_is_refused(
@@ -76,7 +76,17 @@ def test_nobody_writes_the_memory_but_through_its_functions(databases: Databases
 
 
 @pytest.mark.parametrize(
-    "table", ["payments", "balances", "ledger_postings", "ledger_accounts", "deliveries", "stream_versions"]
+    "table",
+    [
+        "payments",
+        "balances",
+        "ledger_postings",
+        "ledger_accounts",
+        "deliveries",
+        "stream_versions",
+        "persons",
+        "account_holders",
+    ],
 )
 def test_the_projector_alone_writes_the_read_models(databases: Databases, table: str) -> None:
     assert may(databases, "read", table, "INSERT") == {"projections", "operator"}  # who replays, runs the projector

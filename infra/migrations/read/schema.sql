@@ -1,5 +1,10 @@
 -- What the numbered steps of this folder end in. Written by `python -m infra.migrations.dump`; a test compares.
 
+CREATE TABLE account_holders (
+    account_id uuid NOT NULL,
+    person_id uuid NOT NULL
+);
+
 CREATE TABLE balances (
     account_id uuid NOT NULL,
     kind text NOT NULL,
@@ -151,11 +156,30 @@ CREATE TABLE payments (
     changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL
 );
 
+CREATE TABLE persons (
+    person_id uuid NOT NULL,
+    state text NOT NULL,
+    revision integer NOT NULL,
+    key_id uuid NOT NULL,
+    algorithm text,
+    nonce text,
+    sealed text,
+    held_until timestamp with time zone,
+    hold_reason text,
+    registered_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    version integer NOT NULL,
+    CONSTRAINT persons_state_check CHECK ((state = ANY (ARRAY['known'::text, 'forgotten'::text])))
+);
+
 CREATE TABLE stream_versions (
     stream_id uuid NOT NULL,
     version integer NOT NULL,
     CONSTRAINT stream_versions_version_check CHECK ((version > 0))
 );
+
+ALTER TABLE ONLY account_holders
+    ADD CONSTRAINT account_holders_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY balances
     ADD CONSTRAINT balances_pkey PRIMARY KEY (account_id);
@@ -187,8 +211,13 @@ ALTER TABLE ONLY parked_messages
 ALTER TABLE ONLY payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (payment_id);
 
+ALTER TABLE ONLY persons
+    ADD CONSTRAINT persons_pkey PRIMARY KEY (person_id);
+
 ALTER TABLE ONLY stream_versions
     ADD CONSTRAINT stream_versions_pkey PRIMARY KEY (stream_id);
+
+CREATE INDEX account_holders_person ON account_holders USING btree (person_id);
 
 CREATE INDEX deliveries_position ON deliveries USING btree ("position");
 
@@ -205,6 +234,11 @@ CREATE INDEX payments_account ON payments USING btree (account_id, requested_at 
 CREATE INDEX payments_change ON payments USING btree (changed_in, change);
 
 CREATE INDEX payments_requested ON payments USING btree (requested_at DESC, payment_id);
+
+GRANT SELECT,INSERT,UPDATE ON TABLE account_holders TO projections;
+GRANT SELECT,INSERT,UPDATE ON TABLE account_holders TO operator;
+GRANT SELECT ON TABLE account_holders TO queries;
+GRANT SELECT ON TABLE account_holders TO auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE balances TO projections;
 GRANT SELECT ON TABLE balances TO queries;
@@ -243,6 +277,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE payments TO projections;
 GRANT SELECT ON TABLE payments TO queries;
 GRANT SELECT ON TABLE payments TO auditor;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments TO operator;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE persons TO projections;
+GRANT SELECT,INSERT,UPDATE ON TABLE persons TO operator;
+GRANT SELECT ON TABLE persons TO queries;
+GRANT SELECT ON TABLE persons TO auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE stream_versions TO projections;
 GRANT SELECT ON TABLE stream_versions TO queries;

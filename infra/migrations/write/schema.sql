@@ -394,7 +394,7 @@ CREATE TABLE streams (
     category text NOT NULL,
     version integer NOT NULL,
     head_hash bytea NOT NULL,
-    CONSTRAINT streams_category_check CHECK ((category = ANY (ARRAY['account'::text, 'payment'::text]))),
+    CONSTRAINT streams_category_check CHECK ((category = ANY (ARRAY['account'::text, 'payment'::text, 'person'::text]))),
     CONSTRAINT streams_version_check CHECK ((version > 0))
 );
 

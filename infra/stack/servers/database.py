@@ -9,7 +9,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection, cursor, encrypt_password
 
-from infra.stack.access import DATABASE
+from infra.stack.access import DATABASE, KEYS
 from infra.stack.home import Home
 from infra.stack.roles import READ_ROLES, WRITE_ROLES
 from infra.stack.servers.base import listens
@@ -50,11 +50,9 @@ class Database:
             _create_database(db, DATABASE, "owner")
             if self.name == "read":
                 _create_database(db, "registry", "registry")
-            for role in roles:
-                if role != "registry":
-                    db.execute(
-                        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*map(sql.Identifier, (DATABASE, role)))
-                    )
+                _create_database(db, KEYS, "owner")
+                _let_in(db, KEYS, "keeper", "auditor")
+            _let_in(db, DATABASE, *(role for role in roles if role not in ("registry", "keeper")))
 
     def _create_role(self, db: cursor, role: str) -> None:
         """The server is told the verifier alone: a failing statement would write a plain password into its log."""
@@ -75,6 +73,11 @@ class Database:
         )
         connected.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
         return connected
+
+
+def _let_in(db: cursor, database: str, *roles: str) -> None:
+    for role in roles:
+        db.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*map(sql.Identifier, (database, role))))
 
 
 def _create_database(db: cursor, database: str, owner: str) -> None:

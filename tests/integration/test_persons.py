@@ -1,0 +1,254 @@
+"""The register of persons on real databases: sealed wherever it is written, opened for who has the key, gone once it is destroyed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import psycopg2.errors
+import pytest
+
+from infra.database import transaction
+from infra.errors import CommandIdReused, Forgotten, LegallyHeld, NotFound
+from infra.stack import access
+from streams.command_handler import CommandHandler
+from streams.domain.circumstances import Policy
+from streams.persons.keys import KeyStore
+from streams.persons.register import PersonRegister
+from streams.persons.sealing import Details
+from tests.integration.conftest import Databases
+from tests.integration.personal import data_file, dump, files, forms, places
+from tests.integration.programme import Programme, client, running_api
+
+NAME, EMAIL, PHONE = "Zoë Quastenflosser-Żyła", "zoe.quastenflosser@example.org", "+43 1 5870000-4711"
+ZOE = Details(NAME, EMAIL, PHONE)
+LAW = "retention of the money laundering act"
+TOMORROW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def register(databases: Databases) -> PersonRegister:
+    handler = CommandHandler(databases.codec, Policy())
+    return PersonRegister(databases.as_role("write", "operator"), KeyStore(databases.keys("keeper")), handler)
+
+
+@pytest.fixture
+def zoe(register: PersonRegister) -> UUID:
+    return register.register(uuid4(), ZOE, "test")
+
+
+def types(databases: Databases, person_id: UUID) -> list[str]:
+    with transaction(databases.as_role("write", "auditor")) as cursor:
+        cursor.execute("SELECT type FROM events WHERE stream_id = %s ORDER BY version", (person_id,))
+        return [row[0] for row in cursor.fetchall()]
+
+
+def test_a_person_is_shown_as_registered_and_the_same_again_changes_nothing(
+    databases: Databases, register: PersonRegister, zoe: UUID
+) -> None:
+    assert register.register(zoe, ZOE, "test") == zoe
+    assert register.show(zoe).details == ZOE
+    with pytest.raises(CommandIdReused):
+        register.register(zoe, Details("Somebody else"), "test")
+    assert types(databases, zoe) == ["PersonRegistered"]
+
+
+def test_details_are_corrected_back_and_forth(databases: Databases, register: PersonRegister, zoe: UUID) -> None:
+    for details in (Details("Zoë Neu"), Details("Zoë Neu"), ZOE):
+        register.put(zoe, details, "test")
+        assert register.show(zoe).details == details
+    assert types(databases, zoe) == ["PersonRegistered", "PersonCorrected", "PersonCorrected"]
+
+
+def test_the_forgotten_cannot_be_shown_nor_registered_again_under_the_old_id(
+    databases: Databases, register: PersonRegister, zoe: UUID
+) -> None:
+    register.forget(zoe, "asked for", "test")
+    register.forget(zoe, "asked for", "test")
+    assert register.show(zoe).details is None
+    for again in (register.register, register.put, register.correct):
+        with pytest.raises(Forgotten):
+            again(zoe, ZOE, "test")
+    assert types(databases, zoe) == ["PersonRegistered", "PersonForgotten"]
+
+
+def test_a_legal_hold_refuses_until_it_is_lifted(databases: Databases, register: PersonRegister, zoe: UUID) -> None:
+    register.hold(zoe, TOMORROW, LAW, "test")
+    with pytest.raises(LegallyHeld, match=f"until {TOMORROW:%Y-%m-%d}.*{LAW}"):
+        register.forget(zoe, "asked for", "test")
+    assert register.show(zoe).details == ZOE
+    register.lift(zoe, "the case is closed", "test")
+    register.forget(zoe, "asked for", "test")
+    assert types(databases, zoe)[1:] == ["LegalHoldPlaced", "ForgettingRefused", "LegalHoldLifted", "PersonForgotten"]
+
+
+def test_who_is_not_in_the_register_is_named(register: PersonRegister) -> None:
+    for ask in (register.show, lambda each: register.forget(each, "x", "test")):
+        with pytest.raises(NotFound, match="no person"):
+            ask(uuid4())
+
+
+def test_a_key_that_came_back_with_a_backup_is_swept_away(
+    databases: Databases, register: PersonRegister, zoe: UUID
+) -> None:
+    key = register.keys.find(zoe)
+    register.forget(zoe, "asked for", "test")
+    with databases.stack.postgres("read").superuser(access.KEYS) as cursor:
+        values = (key.secret if key else None, zoe)
+        cursor.execute("UPDATE person_keys SET secret = %s, destroyed_at = NULL WHERE person_id = %s", values)
+    assert register.sweep() == 1
+    assert register.sweep() == 0
+    assert register.show(zoe).details is None
+
+
+def test_the_name_is_nowhere_and_the_key_is_gone_from_the_disk(
+    databases: Databases, register: PersonRegister, zoe: UUID
+) -> None:
+    key = register.keys.find(zoe)
+    assert key is not None and key.secret is not None
+    assert key.secret in data_file(databases.stack, access.KEYS, "person_keys")
+    programme = Programme(databases)
+    programme.streams.append(zoe)
+    programme.deliver()
+
+    register.forget(zoe, "asked for", "test")
+    programme.deliver()
+
+    assert key.secret not in data_file(databases.stack, access.KEYS, "person_keys")
+    home = databases.stack.home
+    everything = {
+        "W": dump(access.database_url(home, "write", "owner")),
+        "R": dump(access.database_url(home, "read", "owner")),
+        "keys": dump(access.database_url(home, "read", "owner", access.KEYS)),
+        **files(home.path("logs")),
+    }
+    assert places((NAME, EMAIL, PHONE), everything) == []
+    assert places([str(zoe)], everything) != []  # the search does find what is there
+    assert key.secret.hex().encode() not in everything["keys"]
+
+
+def test_the_search_finds_a_name_in_whatever_form() -> None:
+    for form in (NAME, json.dumps({"n": NAME}), NAME.encode().hex()):
+        assert places([NAME], {"x": f"abc{form}def".encode()}) == [f"{NAME!r} in x"]
+    for shift in range(4):
+        import base64
+
+        assert any(form in base64.b64encode(b"y" * shift + NAME.encode() + b"more") for form in forms(NAME))
+
+
+def test_r_shows_who_holds_an_account_and_forgets_with_w(
+    databases: Databases, register: PersonRegister, zoe: UUID
+) -> None:
+    programme = Programme(databases, person_id=zoe)
+    programme.streams.append(zoe)
+    programme.deliver()
+    with transaction(databases.as_role("read", "queries")) as cursor:
+        cursor.execute("SELECT p.state, p.sealed IS NULL FROM persons AS p WHERE person_id = %s", (zoe,))
+        assert cursor.fetchall() == [("known", False)]
+        cursor.execute("SELECT account_id FROM account_holders WHERE person_id = %s", (zoe,))
+        assert cursor.fetchall() == [(programme.account_id,)]
+    register.forget(zoe, "asked for", "test")
+    programme.deliver()
+    with transaction(databases.as_role("read", "queries")) as cursor:
+        cursor.execute("SELECT p.state, p.sealed IS NULL FROM persons AS p WHERE person_id = %s", (zoe,))
+        assert cursor.fetchall() == [("forgotten", True)]
+
+
+@pytest.mark.parametrize("role", ["projections", "queries", "operator", "registry"])
+def test_no_role_of_the_read_models_enters_the_database_of_keys(databases: Databases, role: str) -> None:
+    with pytest.raises(Exception, match="permission denied for database"):
+        databases.keys(role).connect()
+
+
+def test_the_keeper_enters_nothing_else_and_deletes_no_key(databases: Databases) -> None:
+    with pytest.raises(Exception, match="permission denied for database"):
+        databases.as_role("read", "keeper").connect()
+    for statement in (
+        "DELETE FROM person_keys",
+        "TRUNCATE person_keys",
+        "DROP TABLE person_keys",
+        "CREATE TABLE mine (x int)",
+    ):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege), transaction(databases.keys("keeper")) as cursor:
+            cursor.execute(statement)
+
+
+def test_an_auditor_sees_that_a_key_is_there_and_not_the_key(databases: Databases) -> None:
+    with transaction(databases.keys("auditor")) as cursor:
+        cursor.execute("SELECT person_id, key_id, destroyed_at FROM person_keys")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege), transaction(databases.keys("auditor")) as cursor:
+        cursor.execute("SELECT secret FROM person_keys")
+
+
+# --- the doors -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def privacy(databases: Databases) -> Iterator[httpx.Client]:
+    with running_api(databases, Programme(databases).gateway) as address, client(address, "privacy") as caller:
+        yield caller
+
+
+def test_over_the_api_a_person_is_registered_shown_held_and_forgotten(privacy: httpx.Client) -> None:
+    path = f"/v1/persons/{uuid4()}"
+    details = {"name": NAME, "email": EMAIL, "phone": None}
+    for _ in range(2):
+        assert privacy.put(path, json=details).status_code == 204
+    shown = privacy.get(path)
+    assert shown.json()["details"] == details and shown.headers["cache-control"] == "no-store"
+    assert privacy.put(f"{path}/hold", json={"until": TOMORROW.isoformat(), "reason": LAW}).status_code == 204
+    refused = privacy.post(f"{path}/forget", json={"reason": "asked for"})
+    assert refused.status_code == 409 and LAW in refused.json()["detail"]
+    assert privacy.post(f"{path}/release", json={"reason": "over"}).status_code == 204
+    assert privacy.post(f"{path}/forget", json={"reason": "asked for"}).status_code == 204
+    told = privacy.get(path).json()
+    assert (told["state"], told["details"]) == ("forgotten", None)
+    assert privacy.put(path, json=details).status_code == 409
+
+
+def test_only_a_key_for_persons_opens_the_register(privacy: httpx.Client) -> None:
+    for role in ("reader", "network", "operator"):
+        with client(str(privacy.base_url), role) as caller:
+            assert caller.get(f"/v1/persons/{uuid4()}").status_code == 403
+    assert privacy.get(f"/v1/persons/{uuid4()}").status_code == 404
+    assert privacy.post("/v1/authorizations", json={}).status_code == 403
+
+
+def _payriver(databases: Databases, *words: str, said: Any = None) -> subprocess.CompletedProcess[str]:
+    home = databases.stack.home
+    told = {
+        "PAYRIVER_WRITE_URL": access.database_url(home, "write", "operator"),
+        "PAYRIVER_READ_URL": access.database_url(home, "read", "operator"),
+        "PAYRIVER_KEYS_URL": access.database_url(home, "read", "keeper", access.KEYS),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "api.cli.main", *words],
+        input=json.dumps(said) if said else "",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **told},
+    )
+
+
+def test_from_the_command_line_too(databases: Databases) -> None:
+    made = _payriver(databases, "person", "register", said={"name": NAME, "email": EMAIL})
+    person_id = made.stdout.strip()
+    assert json.loads(_payriver(databases, "person", "show", person_id, "--json").stdout)["name"] == NAME
+    assert _payriver(databases, "person", "hold", person_id, "--until", "2999-01-01", "--reason", LAW).returncode == 0
+    refused = _payriver(databases, "forget", person_id)
+    assert refused.returncode == 1 and f"until 2999-01-01 00:00 UTC: {LAW}" in refused.stderr
+    assert _payriver(databases, "person", "release", person_id, "--reason", "over").returncode == 0
+    assert _payriver(databases, "forget", person_id).stdout == "forgotten\n"
+    shown = _payriver(databases, "person", "show", person_id)
+    assert "forgotten" in shown.stdout and NAME not in shown.stdout
+    for words in ({"name": ""}, {"name": NAME, "iban": "x"}, {"email": EMAIL}, ["name"]):
+        bad = _payriver(databases, "person", "register", said=words)
+        assert bad.returncode == 1 and bad.stderr.startswith("bad_input:") and NAME not in bad.stderr
