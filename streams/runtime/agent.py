@@ -60,7 +60,7 @@ async def finish(app: RunApp, fetched: Fetched, work: Callable[[Fetched], bool],
                 app.reached[tp] = fetched.end
             else:
                 log.info("run_after_hole", topic=place.topic, partition=place.partition, start=fetched.start)
-                await app.consumer.seek_back(tp)
+                await app.consumer.seek_back({tp})
             return
         except Stop as error:
             fail(describe(error))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any
 
 import faust
@@ -41,6 +41,7 @@ REACHES_INTO: tuple[tuple[type, str], ...] = (
     (Consumer, "_add_gap"),
     (Consumer, "_get_active_partitions"),  # and the set _buffered_partitions, which on_buffer_full fills
     (Consumer, "_wait_next_records"),
+    (Consumer, "_drain_messages"),  # it drops what lies before _read_offset
     (Consumer, "getmany"),
     (Consumer, "perform_seek"),
     (App, "_create_directories"),
@@ -91,6 +92,7 @@ class RunThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         for tp in consumer.assignment() & found.keys():
             self.places[tp], self.next[tp] = found[tp]
             self.app.seeks[tp] += 1
+            self.app.reached[tp] = self.next[tp]  # not before the seek: one that fails must be seen, and made again
             consumer.seek(tp, self.next[tp])
 
 
@@ -119,7 +121,16 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]
             if self.should_stop or not self.flow_active:
                 return  # the rest is dropped: the next run of such a partition meets a hole, and seeks back
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            self._let_pass(tp, run)
             yield tp, self._one_message(tp, run)
+
+    def _let_pass(self, tp: Any, run: Fetched) -> None:
+        """Faust drops in silence what lies before the last offset it handed over. After a seek back that is what we want again.
+
+        Said here, for each run just before Faust looks: said at the seek, a run on its way would have the last word.
+        """
+        if (self._read_offset[tp] or 0) > run.end - 1:
+            self._read_offset[tp] = run.start or None
 
     async def _while_all_buffers_are_full(self, timeout: float) -> None:
         """Faust would sleep a whole second, and the agents run dry long before."""
@@ -140,9 +151,9 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]
     async def _add_gap(self, tp: Any, first: int, end: int) -> None:
         await super()._add_gap(tp, first, end - 1)  # faust 0.15.3 counts the next message as part of the gap
 
-    async def seek_back(self, tp: Any) -> None:
-        """Read the partition again from its checkpoint."""
-        self._read_offset.update(await self._thread.seek_to_committed({tp}))
+    async def seek_back(self, partitions: Collection[Any]) -> None:
+        """Read these partitions again from their checkpoints."""
+        await self._thread.seek_to_committed(partitions)
 
 
 class RunTransport(driver.Transport):  # type: ignore[misc]
@@ -172,7 +183,6 @@ class RunApp(faust.App):  # type: ignore[misc]
         while True:
             try:
                 found = await asyncio.to_thread(self.positions.load, partitions)
-                self.reached |= {partition: offset for partition, (_, offset) in found.items()}
                 return {tp: found[tp] for tp in partitions}
             except Exception as error:
                 if not is_transient(error) or self.should_stop:

@@ -85,7 +85,7 @@ class Watchdog:
         patience_seconds: int,
         *,
         reached: Callable[[], dict[tuple[str, int], int]],
-        seek_back: Callable[[Place], None],
+        seek_back: Callable[[Collection[Place]], None],
         fail: Callable[[str], None],
     ) -> None:
         self._positions, self._kafka, self._topics = positions, kafka, tuple(topics)
@@ -107,10 +107,10 @@ class Watchdog:
         self._places = self._places or self._positions.places(self._topics)
         reached = self._reached()  # before the checkpoints: one that lies behind it was then rewound by somebody
         checkpoints = self._positions.read(self._places)
-        for place, checkpoint in checkpoints.items():
-            if checkpoint < reached.get((place.topic, place.partition), 0):
-                log.info("checkpoint_rewound", topic=place.topic, partition=place.partition, next_offset=checkpoint)
-                self._seek_back(place)
+        known = {place: reached.get((place.topic, place.partition), 0) for place in checkpoints}
+        if rewound := [place for place, checkpoint in checkpoints.items() if checkpoint < known[place]]:
+            log.info("checkpoints_rewound", places=[f"{each.topic}/{each.partition}" for each in rewound])
+            self._seek_back(rewound)
         self._stillness.observe(checkpoints, reached.keys())
         if suspects := self._stillness.to_probe():
             self._stillness.probed(suspects, messages_wait(self._kafka, self._positions.consumer, suspects, stop))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import faust
@@ -90,10 +91,15 @@ def watchdog(
         held = {(tp.topic, tp.partition) for tp in app.consumer.assignment()} if worker.ready else set()
         return {partition: offset for partition, offset in dict(app.reached).items() if partition in held}
 
-    def seek_back(place: Place) -> None:
-        for tp in app.consumer.assignment():
-            if (tp.topic, tp.partition) == (place.topic, place.partition):
-                asyncio.run_coroutine_threadsafe(app.consumer.seek_back(tp), worker.loop)
+    seeking: list[Future[None]] = []
+
+    def seek_back(places: Collection[Place]) -> None:
+        """All at once, and one such seek at a time: each throws away what was fetched before it. One that fails is seen in the next look."""
+        if any(not each.done() for each in seeking):
+            return
+        wanted = {(place.topic, place.partition) for place in places}
+        held = {tp for tp in app.consumer.assignment() if (tp.topic, tp.partition) in wanted}
+        seeking[:] = [asyncio.run_coroutine_threadsafe(app.consumer.seek_back(held), worker.loop)] if held else []
 
     kafka = client_config(settings)
     return Watchdog(

@@ -19,6 +19,7 @@ from connectors.verify.settle import settle
 from connectors.verify.verification import verify
 from infra.database import transaction
 from infra.stack.supervisor import Stack
+from streams.notifications import endpoints
 
 PARTITIONS = 4
 
@@ -38,14 +39,13 @@ def day(river: Stack) -> dict[str, object]:
 
 
 @pytest.fixture(scope="session")
-def world(river: Stack, day: dict[str, object]) -> Iterator[World]:
-    """The same river after its day, with customers of its own for more."""
+def world(river: Stack) -> Iterator[World]:
+    """The same river, after its day where that is played, with customers of its own for more."""
     receiver = Receiver()
     made = World(river, receiver)
     with transaction(made.operator.write) as cursor:
-        from streams.notifications import endpoints
-
         _, receiver.secret = endpoints.register(cursor, receiver.url, allowed_hosts=("127.0.0.1",))
+    made.register_settlement()
     accounts = made.chain.create_accounts(8)
     made.chain.mine(10)  # their set-up is final
     made.chain.interval_mining(1)
@@ -68,6 +68,31 @@ def agrees(world: World) -> Callable[[], None]:
         assert result.ok, "\n".join(map(str, result.differences[:10]))
 
     return check
+
+
+@pytest.fixture
+def still(world: World, agrees: Callable[[], None]) -> Iterator[None]:
+    """No block comes any more, all that came is read, carried out and told; nothing moves by itself until the test ends."""
+    world.chain.stop_mining()
+    final, head = (int(world.chain.w3.eth.get_block(tag)["number"]) for tag in ("finalized", "latest"))
+    world.until("the listener is at the head", lambda: _rows(world, CURSOR) == [(head, final)])
+    agrees()
+    world.until("every webhook is told", lambda: not _rows(world, UNTOLD, world.receiver.url))
+    yield
+    world.chain.interval_mining(1)
+
+
+CURSOR = "SELECT seen_number, final_number FROM chain_cursors"
+UNTOLD = """
+SELECT m.message_id FROM webhook_messages AS m INNER JOIN webhook_endpoints AS e USING (endpoint_id)
+WHERE m.state = 'waiting' AND e.url = %s
+"""
+
+
+def _rows(world: World, query: str, *values: object) -> list[tuple[object, ...]]:
+    with transaction(world.auditor.write) as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall()
 
 
 def spendable(world: World, account_id: object) -> int:

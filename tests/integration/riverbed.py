@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -23,6 +24,7 @@ from infra.stack import access
 from infra.stack.supervisor import Stack
 from streams.runtime import checkpoint
 from streams.runtime.positions import Positions
+from streams.runtime.records import Place
 from tests.integration import effects
 
 PROGRAM = Path(effects.__file__)
@@ -54,6 +56,10 @@ class Riverbed:
         self.admin = AdminClient(self.kafka)
         self.positions = Positions(self.engine, self.consumer, dict(self.kafka))
         self._producer: Producer | None = None
+
+    @cached_property
+    def _places(self) -> list[Place]:
+        return self.positions.places([self.topic])
 
     def dig(self, partitions: int = 4) -> None:
         """Make the topic and its checkpoints."""
@@ -106,6 +112,10 @@ class Riverbed:
         with transaction(self.engine) as cursor:
             cursor.execute(f"SELECT id FROM effects WHERE {where} ORDER BY at")
             return [row[0] for row in cursor.fetchall()]
+
+    def checkpoints(self) -> dict[int, int]:
+        """The offset that the consumer wants next, by partition."""
+        return {place.partition: offset for place, offset in self.positions.read(self._places).items()}
 
     def heal(self, text: str) -> None:
         """From now on this poison can be taken."""

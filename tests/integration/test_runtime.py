@@ -128,6 +128,25 @@ def test_a_rewound_consumer_takes_everything_again_but_what_a_person_discarded(b
     assert "poison-a2" not in first
 
 
+def test_a_consumer_rewound_in_mid_run_again_and_again_stands_still_at_none_of_them(bed: Riverbed) -> None:
+    """Of what was fetched before a rewind and what comes after it nothing may be taken for read, or the last run is never met again."""
+    messages = [(f"k{n % 40}", f"m{n}") for n in range(1500)]
+    for start in range(0, len(messages), 100):
+        bed.send(*messages[start : start + 100])
+    bed.start(run_records=5, seconds=0.005)
+    until(lambda: len(bed.effects()) == len(messages), "the first delivery", 120)
+    reached = bed.checkpoints()
+    for rewound in range(8):
+        with bed.stack.postgres("write").superuser() as cursor:
+            checkpoint.rewind(cursor, bed.consumer, bed.topic)
+        taken = len(bed.effects())
+        if rewound % 2:
+            until(lambda: bed.checkpoints() == reached, f"all read again after rewind {rewound}", 60)
+        else:  # the next rewind comes while this one is read
+            until(lambda taken=taken: len(bed.effects()) > taken + 300, f"some read again after rewind {rewound}", 60)  # type: ignore[misc]
+    assert set(bed.effects()) == {text for _, text in messages}
+
+
 def test_the_watchdog_tells_a_waiting_message_from_a_transactions_marker(bed: Riverbed) -> None:
     bed.send(*((f"k{n}", f"m{n}") for n in range(40)))
     bed.send(*((f"k{n}", f"aborted{n}") for n in range(40)), abort=True)
