@@ -15,9 +15,21 @@ psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
 Cursor = psycopg2.extensions.cursor
 
+FROZEN_SECONDS = 20
+"""A process that is frozen inside a transaction holds its rows no longer than this; thawed, it commits nothing (SQLSTATE 25P03)."""
 
-def engine(url: SecretStr | str, *, pool_size: int = 5, application_name: str = "payriver") -> Engine:
-    """A pool of connections to `postgresql://role:password@host:port/database`; opens none until it is used."""
+
+def engine(
+    url: SecretStr | str,
+    *,
+    pool_size: int = 5,
+    application_name: str = "payriver",
+    frozen_seconds: int = FROZEN_SECONDS,
+) -> Engine:
+    """A pool of connections to `postgresql://role:password@host:port/database`; opens none until it is used.
+
+    `frozen_seconds`: how long a transaction may rest between two statements; 0: for ever, for who reads and thinks.
+    """
     plain = url.get_secret_value() if isinstance(url, SecretStr) else url
     return create_engine(
         make_url(plain).set(drivername="postgresql+psycopg2"),
@@ -26,7 +38,11 @@ def engine(url: SecretStr | str, *, pool_size: int = 5, application_name: str = 
         pool_pre_ping=False,
         pool_recycle=1800,
         pool_timeout=10,
-        connect_args={"application_name": application_name, "connect_timeout": 5},
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": 5,
+            "options": f"-c idle_in_transaction_session_timeout={frozen_seconds}s",
+        },
     )
 
 

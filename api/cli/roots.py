@@ -11,7 +11,7 @@ from typing import Self
 from sqlalchemy import Engine
 
 from connectors.gateway.gateway import Gateway
-from infra.database import engine, transaction
+from infra.database import FROZEN_SECONDS, engine, transaction
 from infra.errors import Misconfigured
 from infra.failpoints import arm
 from infra.settings import MachineSettings, Settings, settings_from
@@ -102,7 +102,9 @@ class Root:
             raise Misconfigured(
                 f"PAYRIVER_{server.upper()}_URL is empty; {self.settings.component} needs it: postgresql://role:password@host:port/payriver"
             )
-        return engine(url, application_name=f"payriver {self.settings.component} {self.settings.worker}")
+        name = f"payriver {self.settings.component} {self.settings.worker}"
+        reads_long = self.settings.component == "auditor"  # and locks nothing
+        return engine(url, application_name=name, frozen_seconds=0 if reads_long else FROZEN_SECONDS)
 
 
 def of_embedded_stack(component: str, home: Path | None) -> Settings | None:

@@ -12,7 +12,6 @@ from infra.database import Cursor
 from infra.errors import MissingCheckpoint
 from streams.runtime.records import Place, Run
 
-FROZEN_SECONDS = 20  # a worker frozen inside a transaction holds the fence's row no longer than this
 WHERE = "WHERE cluster = %s AND topic_id = %s AND partition = %s AND consumer = %s"
 
 
@@ -23,9 +22,8 @@ def advance(cursor: Cursor, consumer: str, run: Run) -> Run | None:
     """
     while True:
         cursor.execute(
-            "SET LOCAL idle_in_transaction_session_timeout = %s;"  # in the same round trip
             f"UPDATE checkpoints SET next_offset = %s, moved_at = clock_timestamp() {WHERE} AND next_offset = %s",
-            (f"{FROZEN_SECONDS}s", run.end, *_key(consumer, run.place), run.start),
+            (run.end, *_key(consumer, run.place), run.start),
         )
         if cursor.rowcount == 1:
             return run

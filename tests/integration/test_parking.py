@@ -129,12 +129,10 @@ def test_two_workers_with_the_same_run_at_once_apply_it_once(shore: Shore) -> No
     assert shore.effects() == [f"m{n}" for n in range(20)]
 
 
-def test_a_worker_frozen_inside_its_transaction_does_not_hold_the_partition_for_ever(
-    shore: Shore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checkpoint, "FROZEN_SECONDS", 1)
+def test_a_worker_frozen_inside_its_transaction_does_not_hold_the_partition_for_ever(shore: Shore) -> None:
     run = shore.run(0, ("a", "m0"))
-    with pytest.raises(psycopg2.Error) as thawed, transaction(shore.engine) as frozen:
+    soon_ended = engine(shore.engine.url.render_as_string(hide_password=False), frozen_seconds=1)
+    with pytest.raises(psycopg2.Error) as thawed, transaction(soon_ended) as frozen:
         checkpoint.advance(frozen, shore.consumer, run)
         Effects().apply(frozen, run.records)
         assert shore.take(run), "another worker waits for the row, and has it when the frozen session is ended"
