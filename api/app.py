@@ -34,6 +34,7 @@ from api.health import Health
 from api.live import Feed
 from api.metrics import AnswerTimes
 from api.openapi import describe
+from api.past import Past
 from api.queries import Queries
 from api.security import Keys
 from connectors.gateway.gateway import Gateway
@@ -57,7 +58,7 @@ for authorizations, *operator* also orders cards frozen, *privacy* also keeps th
 
 
 def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine, gateway: Gateway) -> FastAPI:
-    """The application. `read`: R as role queries; `write`: W as role gateway, for health and the chain's newest block.
+    """The application. `read`: R as role queries; `write`: W as role gateway, for health, the chain's newest block, and the past.
 
     `keys`: the database of persons' keys as role keeper.
     """
@@ -66,6 +67,7 @@ def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine,
         gateway=gateway,
         persons=PersonRegister(write, KeyStore(keys), gateway.handler),
         queries=Queries(read),
+        past=Past(write),
         chain=ChainView(write),
         feed=Feed(read),
         health=Health(write, read),

@@ -13,6 +13,7 @@ from api.chain_view import ChainView
 from api.health import Health
 from api.live import Feed
 from api.metrics import AnswerTimes
+from api.past import Past
 from api.queries import Queries
 from api.security import NETWORK, OPERATE, PERSONS, READ, Caller, require
 from connectors.gateway.gateway import Gateway
@@ -32,6 +33,7 @@ class Context:
     gateway: Gateway
     persons: PersonRegister
     queries: Queries
+    past: Past
     chain: ChainView
     feed: Feed
     health: Health

@@ -185,6 +185,9 @@ class Balance(Answer):
     block_number: int = Field(description="The last final block booked.", examples=[41018])
     block_time: int = Field(description="Time of the block that the allowance is accrued to, Unix seconds.")
     version: int = Field(description="Version of the account's stream.", examples=[31])
+    chain_balance_raw: RawAmount | None = Field(
+        None, description="As of a block: held at its end by all that is final today."
+    )
 
 
 class StatementLine(Answer):

@@ -12,6 +12,7 @@ from api.balance import balance
 from api.context import Operator, Parts, Reader
 from api.models import Account, AccountPage, Balance, EventPage, Statement, problem_answers
 from api.orders import CardOrder
+from api.past import AsOf, Diff, From, To
 from api.routes_payments import After, Cursor, Limit, Moment
 from api.statement import Period, as_csv, statement
 
@@ -34,14 +35,18 @@ async def list_accounts(
 
 
 @router.get("/{account_id}", responses=problem_answers(401, 403, 404, 422, 503))
-async def get_account(parts: Parts, caller: Reader, account_id: UUID) -> Account:
-    """One account."""
+async def get_account(parts: Parts, caller: Reader, account_id: UUID, as_of: AsOf = None) -> Account:
+    """One account, as it is or as it was."""
+    if as_of is not None:
+        return await parts.ask(lambda: parts.past.account(account_id, as_of))
     return await parts.ask(lambda: parts.queries.account(account_id))
 
 
 @router.get("/{account_id}/balance", responses=problem_answers(401, 403, 404, 422, 503))
-async def get_balance(parts: Parts, caller: Reader, account_id: UUID) -> Balance:
-    """What the account holds, what is on its way or set aside, and what may be spent at the newest block."""
+async def get_balance(parts: Parts, caller: Reader, account_id: UUID, as_of: AsOf = None) -> Balance:
+    """What the account holds, what is on its way or set aside, and what may be spent at the newest block; now, or as it was."""
+    if as_of is not None:
+        return await parts.ask(lambda: parts.past.balance(account_id, as_of))
     stale = parts.settings.chain_stale_seconds
     return await parts.ask(lambda: balance(parts.queries.balance(account_id), parts.chain.seen(), stale))
 
@@ -79,6 +84,12 @@ async def list_account_events(
 ) -> EventPage:
     """Everything that happened to the account, in order, with when and where each event was delivered."""
     return await parts.ask(lambda: parts.queries.events(account_id, "account", after, limit))
+
+
+@router.get("/{account_id}/diff", responses=problem_answers(401, 403, 404, 422, 503))
+async def diff_account(parts: Parts, caller: Reader, account_id: UUID, start: From, end: To) -> Diff:
+    """What happened to the account between two points, and what it changed."""
+    return await parts.ask(lambda: parts.past.diff(account_id, "account", start, end))
 
 
 @router.post("/{account_id}/card/freeze", status_code=204, responses=FREEZING)

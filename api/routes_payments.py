@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 
 from api.context import Parts, Reader
 from api.models import EventPage, Payment, PaymentPage, problem_answers
+from api.past import AsOf, Diff, From, To
 from api.queries import PaymentFilter
 
 router = APIRouter(prefix="/v1/payments", tags=["Payments"])
@@ -50,9 +51,17 @@ async def list_payments(
 
 
 @router.get("/{payment_id}", responses=problem_answers(401, 403, 404, 422, 503))
-async def get_payment(parts: Parts, caller: Reader, payment_id: UUID) -> Payment:
-    """One payment."""
+async def get_payment(parts: Parts, caller: Reader, payment_id: UUID, as_of: AsOf = None) -> Payment:
+    """One payment, as it is or as it was."""
+    if as_of is not None:
+        return await parts.ask(lambda: parts.past.payment(payment_id, as_of))
     return await parts.ask(lambda: parts.queries.payment(payment_id))
+
+
+@router.get("/{payment_id}/diff", responses=problem_answers(401, 403, 404, 422, 503))
+async def diff_payment(parts: Parts, caller: Reader, payment_id: UUID, start: From, end: To) -> Diff:
+    """What happened to the payment between two points, and what it changed."""
+    return await parts.ask(lambda: parts.past.diff(payment_id, "payment", start, end))
 
 
 @router.get("/{payment_id}/events", responses=problem_answers(401, 403, 404, 422, 503))

@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, str] = {
     "bench": "api.cli.bench",
     "verify": "api.cli.verify",
     "explain": "api.cli.explain",
+    "events": "api.cli.events",
+    "diff": "api.cli.events",
     "snapshots": "api.cli.snapshots",
 }
 

@@ -613,6 +613,7 @@ GRANT SELECT,INSERT ON TABLE cards TO operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE chain_blocks TO listener;
 GRANT SELECT ON TABLE chain_blocks TO auditor;
+GRANT SELECT ON TABLE chain_blocks TO gateway;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE chain_cursors TO listener;
 GRANT SELECT ON TABLE chain_cursors TO submitter;

@@ -1,0 +1,57 @@
+"""Points in the past as people write them, and what two states differ in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from infra.errors import BadInput
+from streams.event_store.points import AtBlock, AtTime, AtVersion, Point, point_of
+from streams.history import Change, changes
+from tests.given import HOLD, PAYMENT, SCREEN, approved, opened, request, seen, transfer
+
+
+@pytest.mark.parametrize(
+    ("text", "point"),
+    [
+        ("7", AtVersion(7)),
+        (" v12 ", AtVersion(12)),
+        ("block:41022", AtBlock(41022)),
+        ("b41022", AtBlock(41022)),
+        ("2026-03-01T12:00:00Z", AtTime(datetime(2026, 3, 1, 12, tzinfo=UTC))),
+        ("2026-03-01T12:00:00.000120+01:00", AtTime(datetime(2026, 3, 1, 12, 0, 0, 120, timezone(timedelta(hours=1))))),
+        ("2026-03-01", AtTime(datetime(2026, 3, 1, tzinfo=UTC))),
+    ],
+)
+def test_a_point_is_a_version_a_time_or_a_block(text: str, point: Point) -> None:
+    assert point_of(text) == point
+    assert str(point)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-03-01T12:00:00", "-1", "1.5", "block:", "block:x", "v", "9" * 12]
+)
+def test_what_is_no_point_is_named(text: str) -> None:
+    with pytest.raises(BadInput, match=r"block:41022"):
+        point_of(text)
+
+
+def test_states_that_are_the_same_differ_in_nothing() -> None:
+    assert list(changes(approved().customer, approved().customer)) == []
+
+
+def test_what_differs_is_told_by_field_and_by_key() -> None:
+    before = opened().given(request())
+    was = before.customer, before.payment
+    after = before.given(HOLD, SCREEN)
+    amount = str(1_000 * 10**16)
+    assert set(changes(was[0], after.customer)) == {
+        Change(f"holds[{PAYMENT}]", None, amount),
+        Change("held_raw", "0", amount),
+    }
+    assert Change("verdict", None, "passed") in set(changes(was[1], after.payment))
+    gone = after.customer
+    told = {each.path: each for each in changes(gone, after.given(seen(transfer())).customer)}
+    assert told[f"holds[{PAYMENT}]"].after is None
+    assert told[f"debits[{transfer().transfer_id}].seen"].after is True
