@@ -21,7 +21,7 @@ SELECT number, hash, parent_hash, time, state FROM chain_blocks WHERE chain_id =
 FINAL_HASH = "SELECT hash FROM chain_blocks WHERE chain_id = %s AND number = %s AND state = 'final'"
 SENT = """
 SELECT tx_hash, state, block_number FROM chain_transactions
-WHERE chain_id = %s AND state <> 'replaced' AND tx_hash ~ '^0x[0-9a-f]{64}$' ORDER BY nonce
+WHERE chain_id = %s AND tx_hash ~ '^0x[0-9a-f]{64}$' ORDER BY nonce
 """
 UNFOLLOWED = """
 SELECT told.* FROM (

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from connectors.verify.balances import Balances
 from connectors.verify.walk import MALFORMED, Context, Event, Subject
+from streams.aggregates import AGGREGATES
 from streams.domain import account, payment
 from streams.domain.account import Account
 from streams.domain.payment import Payment
@@ -58,9 +59,11 @@ class Holds(Subject):
                 self._before_account(event, said)
                 self._state = account.evolve(self._state, said)
                 self._after_account(event)
-            else:
+            elif event.category == "payment":
                 self._before_payment(event, said)
                 self._state = payment.evolve(self._state, said)
+            else:
+                self._state = AGGREGATES[event.category].evolve(self._state, said)
             self._twin(event, said)
         except (*MALFORMED, AssertionError) as error:
             about = "the aggregate cannot take this event"
