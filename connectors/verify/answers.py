@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +27,7 @@ SELECT event_id, metadata ->> 'command', transaction_id::text, payload FROM even
 UNANSWERED = "SELECT event_id, stream_id, version, type FROM events ORDER BY position"
 TYPES = frozenset(cls.__name__ for cls in DECISIONS)
 BATCH = 1000
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:")
 
 
 class Answers:
@@ -145,4 +148,10 @@ def listed(answer: Any) -> list[UUID] | None:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    """The value as it is compared. A moment is told in words of its own by an order and by an event."""
+    if not isinstance(value, str) or not MOMENT.match(value):
+        return None if value is None else str(value)
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat()
+    except ValueError:
+        return value

@@ -73,7 +73,7 @@ class Persons(Subject):
             self._findings.compare(
                 "persons", stream_id, dict(zip(COLUMNS, row, strict=True)), told, "the stream says otherwise"
             )
-        if "state" in told:
+        if {"state", "key_id"} <= told.keys():  # its first event can be read
             self._known[stream_id] = (told["state"], told["key_id"])
 
     def _hold(self, account_id: UUID) -> None:
