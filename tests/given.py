@@ -179,11 +179,20 @@ def capture(cents: int = 1_000, presentment: str = "p1", currency: str = "EUR") 
     )
 
 
-def end_leg(leg_id: UUID = SPEND, cents: int = 1_000) -> payment_commands.EndLegUnpaid:
-    """The leg can never happen any more."""
+GIVE_UP = payment_commands.GiveUpSpend(payment_id=PAYMENT, reason="patience")
+
+
+def end_refund(cents: int = 1_000) -> payment_commands.EndLegUnpaid:
+    """The refund can never happen any more."""
     return payment_commands.EndLegUnpaid(
-        payment_id=PAYMENT, account_id=CUSTOMER, leg_id=leg_id, amount_raw=Raw(cents * CENT), reason="invalidated"
+        payment_id=PAYMENT, account_id=CUSTOMER, leg_id=REFUND, amount_raw=Raw(cents * CENT), reason="nonce_used"
     )
+
+
+def invalidated(number: int = 30) -> facts.FinalizeInvalidation:
+    """The contract will refuse the spend for ever, finally."""
+    transfer_id = transfer().transfer_id
+    return facts.FinalizeInvalidation(PAYMENT, CUSTOMER, SPEND, transfer_id, "0xinvalidate", block(number))
 
 
 def seen(moved: facts.Transfer, again: bool = False) -> facts.SeeTransfer:

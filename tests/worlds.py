@@ -31,7 +31,7 @@ Step = tuple[str, int, int]
 ACTIONS = (
     *("request", "request", "hold", "screen", "authorize", "authorize", "authorize"),
     *("decline", "capture", "reverse", "expire", "verify"),
-    *("submit", "revert", "see_leg", "see_leg", "end_unpaid", "plan_refund", "plan_refund"),
+    *("submit", "revert", "see_leg", "see_leg", "give_up", "end_unpaid", "plan_refund", "plan_refund"),
     *("deposit", "foreign_spend", "withdrawal", "unsee", "see_again", "finalize", "finalize", "finalize"),
     *("freeze", "unfreeze", "queue", "empty", "empty", "broken", "mended", "mended"),
     *("consume", "raise", "cut", "finalize_raise", "wait"),
@@ -169,17 +169,31 @@ class World:
             )
 
     def _end_unpaid(self, which: int, _: int) -> None:
-        if found := self._pick(self._legs("planned", "submitted"), which):
+        """A spend is invalidated finally; a refund's nonce went into another transaction. What had vanished never comes back."""
+        if found := self._pick(self._legs("planned", "submitted", "unseen"), which):
             payment_id, leg = found
-            self.do(
-                payment_commands.EndLegUnpaid(
-                    payment_id=payment_id,
-                    account_id=self.customer,
-                    leg_id=leg.leg_id,
-                    amount_raw=Raw(leg.amount_raw),
-                    reason="invalidated",
+            carried = [key for key, (moved, _) in self.transfers.items() if moved.leg_id == leg.leg_id]
+            transfer_id = carried[0][1] if carried else ids.leg_transfer_id(100, leg.leg_id)
+            if leg.kind == "spend":
+                told = (payment_id, self.customer, leg.leg_id, transfer_id, "0xinvalidate", self._block())
+                self.do(facts.FinalizeInvalidation(*told))
+            else:
+                self.do(
+                    payment_commands.EndLegUnpaid(
+                        payment_id=payment_id,
+                        account_id=self.customer,
+                        leg_id=leg.leg_id,
+                        amount_raw=Raw(leg.amount_raw),
+                        reason="nonce_used",
+                    )
                 )
-            )
+                self.do(facts.LoseTransfer(self.settlement, transfer_id, leg.leg_id))
+            for key in [each for each in self.transfers if each[1] == transfer_id]:
+                self.transfers[key] = self.transfers[key][0], "ended"
+
+    def _give_up(self, which: int, _: int) -> None:
+        if payment_id := self._pick(self.payments, which):
+            self.do(payment_commands.GiveUpSpend(payment_id=payment_id, reason="patience"))
 
     def _plan_refund(self, which: int, _: int) -> None:
         if payment_id := self._pick(self.payments, which):

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "account": "api.cli.chain",
     "person": "api.cli.person",
     "forget": "api.cli.person",
+    "payment": "api.cli.payment",
     "parked": "api.cli.parked",
     "schemas": "api.cli.schemas",
     "ui": "api.cli.ui",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ import orjson
 
 from connectors.chain import cursor as rows
 from connectors.chain.cursor import Sighting
+from connectors.chain.interpret import TakenBack
 from infra.database import Cursor
 from infra.failpoints import failpoint
 from infra.telemetry import new_traceparent
@@ -31,7 +32,12 @@ class Booking:
     handler: CommandHandler
 
     def seen(
-        self, cursor: Cursor, found: Sequence[Any], reread: Iterable[tuple[UUID, Block]], visits: Mapping[str, int]
+        self,
+        cursor: Cursor,
+        found: Sequence[Any],
+        reread: Iterable[tuple[UUID, Block]],
+        visits: Mapping[str, int],
+        taken_back: Iterable[TakenBack] = (),
     ) -> None:
         """Facts of blocks that now stand on the chain. Transfers that had vanished before are marked as seen again."""
         transfers = [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
@@ -44,6 +50,8 @@ class Booking:
         sightings += [
             _reading(account_id, block, visits[block.hash]) for account_id, block in sorted(readings, key=str)
         ]
+        said = [rows.sighting_of_taken_back(each, visits[each.block.hash]) for each in taken_back]
+        sightings += {each.sighting_id: each for each in said}.values()
         rows.sight(cursor, self.chain_id, sightings)
         rows.mark_legs(cursor, transfers, "seen")
         for fact in found:
@@ -53,16 +61,13 @@ class Booking:
 
     def final(self, cursor: Cursor, sightings: Sequence[Sighting], extra: Sequence[Any]) -> None:
         """Sightings whose blocks are final, and what was read at the final block."""
-        told: list[Any] = [
-            facts.FinalizeTransfer(each.transfer()) if each.kind == "transfer"
-            else facts.FinalizeAllowanceRaise(each.account_id, each.block)
-            for each in sightings
-        ]  # fmt: skip
+        told = [FINAL[each.kind](each) for each in sightings if each.kind in FINAL]
         self._handle(cursor, [*told, *extra], {each.block.hash: each.visit for each in sightings})
         failpoint("listener.after_final_events")
         rows.mark(cursor, sightings, "final")
         rows.mark_legs(cursor, [each.transfer() for each in sightings if each.kind == "transfer"], "final")
         rows.emptied(cursor, [fact.account_id for fact in extra if isinstance(fact, facts.EmptyDelayQueue)])
+        rows.end_legs(cursor, [fact.leg_id for fact in extra if isinstance(fact, facts.FinalizeInvalidation)])
 
     def unseen(self, cursor: Cursor, sightings: Sequence[Sighting], extra: Sequence[Any], reorg: str) -> None:
         """Sightings whose blocks were dropped, newest first, and what the chain says instead. `reorg` tells reorgs apart."""
@@ -88,6 +93,13 @@ class Booking:
             self.handler.handle(cursor, orders)
 
 
+FINAL: Mapping[str, Callable[[Sighting], Any]] = {
+    "transfer": lambda seen: facts.FinalizeTransfer(seen.transfer()),
+    READING: lambda seen: facts.FinalizeAllowanceRaise(seen.account_id, seen.block),
+}
+"""What a sighting means when its block is final. What was taken back, the contract is asked first."""
+
+
 def _again(fact: Any, known: set[tuple[UUID, UUID]]) -> Any:
     if isinstance(fact, facts.SeeTransfer) and (fact.transfer.transfer_id, fact.transfer.account_id) in known:
         return replace(fact, again=True)
@@ -106,5 +118,5 @@ def _reading(account_id: UUID, block: Block, visit: int) -> Sighting:
 
 def _cause(command_id: UUID, fact: Any) -> Cause:
     """A payment's story is one; what belongs to none is a story of its own."""
-    payment_id = fact.transfer.payment_id if hasattr(fact, "transfer") else None
+    payment_id = fact.transfer.payment_id if hasattr(fact, "transfer") else getattr(fact, "payment_id", None)
     return Cause(command_id, payment_id or command_id, new_traceparent(), "listener")

@@ -12,9 +12,12 @@ from psycopg2.extras import execute_values
 
 from connectors.chain.chain_values import Header
 from connectors.chain.directory import Wallet
-from connectors.chain.interpret import Leg, Legs
+from connectors.chain.interpret import Leg, Legs, TakenBack
 from infra.database import Cursor
+from streams.domain import ids
 from streams.domain.facts import Block, Transfer
+
+TAKEN_BACK = "taken_back"
 
 READ = "SELECT seen_number, seen_hash, seen_time, final_number, welcomes FROM chain_cursors WHERE chain_id = %s"
 BEGIN = """
@@ -63,10 +66,14 @@ STATE = """
 UPDATE chain_sightings AS s SET state = new.state FROM (VALUES %s) AS new (sighting_id, account_id, state)
 WHERE s.sighting_id = new.sighting_id AND s.account_id = new.account_id
 """
-OUR_SPENDS = "SELECT consumed_hash, payment_id, leg_id, kind FROM chain_intents WHERE consumed_hash = ANY(%s::text[])"
+OUR_SPENDS = "SELECT consumed_hash, payment_id, leg_id, kind, account_id FROM chain_intents WHERE consumed_hash = ANY(%s::text[])"
 OUR_REFUNDS = """
 SELECT t.tx_hash, i.payment_id, i.leg_id, i.kind FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id)
 WHERE t.tx_hash = ANY(%s::text[]) AND i.kind = 'refund'
+"""
+SIGNED = "SELECT leg_id, target, signer, consumed_hash FROM chain_intents WHERE leg_id = ANY(%s::uuid[])"
+END_LEGS = """
+UPDATE chain_intents SET state = 'ended_unpaid' WHERE leg_id = ANY(%s::uuid[]) AND state IN ('planned', 'submitted')
 """
 LEG_STATE = "UPDATE chain_intents AS i SET state = new.state FROM (VALUES %s) AS new (leg_id, state) WHERE i.leg_id = new.leg_id"
 
@@ -84,7 +91,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Sighting:
-    """A fact that a reorg may take back: a transfer, or a change of the allowance."""
+    """A fact that a reorg may take back: a transfer, a change of the allowance, or that a spend of ours was taken back."""
 
     sighting_id: UUID
     account_id: UUID
@@ -244,10 +251,24 @@ def mark_legs(cursor: Cursor, transfers: Iterable[Transfer], state: str) -> None
         execute_values(cursor, LEG_STATE, rows)
 
 
+def end_legs(cursor: Cursor, leg_ids: Sequence[UUID]) -> None:
+    """These spends can never happen any more."""
+    if leg_ids:
+        cursor.execute(END_LEGS, (list(leg_ids),))
+
+
+def signed_spends(cursor: Cursor, leg_ids: Sequence[UUID]) -> dict[UUID, tuple[str, str, str]]:
+    """(Spender, signer, hash) of these legs' signed spends."""
+    if not leg_ids:
+        return {}
+    cursor.execute(SIGNED, (list(leg_ids),))
+    return {row[0]: tuple(row[1:]) for row in cursor.fetchall()}
+
+
 def our_legs(cursor: Cursor, consumed: Sequence[str], transactions: Sequence[str]) -> Legs:
     """Which of these consumed hashes and transactions are ours."""
     cursor.execute(OUR_SPENDS, (list(consumed),))
-    by_hash = {row[0]: Leg(*row[1:]) for row in cursor.fetchall()}
+    by_hash = {row[0]: Leg(row[1], row[2], row[3], account_id=row[4]) for row in cursor.fetchall()}
     cursor.execute(OUR_REFUNDS, (list(transactions),))
     return Legs(by_hash, {row[0]: Leg(*row[1:]) for row in cursor.fetchall()})
 
@@ -260,6 +281,13 @@ def sighting_of(transfer: Transfer, visit: int) -> Sighting:
     return Sighting(
         transfer.transfer_id, transfer.account_id, "transfer", transfer.block, transfer.tx_hash, visit, detail
     )
+
+
+def sighting_of_taken_back(found: TakenBack, visit: int) -> Sighting:
+    """Once a transaction and leg, however often the transaction says so."""
+    detail = {"log_index": str(found.log_index), "payment_id": str(found.payment_id), "leg_id": str(found.leg_id)}
+    sighting_id = ids.derived(TAKEN_BACK, found.tx_hash, found.leg_id)
+    return Sighting(sighting_id, found.account_id, TAKEN_BACK, found.block, found.tx_hash, visit, detail)
 
 
 def _wallet(row: Sequence[Any]) -> Wallet:

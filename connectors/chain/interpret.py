@@ -37,6 +37,7 @@ class Leg:
     leg_id: UUID
     kind: str
     ours: bool = True
+    account_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,24 @@ class Legs:
     by_transaction: Mapping[str, Leg] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class TakenBack:
+    """Somebody told the Spender to take a signed spend of ours back. Anybody may: what it means, the contract says at a final block."""
+
+    payment_id: UUID
+    account_id: UUID
+    leg_id: UUID
+    tx_hash: str
+    log_index: int
+    block: Block
+
+
 @dataclass
 class Meaning:
-    """What one block means: facts in log order, and the accounts whose integrity or allowance wants reading."""
+    """What one block means: facts in log order, what may have been taken back, and whose integrity or allowance wants reading."""
 
     facts: list[Any] = field(default_factory=list)
+    taken_back: list[TakenBack] = field(default_factory=list)
     reread: set[UUID] = field(default_factory=set)
 
 
@@ -66,6 +80,8 @@ def interpret(
             read = READERS.get(type(event))
             if read is not None:
                 meaning.facts.extend(read(transaction, log, event))
+            if isinstance(event, chain.HashInvalidated):
+                meaning.taken_back.extend(_taken_back(transaction, log, event))
             if isinstance(event, REREAD) and (wallet := transaction.speaker(log)):
                 meaning.reread.add(wallet.account_id)
     return meaning
@@ -106,6 +122,10 @@ class _Transaction:
     def wallet(self, token: str, address: str) -> Wallet | None:
         """The watched account of a wallet in this token, if this block counts for it."""
         return self._counting(self.directory.by_wallet.get((token, address)))
+
+    def counts(self, account_id: UUID) -> bool:
+        """Whether the account is watched here, and this block counts for it."""
+        return self._counting(self.directory.of_account(account_id)) is not None
 
     def _counting(self, found: Wallet | None) -> Wallet | None:
         return found if found is not None and found.opening_block < self.block.number else None
@@ -197,13 +217,21 @@ def _queued(at: _Transaction, log: Log, event: chain.TransactionAdded) -> Iterab
         )
 
 
+def _taken_back(at: _Transaction, log: Log, event: chain.HashInvalidated) -> Iterable[TakenBack]:
+    leg = at.legs.by_hash.get(event.hash) if log.address == at.settings.spender_module.lower() else None
+    if leg is not None and leg.account_id is not None and at.counts(leg.account_id):
+        yield TakenBack(leg.payment_id, leg.account_id, leg.leg_id, at.tx_hash, log.index, at.block)
+
+
 READERS: Mapping[type, Callable[[_Transaction, Log, Any], Iterable[Any]]] = {
     chain.Transfer: _transfers,
     chain.ConsumeAllowance: _consumed,
     chain.SetAllowance: _set,
     chain.TransactionAdded: _queued,
 }
-WATCHED_TOPICS = tuple(chain.TOPICS[event] for event in (*READERS, chain.Spend, chain.HashExecuted, *REREAD))
+WATCHED_TOPICS = tuple(
+    chain.TOPICS[event] for event in (*READERS, chain.Spend, chain.HashExecuted, chain.HashInvalidated, *REREAD)
+)
 
 
 def _ordinals(logs: Sequence[Seen]) -> dict[int, int]:

@@ -23,7 +23,7 @@ from connectors.chain.booking import READING, Booking
 from connectors.chain.chain_values import Header
 from connectors.chain.cursor import Position, Sighting
 from connectors.chain.directory import Directory, Wallet
-from connectors.chain.interpret import Meaning, Seen, interpret
+from connectors.chain.interpret import Meaning, Seen, TakenBack, interpret
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import UnknownBlock
@@ -174,7 +174,7 @@ class Listener:
             failpoint("listener.after_move")
             visits = rows.add_blocks(cursor, self.chain.chain_id, headers)
             found = [fact for _, meaning in meanings for fact in meaning.facts]
-            self.booking.seen(cursor, [*found, *readings], reread, visits)
+            self.booking.seen(cursor, [*found, *readings], reread, visits, _taken_back(meanings))
             failpoint("listener.before_commit")
         failpoint("listener.after_commit")
         return new
@@ -183,7 +183,7 @@ class Listener:
         self, headers: Sequence[Header], seen: dict[str, list[Seen]], directory: Directory
     ) -> list[tuple[Header, Meaning]]:
         every = [each for found in seen.values() for each in found]
-        consumed = [event.hash for _, event in every if isinstance(event, chain.HashExecuted)]
+        consumed = [event.hash for _, event in every if isinstance(event, chain.HashExecuted | chain.HashInvalidated)]
         with transaction(self.database) as cursor:
             legs = rows.our_legs(cursor, consumed, list({each.transaction_hash for each, _ in every}))
         return [(each, interpret(_block(each), seen[each.hash], directory, legs, self.chain)) for each in headers]
@@ -213,7 +213,8 @@ class Listener:
                 return False
             visits = rows.visits(cursor, self.chain.chain_id, [header.hash for header, _ in meanings])
             found = [fact for _, meaning in meanings for fact in meaning.facts]
-            self.booking.seen(cursor, [*found, *readings], reread, {header.hash: 1 for header, _ in meanings} | visits)
+            visits = {header.hash: 1 for header, _ in meanings} | visits
+            self.booking.seen(cursor, [*found, *readings], reread, visits, _taken_back(meanings))
             rows.follow(cursor, [each.account_id for each in newcomers])
             failpoint("listener.before_welcome_commit")
         log.info("wallets_followed", count=len(newcomers))
@@ -226,15 +227,18 @@ class Listener:
         with transaction(self.database) as cursor:
             sightings = rows.sightings_up_to(cursor, self.chain.chain_id, final)
             waiting = rows.queues(cursor, self.chain.chain_id, final)
+            said = [each for each in sightings if each.kind == rows.TAKEN_BACK]
+            signed = rows.signed_spends(cursor, [UUID(each.detail["leg_id"]) for each in said])
         if not sightings and final <= position.final:
             return False
-        emptied = self.reconciler.emptied([self.directory.of_account(each) for each in waiting], final)
+        asked = self.reconciler.emptied([self.directory.of_account(each) for each in waiting], final)
+        asked += self.reconciler.taken_back(said, signed, final)
         with transaction(self.database) as cursor:
             if not rows.move(
                 cursor, self.chain.chain_id, position, replace(position, final=max(final, position.final))
             ):
                 return False
-            self.booking.final(cursor, sightings, emptied)
+            self.booking.final(cursor, sightings, asked)
             rows.finalize_blocks(cursor, self.chain.chain_id, final)
             failpoint("listener.before_final_commit")
         return True
@@ -281,6 +285,10 @@ class Listener:
     def _read_again(self, dropped: Sequence[Sighting], ancestor: Block) -> list[Any]:
         accounts: list[UUID] = sorted({each.account_id for each in dropped if each.kind == READING})
         return self.reconciler.after_reorg([self.directory.of_account(each) for each in accounts], ancestor)
+
+
+def _taken_back(meanings: Sequence[tuple[Header, Meaning]]) -> list[TakenBack]:
+    return [each for _, meaning in meanings for each in meaning.taken_back]
 
 
 def _block(header: Header) -> Block:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from connectors.chain.abi import call_data
+from connectors.chain.cursor import Sighting
 from connectors.chain.directory import Wallet
 from connectors.chain.integrity import integrity
+from connectors.chain.multicall import aggregate, decoded
 from connectors.chain.reading import AccountContracts, AccountReader, AccountReading
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from infra.errors import Retry
-from streams.domain import facts
+from streams.domain import facts, ids
 from streams.domain.facts import Block
 
 QUEUE = "DelayQueueNotEmpty"
@@ -49,6 +53,35 @@ class Reconciler:
             for wallet, reading in zip(wallets, self._read(wallets, header.hash), strict=True)
             if reading.queue_empty
         ]
+
+    def taken_back(
+        self, said: Sequence[Sighting], signed: Mapping[UUID, tuple[str, str, str]], final: int
+    ) -> list[Any]:
+        """Which of the signed spends the contract itself counts as consumed at a final block: the log alone, anybody may make it say.
+
+        That it was invalidated and not carried out follows from the books: what was carried out up to that block is booked.
+        """
+        told = [each for each in said if UUID(each.detail["leg_id"]) in signed]
+        if not told:
+            return []
+        header = self.rpc.block(final)
+        if header is None:
+            raise Retry(f"{self.rpc.node} no longer has block {final}")
+        calls = []
+        for each in told:
+            spender, signer, consumed = signed[UUID(each.detail["leg_id"])]
+            calls.append((spender, call_data("consumed(address,bytes32)", signer, consumed)))
+        answered = aggregate(self.rpc, self.chain.multicall_address, calls, header.hash)
+        return [
+            self._invalidation(each)
+            for each, answer in zip(told, answered, strict=True)
+            if decoded(("bool",), answer) == (True,)
+        ]
+
+    def _invalidation(self, said: Sighting) -> facts.FinalizeInvalidation:
+        payment_id, leg_id = UUID(said.detail["payment_id"]), UUID(said.detail["leg_id"])
+        transfer_id = ids.leg_transfer_id(self.chain.chain_id, leg_id)
+        return facts.FinalizeInvalidation(payment_id, said.account_id, leg_id, transfer_id, said.tx_hash, said.block)
 
     def after_reorg(self, asked: Sequence[Wallet | None], ancestor: Block) -> list[Any]:
         """Allowance and integrity as they are at the common ancestor."""

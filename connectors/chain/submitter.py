@@ -1,7 +1,8 @@
 """Carries intents to the chain: sign, store, broadcast, watch, and send again what was lost. Killed anywhere, it goes on.
 
 A spend may be carried by any number of transactions: its salt lets the contract take it once. A refund has one key and one
-nonce for ever: whatever is sent for it uses that nonce, so the chain takes it once.
+nonce for ever: whatever is sent for it uses that nonce, so the chain takes it once. A spend that is given up is taken back by its
+signer; whether it is, and not mined before, the listener says.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ from schemas.definition import Message
 from schemas.messages.payment_commands import EndLegUnpaid, RecordLegReverted, RecordLegSubmitted
 from streams.command_handler import CommandHandler, Order
 from streams.domain import ids
+from streams.domain.facts import LoseTransfer
 from streams.event_store.recorded import Cause
 from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
-SPEND_GAS, REFUND_GAS = 600_000, 120_000
+GAS: Mapping[str, int] = {"spend": 600_000, "refund": 120_000, "invalidation": 80_000}
 TICK_SECONDS = 0.1
 PATIENCE_SECONDS = 15  # then a transaction is broadcast again, and its fee raised where the node asks for more
 RETRY_SECONDS = 5  # after a revert, before another transaction carries the leg
@@ -79,7 +81,8 @@ class Submitter:
 
     def _sign(self) -> int:
         with transaction(self.database) as cursor:
-            intents = rows.claim_intents(cursor, self.chain.chain_id, BATCH, RETRY_SECONDS)
+            ours = (self.delegate.address, self.settlement.address)
+            intents = rows.claim_intents(cursor, self.chain.chain_id, ours, BATCH, RETRY_SECONDS)
             if not intents:
                 return 0
             fees = self.rpc.fees()  # the same for the whole batch
@@ -90,7 +93,7 @@ class Submitter:
         return len(intents)
 
     def _sign_one(self, cursor: Cursor, intent: Intent, fees: Fees) -> None:
-        sender = self.relayer if intent.kind == "spend" else self.settlement
+        sender = self._sender(intent.kind)
         nonce = rows.next_nonce(
             cursor, self.chain.chain_id, sender.address, lambda: self.rpc.nonce(sender.address, "latest")
         )
@@ -98,20 +101,23 @@ class Submitter:
 
     def _signed(self, intent: Intent, nonce: int, max_fee_wei: int, tip_wei: int) -> SignedTransaction:
         """The transaction of an intent at a nonce: the same call for ever, only fee and nonce may differ."""
-        spend = intent.kind == "spend"
         call = intent.call_data
-        if spend:
+        if intent.kind == "spend":
             call = sign_spend(self.delegate, self.chain.chain_id, intent.target, call, salt_of(intent.leg_id)).call_data
         order = TransactionOrder(
             chain_id=self.chain.chain_id,
             nonce=nonce,
             to=intent.target,
             data=call,
-            gas=SPEND_GAS if spend else REFUND_GAS,
+            gas=GAS[intent.kind],
             max_fee_wei=max_fee_wei,
             tip_wei=tip_wei,
         )
-        return (self.relayer if spend else self.settlement).sign_transaction(order)
+        return self._sender(intent.kind).sign_transaction(order)
+
+    def _sender(self, kind: str) -> Signer:
+        """Who sends: never the delegate but to take back, for a salt does not bind a sender that may spend."""
+        return {"spend": self.relayer, "refund": self.settlement, "invalidation": self.delegate}[kind]
 
     # -- broadcasting: the same bytes as often as it takes
 
@@ -229,17 +235,25 @@ class Submitter:
             self._tell(cursor, "reverted", [(sent, _reverted(sent))])
         if state == "reverted_final":
             self._end_refund(cursor, sent)
+        if state == "final" and sent.kind == "invalidation":
+            rows.finish_intent(cursor, sent.leg_id)
 
     def _end_refund(self, cursor: Cursor, sent: Sent) -> None:
-        """A refund whose one nonce is used up without it can never be paid any more."""
+        """A refund whose one nonce is used up without it can never be paid any more; settlement has its money back, if it had left."""
         if sent.kind == "refund":
             self._tell(cursor, "ended", [(sent, _ended(sent))])
+            settlement = rows.settlement_of(cursor, sent.account_id)
+            if settlement is not None:
+                transfer_id = ids.leg_transfer_id(self.chain.chain_id, sent.leg_id)
+                self._tell(cursor, "lost", [(sent, LoseTransfer(settlement, transfer_id, sent.leg_id))])
             rows.end_intent(cursor, sent.leg_id)
 
-    def _tell(self, cursor: Cursor, what: str, told: Sequence[tuple[Sent, Message]]) -> None:
-        """What happened, to the payments' streams, once for each transaction."""
+    def _tell(self, cursor: Cursor, what: str, told: Sequence[tuple[Sent, Message | LoseTransfer]]) -> None:
+        """What happened, to the payments' streams, once for each transaction. An invalidation is no leg of theirs."""
         orders = []
         for sent, message in told:
+            if sent.kind == "invalidation":
+                continue
             correlation = UUID(sent.correlation_id) if sent.correlation_id else sent.payment_id
             cause = Cause(sent.leg_id, correlation, sent.traceparent or "", "submitter")
             orders.append(Order(ids.derived(what, sent.tx_hash), message, cause))

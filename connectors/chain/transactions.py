@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from connectors.chain.signing import SignedTransaction
@@ -11,7 +12,7 @@ from infra.database import Cursor
 from schemas.definition import Raw
 
 MAX_RETRY_SECONDS = 3600  # a spend that fails again and again is sent again and again, but ever more slowly
-INTENT = "i.leg_id, i.kind, i.target, i.call_data"
+INTENT = "i.leg_id, i.kind, i.target, i.call_data, i.signer"
 CARRIED = f"""
 EXISTS (
     SELECT 1 FROM chain_transactions AS t WHERE t.leg_id = i.leg_id AND (
@@ -21,9 +22,14 @@ EXISTS (
     HAVING max(t.marked_at) > clock_timestamp() - least({MAX_RETRY_SECONDS}, %s * 2 ^ least(count(*) - 1, 12)) * interval '1 second'
 )
 """
+WANTED = """
+(i.kind <> 'spend' OR NOT EXISTS (SELECT 1 FROM chain_intents AS given_up WHERE given_up.invalidates = i.leg_id))
+AND (i.kind <> 'invalidation' OR EXISTS (
+    SELECT 1 FROM chain_intents AS spend WHERE spend.leg_id = i.invalidates AND spend.state IN ('planned', 'submitted')))
+"""
 CLAIM = f"""
 SELECT i.leg_id FROM chain_intents AS i
-WHERE i.chain_id = %s AND i.state IN ('planned', 'submitted') AND NOT ({CARRIED})
+WHERE i.chain_id = %s AND i.signer = ANY(%s) AND i.state IN ('planned', 'submitted') AND {WANTED} AND NOT ({CARRIED})
 ORDER BY i.planned_at LIMIT %s FOR UPDATE OF i SKIP LOCKED
 """
 STILL = f"SELECT {INTENT} FROM chain_intents AS i WHERE i.leg_id = ANY(%s::uuid[]) AND NOT ({CARRIED}) ORDER BY i.planned_at"
@@ -47,6 +53,7 @@ TO_WATCH = f"""{SENT} (t.state = 'broadcast' OR (t.state IN ('mined', 'reverted'
     AND (i.state IN ('planned', 'submitted') OR t.block_number <= %s))) ORDER BY t.looked_at LIMIT %s"""
 LOOKED = "UPDATE chain_transactions SET looked_at = clock_timestamp() WHERE tx_hash = ANY(%s)"
 AT_NONCE = f"{SENT} t.sender = %s AND t.nonce = %s"
+FINISHED = "UPDATE chain_intents SET state = 'final' WHERE leg_id = %s AND kind = 'invalidation'"
 ENDED = "UPDATE chain_intents SET state = 'ended_unpaid' WHERE leg_id = %s AND state IN ('planned', 'submitted')"
 BROADCAST = """
 UPDATE chain_transactions SET state = CASE state WHEN 'signed' THEN 'broadcast' ELSE state END, broadcast_at = clock_timestamp(),
@@ -55,6 +62,10 @@ UPDATE chain_transactions SET state = CASE state WHEN 'signed' THEN 'broadcast' 
 SUBMITTED = "UPDATE chain_intents SET state = 'submitted' WHERE leg_id = ANY(%s::uuid[]) AND state = 'planned'"
 MARK = """
 UPDATE chain_transactions SET state = %s, block_number = %s, marked_at = clock_timestamp() WHERE tx_hash = %s AND state = %s
+"""
+SETTLEMENT = """
+SELECT s.account_id FROM chain_wallets AS s INNER JOIN chain_wallets AS c ON c.chain_id = s.chain_id AND c.token = s.token
+WHERE s.kind = 'settlement' AND c.account_id = %s
 """
 VIEW = "SELECT max(seen_hash), coalesce(max(final_number), 0) FROM chain_cursors WHERE chain_id = %s"
 FROZEN_SECONDS = 20  # a submitter frozen while it sends holds what waits no longer than this
@@ -68,6 +79,7 @@ class Intent:
     kind: str
     target: str
     call_data: bytes = field(repr=False)
+    signer: str
 
 
 @dataclass(frozen=True)
@@ -89,23 +101,27 @@ class Sent:
     traceparent: str | None
 
 
-def claim_intents(cursor: Cursor, chain_id: int, limit: int, retry_seconds: int) -> list[Intent]:
-    """Intents that no transaction carries now, locked: new ones, and spends whose last transaction failed a while ago.
+def claim_intents(
+    cursor: Cursor, chain_id: int, signers: Sequence[str], limit: int, retry_seconds: int
+) -> list[Intent]:
+    """Intents of these signers that no transaction carries now, locked: new ones, and spends whose last transaction failed a while ago.
+
+    A spend that is given up is carried no more; what is to be taken back is left alone while a block carries it.
 
     Asked again under the lock: another submitter may have signed one between our look and our lock, and a refund that two
     transactions carry would be paid twice.
     """
-    cursor.execute(CLAIM, (chain_id, retry_seconds, limit))
+    cursor.execute(CLAIM, (chain_id, list(signers), retry_seconds, limit))
     locked = [leg_id for (leg_id,) in cursor.fetchall()]
     cursor.execute(STILL, (locked, retry_seconds))
-    return [Intent(leg_id, kind, target, bytes(call)) for leg_id, kind, target, call in cursor.fetchall()]
+    return [_intent(row) for row in cursor.fetchall()]
 
 
 def intent(cursor: Cursor, leg_id: UUID) -> Intent:
     """The intent of a leg that has one."""
     cursor.execute(ONE, (leg_id,))
     (row,) = cursor.fetchall()
-    return Intent(row[0], row[1], row[2], bytes(row[3]))
+    return _intent(row)
 
 
 def next_nonce(cursor: Cursor, chain_id: int, sender: str, ask_node: Callable[[], int]) -> int:
@@ -155,6 +171,11 @@ def end_intent(cursor: Cursor, leg_id: UUID) -> None:
     cursor.execute(ENDED, (leg_id,))
 
 
+def finish_intent(cursor: Cursor, leg_id: UUID) -> None:
+    """An invalidation is final. How far a leg is, the listener says."""
+    cursor.execute(FINISHED, (leg_id,))
+
+
 def mark_broadcast(cursor: Cursor, gone: Sequence[Sent]) -> None:
     """They went out (again)."""
     if gone:
@@ -172,11 +193,23 @@ def mark(cursor: Cursor, sent: Sent, state: str, block_number: int | None) -> No
     cursor.execute(MARK, (state, block_number, sent.tx_hash, sent.state))
 
 
+def settlement_of(cursor: Cursor, account_id: UUID) -> UUID | None:
+    """The settlement account that pays this customer's refunds, if it is under watch."""
+    cursor.execute(SETTLEMENT, (account_id,))
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
 def chain_view(cursor: Cursor, chain_id: int) -> tuple[str | None, int]:
     """The newest block that the listener has booked, and the height of the last final one."""
     cursor.execute(VIEW, (chain_id,))
     (row,) = cursor.fetchall()
     return row[0], int(row[1])
+
+
+def _intent(row: Sequence[Any]) -> Intent:
+    leg_id, kind, target, call, signer = row
+    return Intent(leg_id, kind, target, bytes(call), signer)
 
 
 def _sent(row: tuple[object, ...]) -> Sent:

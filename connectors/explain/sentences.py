@@ -96,6 +96,9 @@ SENTENCES: Mapping[str, Callable[[Payload], str]] = {
     "LegPlanned": _planned,
     "LegSubmitted": _leg("was signed, stored and sent: {tx}"),
     "LegReverted": _leg("failed in {tx}: {reason}; it ends nothing, another transaction may carry it"),
+    "LegGivenUp": lambda said: (
+        f"nobody waits for the {said['kind']} any more ({reason(said['reason'])}): its signer takes it back on chain"
+    ),
     "LegSeen": _leg("stands in block {block_number}, carried by {tx}; it is not final yet"),
     "LegUnseen": _leg("was dropped with block {block_number} by a reorg; {tx} may be mined again"),
     "LegSettled": _leg("is final in block {block_number}: the money has moved"),
@@ -106,5 +109,6 @@ SENTENCES: Mapping[str, Callable[[Payload], str]] = {
     "HoldReleased": lambda said: f"{_amount(said)} is free again: {reason(said['reason'])}",
     "TransferSeen": _transfer("in block"),
     "TransferUnseen": _transfer("no more: a reorg dropped block"),
+    "TransferEnded": lambda said: f"{_amount(said)} is free again: {reason(said['reason'])}",
     "TransferFinalized": _transfer("for good: final is block"),
 }

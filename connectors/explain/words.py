@@ -27,6 +27,7 @@ REASONS: Mapping[str, str] = {
     "captured": "the network posted it",
     "leg_ended_unpaid": "the spend can never happen any more",
     "invalidated": "the signer's invalidation is final",
+    "patience": "it was not mined for long, and nobody wants it any more",
     "nonce_used": "its one nonce went into another transaction, or into a final revert",
     "not_final_in_time": "its movement was not final in time",
     "not_decided_in_time": "it was not decided in time",
@@ -58,6 +59,7 @@ OUTCOMES: Mapping[str, str] = {
 KINDS: Mapping[str, str] = {
     "spend": "spend (Safe to settlement)",
     "refund": "refund (settlement to Safe)",
+    "invalidation": "invalidation of the spend",
     "hold": "hold",
     "opening": "opening balance",
     "settlement_in": "settlement receives",

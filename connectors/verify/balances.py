@@ -102,6 +102,11 @@ class Tally:
             case on_account.TransferUnseen():
                 way, kind, amount, _ = self.pending[said.transfer_id]
                 self.pending[said.transfer_id] = (way, kind, amount, False)
+            case on_account.TransferEnded():
+                if self.pending.pop(said.transfer_id) != ("out", said.kind, said.amount_raw, False):
+                    raise ValueError(
+                        f"transfer {said.transfer_id} ended, and is not a vanished debit of {said.amount_raw}"
+                    )
             case on_account.TransferFinalized():
                 del self.pending[said.transfer_id]
                 self.final += said.amount_raw if said.direction == "in" else -said.amount_raw

@@ -23,6 +23,11 @@ SENT = """
 SELECT tx_hash, state, block_number FROM chain_transactions
 WHERE chain_id = %s AND tx_hash ~ '^0x[0-9a-f]{64}$' ORDER BY nonce
 """
+ENDED = r"""
+SELECT leg_id, target, signer, consumed_hash FROM chain_intents
+WHERE chain_id = %s AND kind = 'spend' AND state = 'ended_unpaid' AND consumed_hash ~ '^0x[0-9a-f]{64}$' AND signer ~ '^0x[0-9a-fA-F]{40}$'
+AND target ~ '^0x[0-9a-fA-F]{40}$' ORDER BY leg_id
+"""
 UNFOLLOWED = """
 SELECT told.* FROM (
     SELECT DISTINCT 'chain_blocks', chain_id FROM chain_blocks UNION ALL SELECT DISTINCT 'chain_wallets', chain_id FROM chain_wallets
@@ -51,6 +56,7 @@ def check(context: Context, balances: Balances) -> None:
         else:
             _standing(context, context.node, cursor, blocks)
             _receipts(context, context.node, cursor)
+            _taken_back(context, context.node, cursor)
             _balances(context, context.node, cursor, balances)
 
 
@@ -119,6 +125,22 @@ def _receipts(context: Context, node: Rpc, cursor: Mapping[str, Any]) -> None:
             context.findings.compare("chain_transactions", tx_hash, told, expected, "its receipt says otherwise")
         context.findings.checked["receipts"] += len(batch)
         context.progress("receipts", place, len(rows))
+
+
+def _taken_back(context: Context, node: Rpc, cursor: Mapping[str, Any]) -> None:
+    """A spend that ended unpaid is one that the contract will refuse for ever."""
+    rows = context.write.rows(ENDED, (cursor["chain_id"],))
+    for place, batch in _batches(rows):
+        calls = [
+            (target, call_data("consumed(address,bytes32)", signer, consumed)) for _, target, signer, consumed in batch
+        ]
+        for row, answer in zip(batch, node.eth_calls(calls, cursor["final_number"]), strict=True):
+            about = (
+                f"the spend ended unpaid, and at the final block {cursor['final_number']} its hash is not taken back"
+            )
+            context.findings.expect("chain_intents", row[0], _number(answer), 1, about)
+        context.findings.checked["spends taken back"] += len(batch)
+        context.progress("spends taken back", place, len(rows))
 
 
 def _balances(context: Context, node: Rpc, cursor: Mapping[str, Any], balances: Balances) -> None:

@@ -120,6 +120,8 @@ class Holds(Subject):
 
     def _before_payment(self, event: Event, said: Any) -> None:
         state: Payment = self._state
+        if event.type == "LegEndedUnpaid" and said.kind == "spend" and state.legs[said.leg_id].state == "unseen":
+            self._twins[_given_back(said)] -= 1  # only a debit that had been seen is given back
         if event.type != "PaymentAuthorized" or state.origin != "network":
             return
         self._findings.checked["approvals"] += 1
@@ -164,8 +166,14 @@ def _twin(kind: str, said: Any) -> Twin | None:
             told = ("leg seen", said.payment_id, said.leg_id, said.tx_hash, said.block_hash, said.amount_raw)
         case "TransferUnseen" | "LegUnseen" if said.payment_id is not None:
             told = ("leg unseen", said.payment_id, said.tx_hash, said.block_hash)
+        case "TransferEnded" if said.payment_id is not None:
+            return _given_back(said)
         case "TransferFinalized" | "LegSettled" if said.payment_id is not None:
             told = ("leg final", said.payment_id, said.tx_hash, said.block_hash, said.amount_raw)
         case _:
             return None
     return tuple(map(str, told))
+
+
+def _given_back(said: Any) -> Twin:
+    return tuple(map(str, ("leg ended", said.payment_id, said.leg_id, said.amount_raw)))

@@ -15,19 +15,20 @@ from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
 from connectors.chain.abi import checksummed
-from connectors.chain.calls import salt_of, spend_call, spend_hash, transfer_call
+from connectors.chain.calls import invalidate_call, salt_of, spend_call, spend_hash, transfer_call
 from connectors.verify.balances import Balances
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import MALFORMED, Context, Event, Subject
+from streams.domain import ids
 
 INTENTS = """
 SELECT payment_id, leg_id, account_id, chain_id, kind, amount_raw, target, call_data, signer, consumed_hash, state,
-       correlation_id, traceparent
+       correlation_id, traceparent, invalidates
 FROM chain_intents ORDER BY payment_id, leg_id
 """
 INTENT = (
     "payment_id", "leg_id", "account_id", "chain_id", "kind", "amount_raw", "target", "call_data", "signer",
-    "consumed_hash", "state", "correlation_id", "traceparent",
+    "consumed_hash", "state", "correlation_id", "traceparent", "invalidates",
 )  # fmt: skip
 TRANSACTIONS = """
 SELECT t.tx_hash, t.leg_id, t.chain_id, t.sender, t.nonce, t.signed, t.max_fee_wei, t.state, t.block_number,
@@ -45,7 +46,8 @@ STATES: Mapping[str, tuple[str, ...]] = {
     "seen": ("seen",),
     "unseen": ("submitted",),
     "settled": ("final",),
-    "ended_unpaid": ("planned", "submitted", "ended_unpaid"),
+    "ended_unpaid": ("ended_unpaid",),
+    "given_up": ("planned", "submitted", "final"),
 }
 """State of a leg in its payment's stream -> what the intent may be."""
 RECOVERED_AT_MOST = 2000
@@ -64,6 +66,7 @@ class Leg:
     amount_raw: int
     metadata: Mapping[str, Any]
     state: str = "planned"
+    invalidates: UUID | None = None
 
 
 class Intents(Subject):
@@ -74,6 +77,7 @@ class Intents(Subject):
         self._rows = Aligned(context.write.stream(INTENTS), lambda row: row[0], self._stray)
         self._legs: dict[UUID, Leg] = {}
         self._found: list[tuple[Leg, dict[str, Any]]] = []
+        self._spends: dict[UUID, dict[str, Any]] = {}
         self.sent: dict[str, UUID] = {}
 
     def event(self, event: Event) -> None:
@@ -84,6 +88,11 @@ class Intents(Subject):
         if event.type == "LegPlanned":
             leg_of = (said.leg_id, said.payment_id, said.account_id, said.kind, said.amount_raw)
             self._legs[said.leg_id] = Leg(*leg_of, event.metadata if isinstance(event.metadata, dict) else {})
+        elif event.type == "LegGivenUp":
+            taken_back = ids.invalidation_id(said.leg_id)
+            leg_of = (taken_back, said.payment_id, said.account_id, "invalidation", 0)
+            told = event.metadata if isinstance(event.metadata, dict) else {}
+            self._legs[taken_back] = Leg(*leg_of, told, "given_up", said.leg_id)
         elif (leg := self._legs.get(said.leg_id)) is not None:
             if event.type == "LegSubmitted":
                 self.sent[said.tx_hash] = said.leg_id
@@ -106,15 +115,18 @@ class Intents(Subject):
             else:
                 self._found.append((leg, intent))
         for leg in legs.values():
-            about = f"the {leg.kind} of payment {leg.payment_id} was planned, and the submitter does not know of it"
+            how = "was planned" if leg.invalidates is None else "was ordered"
+            about = f"the {leg.kind} of payment {leg.payment_id} {how}, and the submitter does not know of it"
             self._findings.absent("chain_intents", leg.leg_id, leg.amount_raw, about)
 
     def finish(self) -> None:
         """Compare the pairs."""
         self._rows.rest()
+        self._spends = {leg.leg_id: intent for leg, intent in self._found if leg.kind == "spend"}
         for leg, intent in self._found:
             self._findings.checked["intents"] += 1
             expected = {"account_id": leg.account_id, "kind": leg.kind, "amount_raw": leg.amount_raw}
+            expected["invalidates"] = leg.invalidates
             expected |= {name: leg.metadata.get(name) for name in ("correlation_id", "traceparent")}
             expected |= self._call(leg, intent)
             self._findings.compare("chain_intents", leg.leg_id, intent, expected, "the planned leg says otherwise")
@@ -141,6 +153,8 @@ class Intents(Subject):
         if leg.kind == "refund":
             call = transfer_call(account.wallet, leg.amount_raw)
             return {"chain_id": account.chain_id, "target": asset, "call_data": call, "consumed_hash": None}
+        if leg.invalidates is not None:
+            return self._taking_back(leg.invalidates, intent)
         role, spender = chain.spending_role_key, account.spender_module or chain.spender_module
         call = spend_call(asset, account.roles_module or "", account.settlement_address, leg.amount_raw, role)
         digest = spend_hash(account.chain_id, spender, call, salt_of(leg.leg_id))
@@ -150,6 +164,15 @@ class Intents(Subject):
             "call_data": call,
             "consumed_hash": "0x" + digest.hex(),
         }
+
+    def _taking_back(self, leg_id: UUID, intent: Mapping[str, Any]) -> dict[str, Any]:
+        """The call that takes a signed spend back, made from that spend's own row: same contract, same signer."""
+        spend = self._spends.get(leg_id)
+        if spend is None:
+            return {}
+        call = invalidate_call(bytes.fromhex(str(spend["consumed_hash"]).removeprefix("0x")))
+        told = {name: spend[name] for name in ("chain_id", "target", "signer")}
+        return {**told, "call_data": call, "consumed_hash": None}
 
     def _stray(self, row: Row) -> None:
         self._findings.surplus("chain_intents", row[1], row[4], "W knows no such payment")
@@ -210,7 +233,7 @@ class Transactions:
         self._findings.expect(
             "chain_transactions", key, to, row["target"].lower(), "column signed: calls another contract"
         )
-        if row["kind"] == "refund":
+        if row["kind"] != "spend":
             self._findings.expect("chain_transactions", key, data, call, "column signed: carries another call")
             self._findings.expect(
                 "chain_intents", row["leg_id"], row["signer"], row["sender"], "column signer: another sent it"

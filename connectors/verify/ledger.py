@@ -45,6 +45,8 @@ def lines(kind_of_event: str, said: Any) -> Iterator[Line]:
         case "TransferUnseen":
             if said.direction == "in":
                 yield "void", "in", said.amount_raw, said.transfer_id, said.kind
+        case "TransferEnded":
+            yield "void", "out", said.amount_raw, said.transfer_id, said.kind
         case "TransferFinalized":
             yield "void", said.direction, said.amount_raw, said.transfer_id, said.kind
             yield "post", said.direction, said.amount_raw, said.transfer_id, said.kind

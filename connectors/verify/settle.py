@@ -27,7 +27,8 @@ ON_WRITE = {
     "legs the submitter has not met": """
         SELECT count(*) FROM outbox AS o WHERE o.topic = 'chain.commands'
         AND NOT EXISTS (SELECT 1 FROM chain_intents AS i WHERE i.payment_id::text = o.key
-                        AND 'Submit' || initcap(i.kind) = o.type)
+                        AND CASE i.kind WHEN 'spend' THEN 'SubmitSpend' WHEN 'refund' THEN 'SubmitRefund'
+                            ELSE 'InvalidateSpend' END = o.type)
         AND NOT EXISTS (SELECT 1 FROM parked_messages AS p WHERE coalesce(p.headers ->> 'ce_id', p.headers ->> 'id') = o.ce_id)
     """,
     "transactions whose end is not written down": """

@@ -36,6 +36,7 @@ SIGHTING = (
     "detail",
 )  # fmt: skip
 BLOCK = "SELECT state, visit, number, time FROM chain_blocks WHERE chain_id = %s AND hash = %s"
+TAKEN_BACK = "taken_back"
 STATES = {"seen": "seen", "final": "final", "orphaned": "unseen"}
 """A block's state -> that of what was sighted in it."""
 
@@ -130,6 +131,8 @@ class Wallets(Subject):
                     "chain_sightings", key, row["detail"], "the account's stream has no such transfer"
                 )
                 return
+        elif row["kind"] == TAKEN_BACK:
+            expected = _taken_back(row)
         else:
             self._readings.pop(row["sighting_id"], None)
             expected = {
@@ -188,6 +191,12 @@ def _sighting(said: Any) -> dict[str, Any]:
         "tx_hash": said.tx_hash,
         "detail": detail,
     }
+
+
+def _taken_back(row: dict[str, Any]) -> dict[str, Any]:
+    """A log that took a spend of ours back: known by its transaction and leg."""
+    leg_id = row["detail"].get("leg_id")
+    return {"kind": TAKEN_BACK, "sighting_id": ids.derived(TAKEN_BACK, row["tx_hash"], leg_id)}
 
 
 def _aligned(context: Context, query: str, stray: Any, place: int) -> Aligned:

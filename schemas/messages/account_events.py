@@ -117,6 +117,22 @@ class TransferFinalized(Message):
 
 
 @message(ACCOUNT_EVENTS, "account_id")
+class TransferEnded(Message):
+    """A debit that a reorg took out of sight can never be mined again: it is given back. The same append ends the leg that it was."""
+
+    account_id: UUID = f(ACCOUNT)
+    transfer_id: UUID = f(TRANSFER)
+    direction: str = f("out: a credit that is not final reserves nothing.")
+    kind: str = f(KIND)
+    amount_raw: Raw = f("Amount that is given back, raw units.")
+    currency: str = f(CURRENCY)
+    decimals: int = f(DECIMALS)
+    payment_id: UUID | None = f(PAYMENT, default=None)
+    leg_id: UUID | None = f("The payment's chain leg.", default=None)
+    reason: str = f("invalidated (a spend) or nonce_used (a refund).")
+
+
+@message(ACCOUNT_EVENTS, "account_id")
 class AllowanceObserved(Message):
     """The on-chain spending allowance as the Roles modifier now stores it. A cut counts at once, a raise when final."""
 

@@ -26,3 +26,12 @@ class SubmitRefund(Message):
     leg_id: UUID = f("The leg.")
     account_id: UUID = f("The account that is paid.")
     amount_raw: Raw = f("Amount, raw units.")
+
+
+@message(CHAIN_COMMANDS, "payment_id")
+class InvalidateSpend(Message):
+    """Take a signed spend back: its signer calls `invalidate` on the Spender, so that the contract refuses it for ever."""
+
+    payment_id: UUID = f("The payment.")
+    leg_id: UUID = f("The leg whose spend is taken back.")
+    account_id: UUID = f("The account that would have paid.")

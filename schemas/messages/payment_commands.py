@@ -121,11 +121,19 @@ class RecordLegReverted(Message):
 
 
 @message(PAYMENT_COMMANDS, "payment_id")
+class GiveUpSpend(Message):
+    """Wait no longer for the payment's spends that stand in no block: take them back on chain."""
+
+    payment_id: UUID = f(PAYMENT)
+    reason: str = f("patience, or a person's reason.")
+
+
+@message(PAYMENT_COMMANDS, "payment_id")
 class EndLegUnpaid(Message):
-    """A leg can never happen any more; release what it held."""
+    """A refund can never happen any more: its one nonce is used up without it. A spend ends by a fact of the chain alone."""
 
     payment_id: UUID = f(PAYMENT)
     account_id: UUID = f(ACCOUNT)
     leg_id: UUID = f("The leg.")
     amount_raw: Raw = f("Amount that did not move.")
-    reason: str = f("invalidated or nonce_used.")
+    reason: str = f("nonce_used.")

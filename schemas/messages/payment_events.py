@@ -181,6 +181,18 @@ class LegReverted(Message):
 
 
 @message(PAYMENT_EVENTS, "payment_id")
+class LegGivenUp(Message):
+    """Nobody waits for the spend any more: its signer takes the signed call back on chain. It ends unpaid when that is final, unless it
+    is mined before."""
+
+    payment_id: UUID = f(PAYMENT)
+    leg_id: UUID = f(LEG)
+    kind: str = f("spend: only a signed call can be taken back.")
+    account_id: UUID = f("The customer's account.")
+    reason: str = f("patience (reversed or expired, and not mined for long), or what a person gave.")
+
+
+@message(PAYMENT_EVENTS, "payment_id")
 class LegSeen(Message):
     """The movement stands in a block that is not final yet, whichever transaction carried it."""
 

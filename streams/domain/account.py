@@ -128,6 +128,10 @@ def _transfer_finalized(account: Account, event: events.TransferFinalized) -> Ac
     return replace(_debit(account, event.transfer_id, None), final_raw=account.final_raw - event.amount_raw)
 
 
+def _transfer_ended(account: Account, event: events.TransferEnded) -> Account:
+    return _debit(account, event.transfer_id, None)
+
+
 def _allowance_observed(account: Account, event: events.AllowanceObserved) -> Account:
     seen = Allowance(
         balance=event.balance_raw,
@@ -181,6 +185,7 @@ EVOLVE: Mapping[type[Message], Callable[[Any, Any], Account]] = {
     events.TransferSeen: _transfer_seen,
     events.TransferUnseen: _transfer_unseen,
     events.TransferFinalized: _transfer_finalized,
+    events.TransferEnded: _transfer_ended,
     events.AllowanceObserved: _allowance_observed,
     events.AllowanceRaiseFinalized: _raise_finalized,
     events.WithdrawalQueued: _withdrawal_queued,

@@ -58,6 +58,27 @@ class FinalizeTransfer:
 
 
 @dataclass(frozen=True)
+class FinalizeInvalidation:
+    """At a final block the contract counts the leg's signed spend as consumed, and it was not carried out: it never will be."""
+
+    payment_id: UUID
+    account_id: UUID
+    leg_id: UUID
+    transfer_id: UUID
+    tx_hash: str
+    block: Block
+
+
+@dataclass(frozen=True)
+class LoseTransfer:
+    """A debit that vanished can never be mined again: its sender's nonce was used finally without it. The submitter brings it."""
+
+    account_id: UUID
+    transfer_id: UUID
+    leg_id: UUID
+
+
+@dataclass(frozen=True)
 class ConsumeAllowance:
     """A spend consumed the allowance: the log tells what is left, the contract accrued first."""
 

@@ -42,6 +42,11 @@ def leg_id(payment_id: UUID, kind: str, ordinal: int = 0) -> UUID:
     return derived("leg", payment_id, kind, ordinal)
 
 
+def invalidation_id(leg: UUID) -> UUID:
+    """The taking back of a leg's signed spend; no leg itself."""
+    return derived("invalidation", leg)
+
+
 def event_id(command_id: UUID, ordinal: int) -> UUID:
     """The `ordinal`-th event that a command led to."""
     return derived("event", command_id, ordinal)

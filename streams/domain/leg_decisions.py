@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 from schemas.definition import Raw
+from schemas.messages import account_events as on_account
 from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
 from streams.domain.account import Account
 from streams.domain.card_decisions import Events, plan, release
 from streams.domain.circumstances import Circumstances
-from streams.domain.payment import Payment
+from streams.domain.facts import FinalizeInvalidation, LoseTransfer
+from streams.domain.payment import Leg, Payment
 
 
 def plan_refund(
@@ -53,25 +56,81 @@ def record_reverted(
     ]
 
 
+def give_up(
+    order: orders.GiveUpSpend, payment: Payment | None, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """Take back, once, what we signed and no block carries. What the chain opened was signed by somebody else."""
+    if payment is None or payment.origin != "network":
+        return []
+    return [
+        on_payment.LegGivenUp(
+            payment_id=payment.payment_id,
+            leg_id=leg.leg_id,
+            kind=leg.kind,
+            account_id=payment.account_id,
+            reason=order.reason,
+        )
+        for leg in payment.legs.values()
+        if leg.kind == "spend" and leg.state in ("planned", "submitted", "unseen") and not leg.given_up
+    ]
+
+
+def invalidated(
+    fact: FinalizeInvalidation, payment: Payment | None, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """The spend ends unpaid: what it held is free again, and a debit that had vanished is given back. One that was mined has won."""
+    leg = payment.legs.get(fact.leg_id) if payment else None
+    if payment is None or leg is None or leg.state in ("seen", "settled", "ended_unpaid"):
+        return []
+    given_back = ended_transfer(account, fact.transfer_id, "invalidated", payment.payment_id, leg.leg_id)
+    return [_ended(payment, leg, "invalidated"), *release(payment, account, "leg_ended_unpaid"), *given_back]
+
+
 def end_unpaid(
     order: orders.EndLegUnpaid, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """The leg can never happen any more: say so, and release what it held.
-
-    One that stands in a block has happened; a spend that vanished from one still reserves its debit and may come back.
-    """
+    """The refund can never happen any more. One that stands in a block has happened."""
     leg = payment.legs.get(order.leg_id) if payment else None
-    if payment is None or leg is None or leg.state in ("seen", "settled", "ended_unpaid"):
+    if payment is None or leg is None or leg.kind != "refund" or leg.state in ("seen", "settled", "ended_unpaid"):
         return []
-    if (leg.kind, leg.state) == ("spend", "unseen"):
+    return [_ended(payment, leg, order.reason)]
+
+
+def lose(fact: LoseTransfer, payment: Payment | None, account: Account | None, circumstances: Circumstances) -> Events:
+    """The settlement wallet's side of a refund that vanished for good."""
+    return ended_transfer(account, fact.transfer_id, "nonce_used", None, fact.leg_id)
+
+
+def ended_transfer(
+    account: Account | None, transfer_id: UUID, reason: str, payment_id: UUID | None, leg_id: UUID
+) -> Events:
+    """The debit is given back, where there is one and no block carries it."""
+    debit = account.debits.get(transfer_id) if account else None
+    if account is None or debit is None or debit.seen:
         return []
-    ended = on_payment.LegEndedUnpaid(
+    return [
+        on_account.TransferEnded(
+            account_id=account.account_id,
+            transfer_id=transfer_id,
+            direction="out",
+            kind=debit.kind,
+            amount_raw=Raw(debit.amount_raw),
+            currency=account.currency,
+            decimals=account.decimals,
+            payment_id=payment_id,
+            leg_id=leg_id,
+            reason=reason,
+        )
+    ]
+
+
+def _ended(payment: Payment, leg: Leg, reason: str) -> on_payment.LegEndedUnpaid:
+    return on_payment.LegEndedUnpaid(
         payment_id=payment.payment_id,
         leg_id=leg.leg_id,
         kind=leg.kind,
         account_id=payment.account_id,
         amount_raw=Raw(leg.amount_raw),
         decimals=payment.decimals,
-        reason=order.reason,
+        reason=reason,
     )
-    return [ended, *(release(payment, account, "leg_ended_unpaid") if leg.kind == "spend" else [])]

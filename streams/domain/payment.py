@@ -27,6 +27,7 @@ class Leg:
     amount_raw: int
     tx_hash: str | None = None
     reverted: frozenset[str] = frozenset()
+    given_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,10 @@ def _leg_reverted(payment: Payment, event: events.LegReverted) -> Payment:
     return _put(payment, replace(leg, reverted=leg.reverted | {event.tx_hash}))
 
 
+def _leg_given_up(payment: Payment, event: events.LegGivenUp) -> Payment:
+    return _put(payment, replace(payment.legs[event.leg_id], given_up=True))
+
+
 def _leg_seen(payment: Payment, event: events.LegSeen) -> Payment:
     known = payment.legs.get(event.leg_id) or Leg(event.leg_id, event.kind, "planned", event.amount_raw)
     return _put(replace(payment, held=False), replace(known, state="seen", tx_hash=event.tx_hash))
@@ -172,6 +177,7 @@ EVOLVE: Mapping[type[Message], Callable[[Any, Any], Payment]] = {
     events.LegPlanned: _leg_planned,
     events.LegSubmitted: _leg_submitted,
     events.LegReverted: _leg_reverted,
+    events.LegGivenUp: _leg_given_up,
     events.LegSeen: _leg_seen,
     events.LegUnseen: _leg_moved("unseen"),
     events.LegSettled: _leg_moved("settled"),

@@ -120,6 +120,11 @@ def _unseen(row: BalanceRow, said: events.TransferUnseen, event: Delivered) -> B
     return _told(row, event, unseen_spend_raw=row.unseen_spend_raw + _spend(said))
 
 
+def _ended(row: BalanceRow, said: events.TransferEnded, event: Delivered) -> BalanceRow:
+    unseen = row.unseen_spend_raw - _spend(said)
+    return _told(row, event, pending_out_raw=row.pending_out_raw - said.amount_raw, unseen_spend_raw=unseen)
+
+
 def _finalized(row: BalanceRow, said: events.TransferFinalized, event: Delivered) -> BalanceRow:
     block = max(row.block_number, said.block_number)
     if said.direction == "in":
@@ -129,7 +134,7 @@ def _finalized(row: BalanceRow, said: events.TransferFinalized, event: Delivered
     return _told(row, event, pending_out_raw=pending, final_raw=final, block_number=block)
 
 
-def _spend(said: events.TransferSeen | events.TransferUnseen) -> int:
+def _spend(said: events.TransferSeen | events.TransferUnseen | events.TransferEnded) -> int:
     return said.amount_raw if said.kind == "spend" else 0
 
 
@@ -169,6 +174,7 @@ FOLDS: Mapping[type[Message], Apply[BalanceRow]] = {
     events.AccountRegistered: _registered,
     events.TransferSeen: _seen,
     events.TransferUnseen: _unseen,
+    events.TransferEnded: _ended,
     events.TransferFinalized: _finalized,
     events.AllowanceObserved: _allowance_observed,
     events.AllowanceRaiseFinalized: _raise_finalized,

@@ -13,6 +13,7 @@ A settlement account: asset `settlement:ID` and liability `network:ID`. An asset
 | TransferSeen        | in        | pend Dr A Cr L                                                | transfer  |
 | TransferUnseen      | out       | none: the debit stays reserved, it may be mined again         |           |
 | TransferUnseen      | in        | void Dr A Cr L                                                | transfer  |
+| TransferEnded       | out       | void Dr L Cr A                                                | transfer  |
 | TransferFinalized   | out       | void Dr L Cr A, post Dr L Cr A                                | transfer  |
 | TransferFinalized   | in        | void Dr A Cr L, post Dr A Cr L                                | transfer  |
 | all others          |           | none                                                          |           |
@@ -144,6 +145,10 @@ def _unseen(said: events.TransferUnseen) -> list[Entry]:
     return [Entry("void", True, int(said.amount_raw), said.transfer_id, said.kind)] if said.direction == "in" else []
 
 
+def _ended(said: events.TransferEnded) -> list[Entry]:
+    return [Entry("void", False, int(said.amount_raw), said.transfer_id, said.kind)]
+
+
 def _finalized(said: events.TransferFinalized) -> list[Entry]:
     inward = said.direction == "in"
     return [Entry(phase, inward, int(said.amount_raw), said.transfer_id, said.kind) for phase in ("void", "post")]
@@ -155,6 +160,7 @@ ENTRIES: Mapping[type[Message], Callable[[Any], list[Entry]]] = {
     events.HoldReleased: _released,
     events.TransferSeen: _seen,
     events.TransferUnseen: _unseen,
+    events.TransferEnded: _ended,
     events.TransferFinalized: _finalized,
 }
 

@@ -195,6 +195,7 @@ FOLDS: Mapping[type[Message], Apply[PaymentRow]] = {
     events.LegPlanned: _leg("planned"),
     events.LegSubmitted: _submitted,
     events.LegReverted: _noted,
+    events.LegGivenUp: _noted,
     events.LegSeen: _leg("seen"),
     events.LegUnseen: _leg("unseen"),
     events.LegSettled: _leg("settled"),

@@ -17,7 +17,9 @@ from streams.sagas.steps import (
     authorize,
     decline,
     expire,
+    give_up,
     hold,
+    invalidate_spend,
     plan_refund,
     screen,
     submit_refund,
@@ -91,6 +93,11 @@ def _authorized(saga: Saga, event: Any) -> bool:
     return saga.outcome == "authorized"
 
 
+def _never_mined(saga: Saga, event: Any) -> bool:
+    """A spend of ours that stands in no block, and was not given up before."""
+    return saga.origin == "network" and saga.spend in ("planned", "submitted", "unseen") and not saga.given_up
+
+
 def _spend_is(*states: str) -> Guard:
     def holds(saga: Saga, event: Any) -> bool:
         return saga.spend in states
@@ -154,6 +161,9 @@ ROWS = (
     Row(("unseen",), "LegSeen", "settling", (), _all(_spend, _stands), (PATIENCE,)),
     Row(("unseen",), "LegSeen", "refund_due", (), _all(_spend, _owed_back), (PATIENCE,)),
     Row(("unseen",), "LegEndedUnpaid", "unmoved", (), _spend, cancel=(PATIENCE,)),
+    # Given up: what no block carries is taken back on chain. Mined before that, it has happened.
+    Row(("spending", "refund_due"), "LegGivenUp", STAY, (invalidate_spend,), _spend, (PATIENCE,)),
+    Row(("refund_due",), PATIENCE, STAY, (give_up,), _never_mined, (PATIENCE,)),
     # Time.
     Row(OPEN, DEADLINE, "declining", (decline,)),
     Row((*UNDERWAY, "settled"), EXPIRY, STAY, (expire,), _authorized),
@@ -225,6 +235,10 @@ def _leg(word: str) -> Callable[[Saga, Any], Saga]:
     return remember
 
 
+def _given_up(saga: Saga, event: Any) -> Saga:
+    return replace(saga, given_up=True)
+
+
 def _deadline(saga: Saga, event: Any) -> Saga:
     return replace(saga, reason="deadline")
 
@@ -240,6 +254,7 @@ NOTES: Mapping[str, Callable[[Saga, Any], Saga]] = {
     "PaymentExpired": _outcome("expired"),
     "LegPlanned": _leg("planned"),
     "LegSubmitted": _leg("submitted"),
+    "LegGivenUp": _given_up,
     "LegSeen": _leg("seen"),
     "LegUnseen": _leg("unseen"),
     "LegSettled": _leg("settled"),

@@ -13,6 +13,7 @@ from schemas.definition import Message
 @dataclass(frozen=True)
 class Saga:
     """One payment's authorization saga. `spend`, `refund`: how far its chain legs are; `outcome`: what was decided.
+    `given_up`: nobody waits for the spend any more.
 
     `parked_in`: where it stood when it was parked, and from where it goes on.
     """
@@ -27,6 +28,7 @@ class Saga:
     refund: str | None = None
     reason: str | None = None
     parked_in: str | None = None
+    given_up: bool = False
 
     def data(self) -> dict[str, Any]:
         """As it is stored, in JSON values; id and state have columns of their own."""

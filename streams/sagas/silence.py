@@ -40,6 +40,7 @@ QUIET = (
     Quiet(("unseen",), ("LegSettled",), "what is final was seen before"),
     Quiet(("settling",), ("LegEndedUnpaid",), "a leg that is seen does not end unpaid"),
     Quiet((*UNANSWERED, "settling", "unseen", "refund_due", *UNMOVING, "refunded"), ("LegPlanned",), "its leg is there already"),
+    Quiet((*UNANSWERED, "settling", "unseen", "refunding", *sorted(ENDS)), ("LegGivenUp",), "only a spend of ours that no block carries"),
     Quiet(("spending",), ("LegUnseen",), "what is not seen cannot vanish"),
     Quiet((*UNMOVING, "refunded"), ("LegSeen", "LegUnseen", "LegSettled", "LegEndedUnpaid"), "its legs have ended, or there are none"),
     Quiet(("settled", "captured"), ("LegSeen", "LegUnseen", "LegSettled", "LegEndedUnpaid"), "its spend is final, a refund not planned"),

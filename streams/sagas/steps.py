@@ -49,6 +49,16 @@ def plan_refund(saga: Saga, event: Any) -> Message:
     )
 
 
+def give_up(saga: Saga, event: Any) -> Message:
+    """Wait no longer for a spend that nobody wants any more."""
+    return payment_commands.GiveUpSpend(payment_id=saga.saga_id, reason="patience")
+
+
+def invalidate_spend(saga: Saga, event: Any) -> Message:
+    """Take the signed spend back on chain."""
+    return chain_commands.InvalidateSpend(payment_id=saga.saga_id, leg_id=event.leg_id, account_id=_account(saga))
+
+
 def submit_spend(saga: Saga, event: Any) -> Message:
     """Send the planned spend."""
     return chain_commands.SubmitSpend(

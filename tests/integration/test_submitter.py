@@ -73,7 +73,7 @@ def test_submitters_that_race_for_refunds_sign_each_of_them_once(at: Shore) -> N
         start.wait(10)
         while True:
             with transaction(at.river.as_role("write", "submitter")) as cursor:
-                claimed = rows.claim_intents(cursor, chain_id, 7, 5)
+                claimed = rows.claim_intents(cursor, chain_id, ["0x"], 7, 5)
                 for each in claimed:
                     order = TransactionOrder(chain_id, next(nonces), "0x", b"", 1, 1, 1)
                     rows.store(cursor, each.leg_id, SignedTransaction(f"0x{uuid4().hex}", "0xs", order, b""))

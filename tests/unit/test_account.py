@@ -28,7 +28,7 @@ from tests.given import (
     approved,
     block,
     elsewhere,
-    end_leg,
+    invalidated,
     names,
     opened,
     request,
@@ -143,8 +143,8 @@ def test_a_foreign_spend_of_more_than_a_message_holds_shows_the_most_and_keeps_t
 
 def test_a_leg_that_ends_unpaid_gives_its_hold_back_once() -> None:
     streams = approved()
-    assert names(streams.when(end_leg())) == ["LegEndedUnpaid", "HoldReleased"]
-    assert (streams.when(end_leg()), streams.spendable_cents()) == ([], 8_000)
+    assert names(streams.when(invalidated())) == ["LegEndedUnpaid", "HoldReleased"]
+    assert (streams.when(invalidated()), streams.spendable_cents()) == ([], 8_000)
 
 
 # -- the owner's limit

@@ -26,7 +26,7 @@ from tests.given import (
     approved,
     capture,
     elsewhere,
-    end_leg,
+    invalidated,
     names,
     opened,
     refund,
@@ -147,11 +147,7 @@ def test_the_greatest_amount_is_an_amount() -> None:
 
 @pytest.mark.parametrize("story", [[seen(transfer())], [seen(transfer()), facts.FinalizeTransfer(transfer())]])
 def test_a_leg_that_stands_in_a_block_does_not_end_unpaid(story: list[Any]) -> None:
-    assert approved().given(*story).when(end_leg()) == []
-
-
-def test_a_spend_that_vanished_keeps_its_debit_and_does_not_end_unpaid() -> None:
-    assert approved().given(seen(transfer()), facts.UnseeTransfer(transfer())).when(end_leg()) == []
+    assert approved().given(*story).when(invalidated()) == []
 
 
 def test_a_zero_amount_is_verified_at_once_and_holds_nothing() -> None:

@@ -58,6 +58,7 @@ class River(RuleBasedStateMachine):
         )  # fmt: skip
         self.managed: dict[UUID, Managed] = {}
         self.sent: set[UUID] = set()
+        self.taken_back: set[UUID] = set()
         self.moved: dict[tuple[UUID, UUID], tuple[facts.Transfer, str]] = {}
         self.height = 20
 
@@ -137,6 +138,8 @@ class River(RuleBasedStateMachine):
             order = managed.undecided.popleft()
             if isinstance(order, chain_commands.SubmitSpend | chain_commands.SubmitRefund):
                 self.sent.add(order.leg_id)
+            elif isinstance(order, chain_commands.InvalidateSpend):
+                self.taken_back.add(order.leg_id)
             else:
                 self.do(order)
 
@@ -191,17 +194,42 @@ class River(RuleBasedStateMachine):
             if reverts:
                 self.do(payment_commands.RecordLegReverted(**named, reason="reverted"))
 
-    @rule(which=WHICH, kind=st.sampled_from(("refund", "spend")))
-    def a_leg_ends_unpaid(self, which: int, kind: str) -> None:
-        if found := self.pick(self.leg(kind, "planned", "submitted", "seen", "unseen", "settled"), which):
+    @rule(which=WHICH)
+    def a_refunds_nonce_is_used_by_another(self, which: int) -> None:
+        if found := self.pick(self.leg("refund", "planned", "submitted", "seen", "unseen", "settled"), which):
             payment, leg = found
-            if leg.state == "seen" and which % 2:
-                return
             order = payment_commands.EndLegUnpaid(
                 payment_id=payment.payment_id, account_id=CUSTOMER, leg_id=leg.leg_id, amount_raw=Raw(leg.amount_raw),
-                reason="invalidated",
+                reason="nonce_used",
             )  # fmt: skip
             self.do(order)
+            transfer_id = ids.leg_transfer_id(100, leg.leg_id)
+            self.do(facts.LoseTransfer(SETTLEMENT, transfer_id, leg.leg_id))
+            self.never_again(transfer_id)
+
+    @rule(which=WHICH)
+    def a_person_gives_a_spend_up(self, which: int) -> None:
+        if payment_id := self.pick(list(self.managed), which):
+            self.do(payment_commands.GiveUpSpend(payment_id=payment_id, reason="the relayer is broken"))
+
+    @rule(which=WHICH)
+    def an_invalidation_is_final(self, which: int) -> None:
+        taken_back = [
+            (p, leg)
+            for p, leg in self.leg("spend", "planned", "submitted", "unseen", "seen", "settled")
+            if leg.leg_id in self.taken_back
+        ]
+        if found := self.pick(taken_back, which):
+            payment, leg = found
+            transfer_id = ids.leg_transfer_id(100, leg.leg_id)
+            told = (payment.payment_id, CUSTOMER, leg.leg_id, transfer_id, "0xinvalidate", self.next_block())
+            self.do(facts.FinalizeInvalidation(*told))
+            self.never_again(transfer_id)
+
+    def never_again(self, transfer_id: UUID) -> None:
+        """What had vanished from its block is in none for ever."""
+        for key in [each for each in self.of_state("unseen") if each[1] == transfer_id]:
+            self.moved[key] = self.moved[key][0], "ended"
 
     # -- the chain
 

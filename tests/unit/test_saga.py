@@ -35,6 +35,7 @@ def leg(kind: type[Message], which: str = "spend") -> Any:
         on.LegReverted: {"tx_hash": "0xt", "reason": "reverted"},
         on.LegSeen: {"account_id": CUSTOMER, "transfer_id": SPEND, "block_time": 1, **BLOCK, **TEN_EUROS},
         on.LegUnseen: BLOCK,
+        on.LegGivenUp: {"account_id": CUSTOMER, "reason": "patience"},
         on.LegSettled: {"block_time": 1, **BLOCK, **TEN_EUROS},
         on.LegEndedUnpaid: {"account_id": CUSTOMER, "reason": "invalidated", **TEN_EUROS},
     }
@@ -57,6 +58,7 @@ PLANNED, SEEN, UNSEEN, SETTLED, ENDED = (
 REFUND_PLANNED, REFUND_SEEN, REFUND_UNSEEN, REFUND_SETTLED, REFUND_ENDED = (
     leg(each, "refund") for each in (on.LegPlanned, on.LegSeen, on.LegUnseen, on.LegSettled, on.LegEndedUnpaid)
 )
+GIVEN_UP = leg(on.LegGivenUp)
 APPROVED = (asked(), HELD, PASSED, AUTHORIZED, PLANNED)
 FOREIGN = (asked("chain"), SEEN)
 STANDS = (*FOREIGN, PASSED, AUTHORIZED)

@@ -170,7 +170,9 @@ CREATE TABLE chain_intents (
     planned_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     correlation_id text,
     traceparent text,
-    CONSTRAINT chain_intents_kind_check CHECK ((kind = ANY (ARRAY['spend'::text, 'refund'::text]))),
+    invalidates uuid,
+    CONSTRAINT chain_intents_invalidates_check CHECK (((kind = 'invalidation'::text) = (invalidates IS NOT NULL))),
+    CONSTRAINT chain_intents_kind_check CHECK ((kind = ANY (ARRAY['spend'::text, 'refund'::text, 'invalidation'::text]))),
     CONSTRAINT chain_intents_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'submitted'::text, 'seen'::text, 'final'::text, 'ended_unpaid'::text])))
 );
 
@@ -452,6 +454,9 @@ ALTER TABLE ONLY chain_intents
     ADD CONSTRAINT chain_intents_consumed_hash_key UNIQUE (consumed_hash);
 
 ALTER TABLE ONLY chain_intents
+    ADD CONSTRAINT chain_intents_invalidates_key UNIQUE (invalidates);
+
+ALTER TABLE ONLY chain_intents
     ADD CONSTRAINT chain_intents_pkey PRIMARY KEY (leg_id);
 
 ALTER TABLE ONLY chain_nonces
@@ -561,6 +566,9 @@ CREATE INDEX webhook_messages_due ON webhook_messages USING btree (endpoint_id, 
 CREATE INDEX webhook_messages_parked ON webhook_messages USING btree (ended_at) WHERE (state = 'parked'::text);
 
 CREATE INDEX webhook_messages_stream ON webhook_messages USING btree (stream_id);
+
+ALTER TABLE ONLY chain_intents
+    ADD CONSTRAINT chain_intents_invalidates_fkey FOREIGN KEY (invalidates) REFERENCES chain_intents(leg_id);
 
 ALTER TABLE ONLY chain_transactions
     ADD CONSTRAINT chain_transactions_leg_id_fkey FOREIGN KEY (leg_id) REFERENCES chain_intents(leg_id);

@@ -1,0 +1,55 @@
+"""`payriver payment`: what a person may do to a payment, with a reason that its stream keeps."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+
+from api.cli.roots import Root
+from connectors.explain.find import find
+from infra.database import transaction
+from infra.errors import BadInput
+from infra.telemetry import new_traceparent
+from schemas.messages.payment_commands import GiveUpSpend
+from streams.command_handler import Order
+from streams.event_store.recorded import Cause
+
+payment = typer.Typer(no_args_is_help=True, help="What a person may do to a payment.")
+
+
+@payment.callback()
+def _payment() -> None:
+    """What a person may do to a payment."""
+
+
+@payment.command("give-up")
+def give_up(
+    wanted: Annotated[
+        str, typer.Argument(metavar="PAYMENT", help="Its id, the network's reference, or a transaction.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why nobody waits for its spend any more; kept in its stream.")],
+    by: Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser)],
+    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder; also PAYRIVER_HOME.")] = None,
+) -> None:
+    """Wait no longer for a spend that stands in no block: its signer takes it back on chain, and when that is final it ends unpaid."""
+    root = Root.begin("operator", home=home)
+    with transaction(root.write) as write, transaction(root.read) as read:
+        payment_id, _ = find(write, read, wanted)
+    order = GiveUpSpend(payment_id=payment_id, reason=reason)
+    command_id = uuid4()
+    with transaction(root.write) as cursor:
+        cause = Cause(command_id, payment_id, new_traceparent(), f"operator {by}")
+        (outcome,) = root.handler.handle(cursor, [Order(command_id, order, cause)])
+    if not outcome.events:
+        raise BadInput(
+            f"payment {payment_id} has no spend of ours to give up: it is in a block, has ended, was given up before, or "
+            f"somebody else signed it; `payriver explain {payment_id}` tells which"
+        )
+    Console().print(
+        f"the spend of payment [bold]{payment_id}[/] is being taken back; it ends unpaid when that is final"
+    )
