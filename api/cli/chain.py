@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -19,13 +20,14 @@ from api.cli.work import consume, until_signalled
 from connectors.chain.abi import checksummed
 from connectors.chain.booking import Booking
 from connectors.chain.intents import IntentAgent
+from connectors.chain.keystore import Keyring, open_keys
 from connectors.chain.listener import Listener
+from connectors.chain.preflight import examine
 from connectors.chain.reading import AccountReader
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.registration import Registrar, Request
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings, Token, load_chain_settings
-from connectors.chain.signing import Signer, load_signer
 from connectors.chain.submitter import Submitter
 from infra.errors import BadInput, Misconfigured
 
@@ -52,14 +54,15 @@ class ChainRoot(Root):
         """Reads accounts at a block."""
         return AccountReader(self.rpc, self.chain)
 
-    def signer(self, name: str) -> Signer:
-        """A key of ours: `NAME.json` of the keystore."""
+    @property
+    def keyring(self) -> Keyring:
+        """Our keys, opened."""
         folder = self.settings.keystore
         if folder is None:
             raise Misconfigured(
                 "PAYRIVER_KEYSTORE names no folder; the submitter needs settlement.json, delegate.json and relayer.json"
             )
-        return load_signer(folder / f"{name}.json", self.settings.keystore_password)
+        return open_keys(folder, self.settings.keystore_password)
 
     def address(self, name: str) -> str:
         """The address of a key of ours, as its keystore file says it in the open."""
@@ -96,13 +99,11 @@ def listen() -> None:
 def submit() -> None:
     """Carry out the sagas' chain commands: sign, store, broadcast, watch."""
     root = ChainRoot.begin("submitter")
-    delegate, relayer, settlement = (root.signer(name) for name in ("delegate", "relayer", "settlement"))
-    if root.reader.is_enabled(relayer.address):
-        raise Misconfigured(
-            f"{relayer.address} is an enabled module of the spender: its salts would not bind; send with another key"
-        )
-    agent = IntentAgent(root.codec, root.chain, delegate.address, settlement.address)
-    loop = Submitter(root.write, root.rpc, root.chain, root.handler, delegate, relayer, settlement)
+    keys = root.keyring
+    for hint in examine(root.chain, root.rpc, keys):
+        structlog.get_logger(__name__).warning("keys", hint=hint)
+    agent = IntentAgent(root.codec, root.chain, keys.delegate.address, keys.settlement.address)
+    loop = Submitter(root.write, root.rpc, root.chain, root.handler, keys)
     sys.exit(consume(root, agent, [loop]))
 
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from connectors.chain import settings as chain_file
 from infra.drawn import ROOT, Drawn
 from schemas import catalogue, files
 from schemas.definition import MESSAGES
@@ -16,6 +17,7 @@ from schemas.releases import Change, Releases
 from streams.sagas import diagram
 
 DRAWN = (
+    Drawn(ROOT / "connectors" / "chain" / "README.md", "chain file", chain_file.drawn),
     Drawn(ROOT / "schemas" / "README.md", "topics", catalogue.topics),
     Drawn(ROOT / "schemas" / "README.md", "messages", catalogue.messages),
     Drawn(ROOT / "streams" / "sagas" / "README.md", "picture", diagram.picture),

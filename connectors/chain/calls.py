@@ -6,6 +6,7 @@ a hash that it has seen (zodiac, SignatureChecker.sol and Modifier.sol).
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from eth_utils.crypto import keccak
@@ -21,6 +22,9 @@ _DOMAIN_TYPE = keccak(text="EIP712Domain(uint256 chainId,address verifyingContra
 _MODULE_TX_TYPE = keccak(text="ModuleTx(bytes data,bytes32 salt)")
 
 
+SPEND = "spend(address,address,address,uint256,bytes32)"
+
+
 def transfer_call(recipient: str, amount_raw: int) -> bytes:
     """ERC-20 `transfer`: a refund, sent by settlement to the token."""
     return call_data("transfer(address,uint256)", recipient, amount_raw)
@@ -28,7 +32,7 @@ def transfer_call(recipient: str, amount_raw: int) -> bytes:
 
 def spend_call(asset: str, roles: str, receiver: str, amount_raw: int, role_key: str = SPENDING_ROLE) -> bytes:
     """`spend` of the Spender module: `amount_raw` of `asset` from the account behind `roles` to `receiver`."""
-    return call_data("spend(address,address,address,uint256,bytes32)", asset, roles, receiver, amount_raw, role_key)
+    return call_data(SPEND, asset, roles, receiver, amount_raw, role_key)
 
 
 def salt_of(leg_id: UUID) -> bytes:
@@ -45,6 +49,19 @@ def spend_hash(chain_id: int, spender_module: str, call: bytes, salt: bytes) -> 
     return bytes(keccak(b"\x19\x01" + bytes(domain) + bytes(message)))
 
 
+def typed_spend(chain_id: int, spender_module: str, call: bytes, salt: bytes) -> dict[str, Any]:
+    """The same as EIP-712 JSON: what a signer that is not ours is asked to sign, and can show to people."""
+    return {
+        "types": {
+            "EIP712Domain": [{"name": "chainId", "type": "uint256"}, {"name": "verifyingContract", "type": "address"}],
+            "ModuleTx": [{"name": "data", "type": "bytes"}, {"name": "salt", "type": "bytes32"}],
+        },
+        "primaryType": "ModuleTx",
+        "domain": {"chainId": chain_id, "verifyingContract": spender_module},
+        "message": {"data": "0x" + call.hex(), "salt": "0x" + salt.hex()},
+    }
+
+
 def signed_call(call: bytes, salt: bytes, signature: bytes) -> bytes:
     """Call data that anyone may relay: the call, its salt, and the delegate's signature r ‖ s ‖ v (65 bytes)."""
     return call + salt + signature
@@ -57,7 +74,7 @@ def invalidate_call(spend: bytes) -> bytes:
 
 def is_spend(call: bytes) -> bool:
     """Whether the call data is one of `spend`."""
-    return call[:4] == selector("spend(address,address,address,uint256,bytes32)")
+    return call[:4] == selector(SPEND)
 
 
 def _padded(address: str) -> bytes:

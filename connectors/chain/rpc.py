@@ -162,17 +162,19 @@ class Rpc:
         found = self.call("eth_getTransactionByHash", transaction_hash)
         return dict(found) if found else None
 
-    def eth_call(self, to: str, data: bytes, at: At = "latest") -> bytes:
-        """A view call at a block. Raises `CallReverted`, `UnknownBlock`."""
-        answer = self.eth_calls([(to, data)], at)[0]
+    def eth_call(self, to: str, data: bytes, at: At = "latest", *, sender: str | None = None) -> bytes:
+        """A view call at a block, by nobody or by `sender`. Raises `CallReverted`, `UnknownBlock`."""
+        answer = self.eth_calls([(to, data)], at, sender=sender)[0]
         if isinstance(answer, RpcRefused):
             raise answer
         return answer
 
-    def eth_calls(self, calls: Sequence[tuple[str, bytes]], at: At = "latest") -> list[bytes | RpcRefused]:
+    def eth_calls(
+        self, calls: Sequence[tuple[str, bytes]], at: At = "latest", *, sender: str | None = None
+    ) -> list[bytes | RpcRefused]:
         """Many view calls at one block in one request, in order."""
-        where = block_parameter(at)
-        found = self.batch([("eth_call", [{"to": to, "data": "0x" + data.hex()}, where]) for to, data in calls])
+        where, by = block_parameter(at), {"from": sender} if sender else {}
+        found = self.batch([("eth_call", [by | {"to": to, "data": "0x" + data.hex()}, where]) for to, data in calls])
         return [one if isinstance(one, RpcRefused) else bytes.fromhex(one[2:]) for one in found]
 
     def nonce(self, address: str, at: At = "pending") -> int:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from connectors.chain.abi import ZERO_ADDRESS, checksummed
 from connectors.chain.calls import SPENDING_ALLOWANCE, SPENDING_ROLE
+from infra.drawn import table
 from infra.errors import Misconfigured
 
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
@@ -112,6 +113,9 @@ class ChainSettings(_Part):
     spending_allowance_key: Bytes32 = Field(SPENDING_ALLOWANCE, description="Allowance that a spend consumes.")
     cooldown_seconds: int = Field(180, ge=0, description="Shortest Delay cooldown of an account that is in order.")
     multicall_address: Address = Field(MULTICALL3, description="Multicall3, for reading many accounts at one block.")
+    max_fee_gwei: int = Field(
+        1_000, ge=1, description="The most that a transaction of ours pays for a unit of gas; dearer, it waits."
+    )
     request_timeout_seconds: float = Field(10, gt=0, description="How long a node may take for an answer.")
 
     @model_validator(mode="after")
@@ -126,6 +130,11 @@ class ChainSettings(_Part):
     def nodes(self) -> tuple[str, ...]:
         """Host and port of each RPC URL: what a log or a page may show."""
         return tuple(urlsplit(url).netloc.rpartition("@")[2] for url in self.rpc_urls)
+
+    @property
+    def max_fee_wei(self) -> int:
+        """`max_fee_gwei` in wei."""
+        return self.max_fee_gwei * 10**9
 
     def token_at(self, address: str) -> Token | None:
         """The token whose logs count at `address` (any case), if it is one."""
@@ -152,6 +161,16 @@ def load_chain_settings(path: Path) -> ChainSettings:
 def schema_text() -> str:
     """The chain file's JSON schema."""
     return json.dumps(ChainSettings.model_json_schema(), indent=2)
+
+
+def drawn() -> str:
+    """What a chain file may hold, as a table for the docs."""
+    rows = []
+    for prefix, part in (("", ChainSettings), ("tokens[].", Token), ("finality.", ByTag), ("finality.", ByDepth)):
+        for name, field in part.model_fields.items():
+            default = "required" if field.is_required() else json.dumps(field.default)
+            rows.append((f"`{prefix}{name}`", f"{field.description}", "" if default == "required" else f"`{default}`"))
+    return table(("field", "what it says", "if it is left out"), rows)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,29 @@ settlement sends refunds.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Protocol
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from pydantic import SecretStr
+from eth_account.typed_transactions import TypedTransaction
+from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 
 from connectors.chain.abi import checksummed
 from connectors.chain.calls import signed_call, spend_hash
-from infra.errors import Misconfigured
+
+
+class Key(Protocol):
+    """A key, wherever it is kept: in a file of ours, or with a signer behind a URL."""
+
+    address: str
+
+    def sign_spend(self, chain_id: int, spender_module: str, call: bytes, salt: bytes) -> bytes:
+        """r ‖ s ‖ v (65 bytes) behind a spend."""
+
+    def sign_transaction(self, order: TransactionOrder) -> SignedTransaction:
+        """The transaction as bytes ready to send, and its hash."""
 
 
 class Signer:
@@ -35,9 +46,9 @@ class Signer:
     def __reduce__(self) -> str:
         raise TypeError("a signer is not pickled: its key would go along")
 
-    def sign_hash(self, digest: bytes) -> bytes:
-        """r ‖ s ‖ v (65 bytes) over 32 bytes that were made by a rule of a contract; deterministic (RFC 6979)."""
-        return bytes(self._account.unsafe_sign_hash(digest).signature)
+    def sign_spend(self, chain_id: int, spender_module: str, call: bytes, salt: bytes) -> bytes:
+        """r ‖ s ‖ v (65 bytes) over the spend's EIP-712 hash; deterministic (RFC 6979)."""
+        return bytes(self._account.unsafe_sign_hash(spend_hash(chain_id, spender_module, call, salt)).signature)
 
     def sign_transaction(self, order: TransactionOrder) -> SignedTransaction:
         """The transaction as bytes ready to send, and its hash."""
@@ -54,7 +65,7 @@ class Signer:
                 "maxPriorityFeePerGas": min(order.tip_wei, order.max_fee_wei),
             }
         )
-        return SignedTransaction("0x" + bytes(signed.hash).hex(), self.address, order, bytes(signed.raw_transaction))
+        return SignedTransaction.of(bytes(signed.raw_transaction), order)
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,26 @@ class SignedTransaction:
     order: TransactionOrder
     raw: bytes = field(repr=False)
 
+    @classmethod
+    def of(cls, raw: bytes, order: TransactionOrder) -> SignedTransaction:
+        """Hash and sender as the bytes themselves say them."""
+        return cls("0x" + bytes(keccak(raw)).hex(), str(Account.recover_transaction(raw)), order, raw)
+
+
+def order_of(raw: bytes) -> TransactionOrder:
+    """What signed bytes order."""
+    told = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+    return TransactionOrder(
+        chain_id=told["chainId"],
+        nonce=told["nonce"],
+        to=checksummed("0x" + bytes(told["to"]).hex()),
+        data=bytes(told["data"]),
+        gas=told["gas"],
+        max_fee_wei=told["maxFeePerGas"],
+        tip_wei=told["maxPriorityFeePerGas"],
+        value_wei=told["value"],
+    )
+
 
 @dataclass(frozen=True)
 class SignedSpend:
@@ -90,29 +121,8 @@ class SignedSpend:
     signer: str
 
 
-def sign_spend(delegate: Signer, chain_id: int, spender_module: str, call: bytes, salt: bytes) -> SignedSpend:
+def sign_spend(delegate: Key, chain_id: int, spender_module: str, call: bytes, salt: bytes) -> SignedSpend:
     """The delegate's signature behind `call` and `salt`; the same five values give the same bytes for ever."""
+    signature = delegate.sign_spend(chain_id, spender_module, call, salt)
     digest = spend_hash(chain_id, spender_module, call, salt)
-    return SignedSpend(signed_call(call, salt, delegate.sign_hash(digest)), digest, delegate.address)
-
-
-def write_keystore(path: Path, key: str, password: SecretStr) -> str:
-    """Encrypts `key` (0x and 64 hex digits) into a new file that only its owner reads; gives its address."""
-    content = json.dumps(Account.encrypt(key, password.get_secret_value()))
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(content)
-    return str(Account.from_key(key).address)
-
-
-def load_signer(path: Path, password: SecretStr) -> Signer:
-    """Opens a keystore file (takes about a second, on purpose). Raises `Misconfigured`, which never tells the password."""
-    try:
-        content = json.loads(path.read_text())
-        return Signer(bytes(Account.decrypt(content, password.get_secret_value())))
-    except OSError as error:
-        raise Misconfigured(f"keystore {path} cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise Misconfigured(
-            f"keystore {path} cannot be opened ({error}): wrong password, or no keystore file"
-        ) from None
+    return SignedSpend(signed_call(call, salt, signature), digest, delegate.address)

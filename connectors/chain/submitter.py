@@ -18,11 +18,14 @@ from sqlalchemy import Engine
 
 from connectors.chain import transactions as rows
 from connectors.chain.calls import salt_of
-from connectors.chain.chain_values import Fees, Receipt
+from connectors.chain.chain_values import Receipt
+from connectors.chain.fees import Bid, first_bid, higher_bid
+from connectors.chain.keystore import Keyring
+from connectors.chain.reverts import reason_of
 from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import NonceTooLow, RpcRefused, RpcUnreachable, Underpriced
 from connectors.chain.settings import ChainSettings
-from connectors.chain.signing import SignedTransaction, Signer, TransactionOrder, sign_spend
+from connectors.chain.signing import Key, SignedTransaction, TransactionOrder, order_of, sign_spend
 from connectors.chain.transactions import Intent, Sent
 from infra.database import Cursor, transaction
 from infra.failpoints import failpoint
@@ -51,9 +54,7 @@ class Submitter:
     rpc: Rpc
     chain: ChainSettings
     handler: CommandHandler
-    delegate: Signer
-    relayer: Signer
-    settlement: Signer
+    keys: Keyring
     _looked: object = None
     _look_again: float = 0.0
 
@@ -81,43 +82,39 @@ class Submitter:
 
     def _sign(self) -> int:
         with transaction(self.database) as cursor:
-            ours = (self.delegate.address, self.settlement.address)
-            intents = rows.claim_intents(cursor, self.chain.chain_id, ours, BATCH, RETRY_SECONDS)
+            intents = rows.claim_intents(cursor, self.chain.chain_id, self.keys.signers, BATCH, RETRY_SECONDS)
             if not intents:
                 return 0
-            fees = self.rpc.fees()  # the same for the whole batch
+            bid = first_bid(self.rpc.fees(), self.chain.max_fee_wei)  # the same for the whole batch
             for intent in intents:
-                self._sign_one(cursor, intent, fees)
+                self._sign_one(cursor, intent, bid)
             failpoint("submitter.before_signed_commit")
         failpoint("submitter.after_signed_commit")
         return len(intents)
 
-    def _sign_one(self, cursor: Cursor, intent: Intent, fees: Fees) -> None:
-        sender = self._sender(intent.kind)
+    def _sign_one(self, cursor: Cursor, intent: Intent, bid: Bid) -> None:
+        sender = self.keys.sender(intent.kind, intent.leg_id)
         nonce = rows.next_nonce(
             cursor, self.chain.chain_id, sender.address, lambda: self.rpc.nonce(sender.address, "latest")
         )
-        rows.store(cursor, intent.leg_id, self._signed(intent, nonce, fees.cap_wei(), fees.tip_wei))
+        rows.store(cursor, intent.leg_id, self._signed(intent, sender, nonce, bid))
 
-    def _signed(self, intent: Intent, nonce: int, max_fee_wei: int, tip_wei: int) -> SignedTransaction:
+    def _signed(self, intent: Intent, sender: Key, nonce: int, bid: Bid) -> SignedTransaction:
         """The transaction of an intent at a nonce: the same call for ever, only fee and nonce may differ."""
         call = intent.call_data
         if intent.kind == "spend":
-            call = sign_spend(self.delegate, self.chain.chain_id, intent.target, call, salt_of(intent.leg_id)).call_data
+            salt = salt_of(intent.leg_id)
+            call = sign_spend(self.keys.delegate, self.chain.chain_id, intent.target, call, salt).call_data
         order = TransactionOrder(
             chain_id=self.chain.chain_id,
             nonce=nonce,
             to=intent.target,
             data=call,
             gas=GAS[intent.kind],
-            max_fee_wei=max_fee_wei,
-            tip_wei=tip_wei,
+            max_fee_wei=bid.max_fee_wei,
+            tip_wei=bid.tip_wei,
         )
-        return self._sender(intent.kind).sign_transaction(order)
-
-    def _sender(self, kind: str) -> Signer:
-        """Who sends: never the delegate but to take back, for a salt does not bind a sender that may spend."""
-        return {"spend": self.relayer, "refund": self.settlement, "invalidation": self.delegate}[kind]
+        return sender.sign_transaction(order)
 
     # -- broadcasting: the same bytes as often as it takes
 
@@ -157,25 +154,34 @@ class Submitter:
 
     def _send(self, cursor: Cursor, sent: Sent) -> bool:
         """Whether it is with the node now; if not, another one stands in its place, and waits for its turn."""
-        if sent.state == "broadcast" and self.rpc.fees().base_wei > sent.max_fee_wei:
-            self._replace(cursor, sent)  # it waits in the pool for a fee that has gone
+        if sent.state == "broadcast" and self._waits_in_vain(sent) and self._replace(cursor, sent):
             return False
         try:
             self.rpc.send_raw(sent.signed)
         except NonceTooLow:  # mined already, perhaps by this very one: watched
             log.info("nonce_used", tx_hash=sent.tx_hash, nonce=sent.nonce)
         except Underpriced:
-            self._replace(cursor, sent)
+            if not self._replace(cursor, sent):
+                raise
             return False
         return True
 
-    def _replace(self, cursor: Cursor, sent: Sent) -> None:
-        """The same call at the same nonce with a fee that the node takes: at least an eighth more (EIP-1559 pools ask for a tenth)."""
-        fees = self.rpc.fees()
-        max_fee_wei = max(fees.cap_wei(), sent.max_fee_wei + sent.max_fee_wei // 8 + 1)
+    def _waits_in_vain(self, sent: Sent) -> bool:
+        """The fee that it offers has gone; or it has long been its sender's next, and nobody mines it."""
+        if self.rpc.fees().base_wei > sent.max_fee_wei:
+            return True
+        return sent.old and self.rpc.nonce(sent.sender, "latest") == sent.nonce
+
+    def _replace(self, cursor: Cursor, sent: Sent) -> bool:
+        """The same call at the same nonce with a fee that the node takes. False where that is too dear, or the key is not here."""
+        bid, sender = higher_bid(sent.bid, self.rpc.fees(), self.chain.max_fee_wei), self.keys.by_address(sent.sender)
+        if bid is None or sender is None:
+            log.warning("not_replaced", tx_hash=sent.tx_hash, max_fee_gwei=self.chain.max_fee_gwei, sender=sent.sender)
+            return False
         intent = rows.intent(cursor, sent.leg_id)
-        rows.store(cursor, intent.leg_id, self._signed(intent, sent.nonce, max_fee_wei, max_fee_wei // 2))
+        rows.store(cursor, intent.leg_id, self._signed(intent, sender, sent.nonce, bid))
         rows.mark_replaced(cursor, sent)
+        return True
 
     # -- watching: a revert has no log, only a receipt
 
@@ -189,14 +195,14 @@ class Submitter:
             return 0
         receipts = self.rpc.receipts([each.tx_hash for each in watched])
         moved = [
-            (sent, receipt, state)
+            (sent, receipt, state, self._reason(sent, receipt))
             for sent, receipt in zip(watched, receipts, strict=True)
             if (state := _state(receipt, final)) != sent.state
         ]
         if moved:
             with transaction(self.database) as cursor:
-                for sent, receipt, state in moved:
-                    self._settle(cursor, sent, receipt, state)
+                for each in moved:
+                    self._settle(cursor, *each)
                 failpoint("submitter.before_watch_commit")
         waiting = [sent for sent, receipt in zip(watched, receipts, strict=True) if receipt is None]
         lost = self._give_up(waiting, final) if waiting else 0
@@ -226,17 +232,24 @@ class Submitter:
         rows.mark_replaced(cursor, sent)
         other, receipt = mined
         if other.state in ("replaced", "signed"):
-            self._settle(cursor, other, receipt, _state(receipt, final))
+            self._settle(cursor, other, receipt, _state(receipt, final), self._reason(other, receipt))
 
-    def _settle(self, cursor: Cursor, sent: Sent, receipt: Receipt | None, state: str) -> None:
+    def _settle(self, cursor: Cursor, sent: Sent, receipt: Receipt | None, state: str, reason: str | None) -> None:
         """What one look at a transaction changes. A receipt that vanished was in a block that a reorg dropped: send again."""
-        rows.mark(cursor, sent, "signed" if receipt is None else state, receipt.block_number if receipt else None)
+        block_number = receipt.block_number if receipt else None
+        rows.mark(cursor, sent, "signed" if receipt is None else state, block_number, reason)
         if state in ("reverted", "reverted_final"):
-            self._tell(cursor, "reverted", [(sent, _reverted(sent))])
+            self._tell(cursor, "reverted", [(sent, _reverted(sent, reason))])
         if state == "reverted_final":
             self._end_refund(cursor, sent)
         if state == "final" and sent.kind == "invalidation":
             rows.finish_intent(cursor, sent.leg_id)
+
+    def _reason(self, sent: Sent, receipt: Receipt | None) -> str | None:
+        """Why it failed, asked once: later the node may have forgotten what stood in that block."""
+        if receipt is None or receipt.succeeded or sent.state == "reverted":
+            return None
+        return reason_of(self.rpc, sent.sender, order_of(sent.signed), receipt)
 
     def _end_refund(self, cursor: Cursor, sent: Sent) -> None:
         """A refund whose one nonce is used up without it can never be paid any more; settlement has its money back, if it had left."""
@@ -277,10 +290,9 @@ def _submitted(sent: Sent) -> RecordLegSubmitted:
     return RecordLegSubmitted(payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash)
 
 
-def _reverted(sent: Sent) -> RecordLegReverted:
-    return RecordLegReverted(
-        payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash, reason="reverted on chain"
-    )
+def _reverted(sent: Sent, reason: str | None) -> RecordLegReverted:
+    told = reason or "reverted on chain"
+    return RecordLegReverted(payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash, reason=told)
 
 
 def _ended(sent: Sent) -> EndLegUnpaid:

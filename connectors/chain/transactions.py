@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from connectors.chain.signing import SignedTransaction
+from connectors.chain.fees import Bid
+from connectors.chain.signing import SignedTransaction, order_of
 from infra.database import Cursor
 from schemas.definition import Raw
 
@@ -41,9 +42,10 @@ STORE = """
 INSERT INTO chain_transactions (tx_hash, leg_id, chain_id, sender, nonce, signed, max_fee_wei, state)
 VALUES (%s, %s, %s, %s, %s, %s, %s, 'signed')
 """
-SENT = """
+STUCK_SECONDS = 60  # after which one that is its sender's next, and still not mined, offers more
+SENT = f"""
 SELECT t.tx_hash, t.leg_id, i.payment_id, i.account_id, i.kind, i.amount_raw, t.sender, t.nonce, t.signed, t.max_fee_wei, t.state,
-       i.correlation_id, i.traceparent
+       i.correlation_id, i.traceparent, t.signed_at < clock_timestamp() - {STUCK_SECONDS} * interval '1 second'
 FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id)
 WHERE t.chain_id = %s AND
 """
@@ -61,7 +63,8 @@ UPDATE chain_transactions SET state = CASE state WHEN 'signed' THEN 'broadcast' 
 """
 SUBMITTED = "UPDATE chain_intents SET state = 'submitted' WHERE leg_id = ANY(%s::uuid[]) AND state = 'planned'"
 MARK = """
-UPDATE chain_transactions SET state = %s, block_number = %s, marked_at = clock_timestamp() WHERE tx_hash = %s AND state = %s
+UPDATE chain_transactions SET state = %s, block_number = %s, reason = coalesce(%s, reason), marked_at = clock_timestamp()
+WHERE tx_hash = %s AND state = %s
 """
 SETTLEMENT = """
 SELECT s.account_id FROM chain_wallets AS s INNER JOIN chain_wallets AS c ON c.chain_id = s.chain_id AND c.token = s.token
@@ -99,6 +102,13 @@ class Sent:
     state: str
     correlation_id: str | None
     traceparent: str | None
+    old: bool
+
+    @property
+    def bid(self) -> Bid:
+        """What it offers."""
+        order = order_of(self.signed)
+        return Bid(order.max_fee_wei, order.tip_wei)
 
 
 def claim_intents(
@@ -185,12 +195,12 @@ def mark_broadcast(cursor: Cursor, gone: Sequence[Sent]) -> None:
 
 def mark_replaced(cursor: Cursor, sent: Sent) -> None:
     """Another transaction at the same nonce carries the leg."""
-    cursor.execute(MARK, ("replaced", None, sent.tx_hash, sent.state))
+    cursor.execute(MARK, ("replaced", None, None, sent.tx_hash, sent.state))
 
 
-def mark(cursor: Cursor, sent: Sent, state: str, block_number: int | None) -> None:
-    """What became of it; nothing if another submitter has said so meanwhile."""
-    cursor.execute(MARK, (state, block_number, sent.tx_hash, sent.state))
+def mark(cursor: Cursor, sent: Sent, state: str, block_number: int | None, reason: str | None = None) -> None:
+    """What became of it, and why; nothing if another submitter has said so meanwhile."""
+    cursor.execute(MARK, (state, block_number, reason, sent.tx_hash, sent.state))
 
 
 def settlement_of(cursor: Cursor, account_id: UUID) -> UUID | None:

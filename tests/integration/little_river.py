@@ -16,6 +16,7 @@ from sqlalchemy import Engine as Database
 
 from connectors.chain.booking import Booking
 from connectors.chain.intents import IntentAgent
+from connectors.chain.keystore import Keyring
 from connectors.chain.listener import Listener
 from connectors.chain.reading import AccountReader
 from connectors.chain.reconcile import Reconciler
@@ -117,24 +118,21 @@ class LittleRiver:
 
     @cached_property
     def submitter(self) -> Submitter:
-        return Submitter(
-            self.as_role("write", "submitter"), self.rpc, self.settings, self._handler(), *self._signers.values()
-        )
+        return Submitter(self.as_role("write", "submitter"), self.rpc, self.settings, self._handler(), self.keyring)
 
     @cached_property
     def sagas(self) -> Engine:
         return Engine(self.policy, "sagas", lambda cursor, orders: store.send(cursor, self.codec, orders))
 
     @cached_property
-    def _signers(self) -> Mapping[str, Signer]:
-        keys = self.deployment
-        named = {"delegate": keys.delegate_key, "relayer": keys.relayer_key, "settlement": keys.settlement_key}
-        return {name: Signer(key) for name, key in named.items()}
+    def keyring(self) -> Keyring:
+        at = self.deployment
+        return Keyring(Signer(at.delegate_key), [Signer(at.relayer_key)], Signer(at.settlement_key))
 
     @cached_property
     def _handlers(self) -> Mapping[str, Handler]:
         """Consumer -> what it does with its topics."""
-        delegate, settlement = self._signers["delegate"].address, self._signers["settlement"].address
+        delegate, settlement = self.keyring.delegate.address, self.keyring.settlement.address
         return {
             "commands": CommandAgent(self.codec, self._handler()),
             "sagas": SagaAgent(self.codec, self.sagas),

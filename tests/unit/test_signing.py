@@ -24,8 +24,9 @@ from connectors.chain.calls import (
     spend_hash,
     transfer_call,
 )
+from connectors.chain.keystore import load_signer, write_keystore
 from connectors.chain.rpc_errors import revert_reason
-from connectors.chain.signing import Signer, TransactionOrder, load_signer, sign_spend, write_keystore
+from connectors.chain.signing import Signer, TransactionOrder, order_of, sign_spend
 from infra.errors import Misconfigured
 
 KEY = "0x" + "4c" * 32
@@ -80,6 +81,8 @@ def test_a_transaction_is_signed_the_same_way_every_time() -> None:
     assert first.raw == second.raw
     assert first.hash == "0x" + keccak(first.raw).hex()
     assert Account.recover_transaction(first.raw) == ADDRESS == first.sender
+    told = order_of(first.raw)
+    assert (told.nonce, told.data, told.gas, told.max_fee_wei, told.tip_wei) == (7, order.data, 80_000, 10, 10)
 
 
 def test_a_signer_shows_its_address_and_never_its_key() -> None:
