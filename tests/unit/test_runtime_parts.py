@@ -6,7 +6,6 @@ import inspect
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import psycopg2
@@ -164,6 +163,7 @@ def returns(stop):
     pass
 
 def waits(stop):
+    print("waits", flush=True)
     stop.wait()
 
 def hangs(stop):
@@ -181,10 +181,12 @@ def test_a_loop_that_ends_unasked_ends_the_process(services: tuple[str, ...]) ->
 
 
 def test_loops_end_in_good_order_when_asked() -> None:
-    process = subprocess.Popen([sys.executable, "-c", PROCESS, "waits", "waits"])
-    time.sleep(2)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    process = subprocess.Popen([sys.executable, "-c", PROCESS, "waits", "waits"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as told:  # both have begun, so both are listened to
+        assert [told.readline().strip() for _ in range(2)] == ["waits", "waits"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 # --- what we reach into ----------------------------------------------------------------------------------------------
