@@ -18,7 +18,6 @@ from streams.command_agent import CommandAgent
 from streams.event_store import store
 from streams.runtime.consumer import Handler
 from streams.runtime.services import Service
-from streams.runtime.worker import run_worker
 from streams.sagas.agent import SagaAgent, Timeouts
 from streams.sagas.engine import Engine
 
@@ -94,6 +93,8 @@ def work(role: str = typer.Argument(help=f"One of: {', '.join(ROLES)}")) -> None
 
 def consume(root: Root, handler: Handler, services: Sequence[Service] = ()) -> int:
     """Read the component's topics until SIGTERM, with its checkpoints on the server that it writes. Gives the exit code."""
+    from streams.runtime.worker import run_worker  # with Faust, which only these processes pay for
+
     component = root.settings.component
     beside = [BESIDE[component](root)] if component in BESIDE else []
     found = SUBSCRIBED[component]
