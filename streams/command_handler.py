@@ -28,6 +28,7 @@ from streams.domain.decisions import DECISIONS, Decision
 from streams.event_store import snapshots, store
 from streams.event_store.recorded import Cause, NewEvent, RecordedEvent, category_of, new_event
 from streams.event_store.snapshotter import Snapshotter
+from streams.event_store.states import PAGE, state_at
 from streams.event_store.store import Answer, Head
 
 EVOLVE = {category: aggregate.evolve for category, aggregate in AGGREGATES.items()}
@@ -170,6 +171,9 @@ class CommandHandler:
         states = {each: state for each, (head, state) in known.items() if head == heads[each]}
         behind = {each: found for each, found in known.items() if found[0].version < heads[each].version}
         wanted = {each: behind[each][0].version - 1 if each in behind else 0 for each in heads if each not in states}
+        for stream_id in [each for each, after in wanted.items() if heads[each].version - after > PAGE]:
+            del wanted[stream_id]
+            states[stream_id] = self._load_far(cursor, stream_id, heads[stream_id])
         if wanted:
             found = _by_stream(store.read_streams(cursor, wanted))
             forked = {each: 0 for each, (head, _) in behind.items() if found[each][0].hash != head.hash}
@@ -179,6 +183,13 @@ class CommandHandler:
                 states[stream_id] = fold(start, events if start is None else events[1:])
                 self._remember(events[0].category, stream_id, at.version, heads[stream_id], states[stream_id])
         return states
+
+    def _load_far(self, cursor: Cursor, stream_id: UUID, head: Head) -> State:
+        """A long stream of which little is known yet, a page of it in memory at a time."""
+        at = state_at(cursor, stream_id, head.version)
+        assert at is not None, "a stream that has a head has events"
+        self._remember(at.event.category, stream_id, head.version - at.folded, head, at.state)
+        return at.state
 
     def _known(self, cursor: Cursor, heads: Mapping[UUID, Head]) -> dict[UUID, tuple[Head, State]]:
         """What is known of the streams without their events, and stands for as much of them as it says, or for nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg2.errors
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from api.cli import snapshots as cli
 from infra.database import transaction
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
+from streams import command_handler
 from streams.aggregates import AGGREGATES
 from streams.command_handler import CommandHandler, Order
 from streams.event_store import fingerprint as code
@@ -195,6 +197,30 @@ def test_a_stream_of_many_pages_folds_like_one_of_few(
         at = state_at(cursor, account)
         assert state_at(cursor, uuid4()) is None
     assert at is not None and at.state == whole
+
+
+def test_a_handler_reads_a_long_stream_without_a_snapshot_a_page_at_a_time(
+    side: WriteSide, account: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side.rows("DELETE FROM snapshots RETURNING 1")
+    pages, before = [], store.read_stream
+
+    def counted(*given: Any, **more: Any) -> Any:
+        pages.append(len(found := before(*given, **more)))
+        return found
+
+    monkeypatch.setattr(command_handler, "PAGE", 40)
+    monkeypatch.setattr(states, "PAGE", 40)
+    monkeypatch.setattr(store, "read_stream", counted)
+    snapshotter = Snapshotter(side.door("commands"))
+    handler = CommandHandler(side.codec, side.policy, snapshotter=snapshotter)
+    with transaction(side.door("commands")) as cursor:
+        loaded = handler.state(cursor, account)
+    assert (max(pages), sum(pages)) == (40, LONG)
+    assert snapshotter.flush() == 1
+    snapshotter.close()
+    assert loaded == truth(side, account)
+    assert kept(side) == [(account, LONG)]
 
 
 @pytest.mark.long
