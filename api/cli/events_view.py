@@ -112,7 +112,8 @@ def _style(kind: str) -> str:
 def _fields(event: RecordedEvent) -> list[str]:
     """The fields worth a place in the row, in the order in which the message has them; then those that it has no more."""
     known = list(hints(cast(type, MESSAGES[event.type]))) if event.type in MESSAGES else []
-    return [name for name in dict.fromkeys((*known, *event.payload)) if _tells(name, event.payload.get(name))]
+    told = [name for name in dict.fromkeys((*known, *event.payload)) if _tells(name, event.payload.get(name))]
+    return [name for name in told if name.replace("_raw", "_minor") not in told or not name.endswith("_raw")]
 
 
 def _read(path: str, value: Any, plain: Mapping[str, Any]) -> str:
@@ -133,7 +134,7 @@ def _said(name: str, value: Any, payload: Mapping[str, Any]) -> str:
     if name.endswith("_raw") and "decimals" in payload:
         return f"{name.removesuffix('_raw')} {words.raw(value, payload['decimals'], currency)}"
     if name.endswith("_minor"):
-        return f"{name} {words.minor(value, currency).strip()}"
+        return f"{name.removesuffix('_minor')} {words.minor(value, currency).strip()}"
     return f"{name} {_value(value)}"
 
 
@@ -141,4 +142,4 @@ def _value(value: Any, *, whole: bool = False) -> str:
     if isinstance(value, list):
         return ", ".join(_value(each, whole=whole) for each in value)
     text = "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return text if whole or len(text) <= SHORT or " " in text or text.isdigit() else words.short(text)
+    return text if whole or len(text) <= SHORT or {" ", ":"} & set(text) or text.isdigit() else words.short(text)

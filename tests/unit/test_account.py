@@ -273,15 +273,15 @@ def test_an_event_costs_an_account_the_same_however_many_holds_are_open() -> Non
     def seconds(start: account.Account) -> float:
         best = float("inf")
         for _ in range(5):
-            began, state = time.perf_counter(), start
+            began, state = time.thread_time(), start
             for number in range(1, 301):
                 state = account.evolve(state, held(-number % 2**64 + 2**64))
                 assert state.spendable_raw(NOON_UNIX) >= 0
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.thread_time() - began)
         return best
 
     few = many = opened().customer
     for number in range(20_000):
         many = account.evolve(many, held(number))
     assert many.held_raw == len(many.holds) == 20_000
-    assert seconds(many) < 5 * seconds(few), "with copies it would be a hundred times as much"
+    assert seconds(many) < 10 * seconds(few), "with copies it would be a hundred times as much"

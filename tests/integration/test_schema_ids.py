@@ -1,0 +1,68 @@
+"""Which of the ids that W knows a process writes under: the newest that makes the bytes its own classes make, whoever came later."""
+
+from __future__ import annotations
+
+import copy
+import json
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.database import Cursor
+from infra.errors import UnknownType
+from schemas.definition import MESSAGES, avro_schema
+from schemas.registry import SAVE, fingerprint, load_codec, subject_of, text_hash
+from tests.given import CUSTOMER, approved
+from tests.integration.conftest import Databases
+
+HELD = MESSAGES["FundsHeld"]
+
+
+@pytest.fixture
+def cursor(databases: Databases) -> Iterator[Cursor]:
+    """W's owner, in a transaction that is rolled back."""
+    connection = databases.as_role("write", "owner").raw_connection()
+    with connection.cursor() as made:
+        yield made  # type: ignore[misc]
+    connection.rollback()
+    connection.close()
+
+
+def later(cursor: Cursor, number: int, **changes: Any) -> dict[str, Any]:
+    """Another version of payriver registers its FundsHeld."""
+    schema = copy.deepcopy(avro_schema(HELD)) | changes
+    text = json.dumps(schema)
+    cursor.execute(SAVE, (number, subject_of(HELD), "FundsHeld", text, fingerprint(text), text_hash(text)))
+    return schema
+
+
+def written_under(cursor: Cursor) -> int:
+    event = next(each for each in approved().log if isinstance(each, HELD))
+    assert event.key == CUSTOMER
+    number: int = struct.unpack_from(">bI", load_codec(cursor).encode(event))[1]
+    return number
+
+
+def test_a_schema_with_other_words_and_the_same_bytes_is_written_under(cursor: Cursor) -> None:
+    later(cursor, 90_001, doc="The same, said better.")
+    assert written_under(cursor) == 90_001
+
+
+def test_what_a_newer_payriver_registered_is_never_written_under(cursor: Cursor) -> None:
+    before = written_under(cursor)
+    new = {"name": "urgency", "type": ["null", "string"], "default": None, "doc": "How soon."}
+    later(cursor, 90_002, schema_version=HELD.schema_version + 1, fields=[*avro_schema(HELD)["fields"], new])
+    first, second, third, *rest = avro_schema(HELD)["fields"]
+    later(cursor, 90_003, fields=[second, first, third, *rest])
+    later(cursor, 90_004, namespace="payriver.other.events")
+    assert written_under(cursor) == before
+
+
+def test_bytes_of_a_newer_payriver_are_refused_by_name(cursor: Cursor) -> None:
+    event = next(each for each in approved().log if isinstance(each, HELD))
+    body = load_codec(cursor).encode(event)[5:]
+    later(cursor, 90_005, schema_version=HELD.schema_version + 1)
+    with pytest.raises(UnknownType, match="upgrade"):
+        load_codec(cursor).decode(struct.pack(">bI", 0, 90_005) + body)
