@@ -33,10 +33,10 @@ def demo(
 ) -> None:
     """A day of a card programme, on real servers and the real contracts. Exit status 1 if anything does not come true."""
     console = Console()
-    signal.signal(signal.SIGTERM, _interrupt)
-    stack = embedded(console, offline=offline)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # asked to end, or its terminal is closed: as with Ctrl-C
+        signal.signal(number, _interrupt)
     try:
-        with stack:
+        with embedded(console, offline=offline) as stack:
             told = _day(stack, console)
             if json_file is not None:
                 json_file.write_text(json.dumps(told, indent=2) + "\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -29,12 +28,9 @@ def supervise(
     restore: Annotated[bool, typer.Option()] = False,
 ) -> None:
     """Starts the stack in `folder` and ends it at SIGTERM or SIGINT, also in the middle of the start."""
-    asked = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        if not asked.is_set():
-            asked.set()
-            raise KeyboardInterrupt
+        raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from infra.stack.ports import free_port, is_free
 from infra.stack.process import Identity, end
 
 PREFIX = "payriver-home-"
+JUST_MADE_SECONDS = 120
 FOLDERS = ("conf", "logs", "tmp", "work", "keystore")
 
 
@@ -157,7 +159,8 @@ def _temporary_place() -> Path:
 def _clean(old: Path) -> None:
     """Removes a throw-away home whose supervisor is dead. One that is just being made has no state yet, and is left alone."""
     with suppress(OSError):
-        if old.stat().st_uid != os.geteuid() or not (old / "state.json").exists():
+        just_made = time.time() - old.stat().st_mtime < JUST_MADE_SECONDS and not (old / "state.json").exists()
+        if old.stat().st_uid != os.geteuid() or just_made:
             return
         lock = take_lock(old)
         if lock is None:

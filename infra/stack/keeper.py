@@ -191,14 +191,19 @@ class Keeper:
                     self._look_at(kept)
                 except Exception as error:  # noqa: BLE001 - a supervised process that cannot start is tried again
                     log.error("not started", process=kept.label, error=str(error))
-                    self._wait_before_restart(kept)
+                    with suppress(OSError):  # the state file may be what cannot be written
+                        self._wait_before_restart(kept)
 
     def _tend(self) -> None:
         """In a thread of its own: a frozen server answers nobody, and the others should not wait for that."""
         while not self._closing.wait(TEND_SECONDS):
             for kept in list(self.kept):
-                if kept.tend is not None and kept.state == "running" and kept.alive():
+                if kept.tend is None or kept.state != "running" or not kept.alive():
+                    continue
+                try:
                     kept.tend()
+                except Exception as error:  # noqa: BLE001 - tended again in a moment
+                    log.warning("not tended", process=kept.label, error=str(error))
 
     def _look_at(self, kept: Kept) -> None:
         if not kept.changing.acquire(blocking=False):

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,30 @@ def _signal(process: psutil.Process, number: int) -> None:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         return
+
+
+def signal_tree(pid: int, number: int) -> None:
+    """To a process first, so that it starts no other one meanwhile, and to all that it started: PostgreSQL is a process a session."""
+    process = psutil.Process(pid)
+    _signal(process, number)
+    for child in process.children(recursive=True):
+        _signal(child, number)
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """What ends everything comes to its own end: meanwhile no Ctrl-C, SIGTERM or closed terminal breaks it off."""
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+        yield
+        return
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def wait_until(ready: Callable[[], bool], alive: Callable[[], bool], seconds: float) -> bool:

@@ -23,6 +23,7 @@ from infra.stack.fetch import fetch
 from infra.stack.home import Home, write_state
 from infra.stack.keeper import Keeper
 from infra.stack.members import keep_component, keep_server, make_server
+from infra.stack.process import signal_tree, unbroken
 from infra.stack.roles import COMPONENTS, Component, secret_names
 from infra.stack.servers.base import Server, Site
 from infra.stack.servers.database import Database
@@ -112,8 +113,8 @@ class Stack:
     def start(self) -> None:
         """Starts everything, in order, and returns when all of it is ready. What fails takes everything down again."""
         began = time.monotonic()
-        self.home.open()
         try:
+            self.home.open()
             self._keeper = Keeper(self.write_state, self.home.folder if self._remove else None)
             self._enter("starting")
             self._lay_out()
@@ -130,6 +131,7 @@ class Stack:
             raise
         self.seconds["start"] = time.monotonic() - began
 
+    @unbroken()
     def stop(self) -> None:
         """Ends everything in order: our processes, Connect, the servers it stands on, the databases. Safe to call twice."""
         if self._keeper is None:
@@ -172,12 +174,12 @@ class Stack:
             os.kill(self.pid(name, worker), signal.SIGKILL)
 
     def freeze(self, name: str, worker: int = 1) -> None:
-        """SIGSTOP: the process is there and does nothing, as on a machine that swaps."""
-        os.kill(self.pid(name, worker), signal.SIGSTOP)
+        """SIGSTOP, to its children too: it is there and does nothing, as on a machine that swaps."""
+        signal_tree(self.pid(name, worker), signal.SIGSTOP)
 
     def thaw(self, name: str, worker: int = 1) -> None:
         """SIGCONT: a frozen process goes on and knows nothing of the time that passed."""
-        os.kill(self.pid(name, worker), signal.SIGCONT)
+        signal_tree(self.pid(name, worker), signal.SIGCONT)
 
     def pid(self, name: str, worker: int = 1) -> int:
         """The process id now; it changes with every start."""
@@ -310,7 +312,7 @@ class Stack:
                 told = partial(self.settings_for, component.name, worker)  # at each start: the chain may be named later
                 self._running.kept.append(keep_component(self.home, component, worker, told))
         ours = [kept for kept in self._running.kept if kept.kind == "component"]
-        for kept in ours:
-            self._running.start(kept, wait=False)
+        with ThreadPoolExecutor(1) as pool:  # Ctrl-C reaches the main thread alone: no process is half known
+            list(pool.map(lambda kept: self._running.start(kept, wait=False), ours))
         for kept in ours:
             self._running.start(kept)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,6 +118,18 @@ def test_passwords_are_made_once_and_only_their_owner_may_read_them(tmp_path: Pa
     assert home.password("kafka.connect") != first
     assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
     assert first not in repr(home)
+
+
+def test_a_home_that_was_given_up_before_it_had_a_state_is_removed_by_a_later_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        Path(place).chmod(0o711)
+        monkeypatch.setattr(tempfile, "tempdir", place)
+        abandoned, just_made = Home.throwaway(), Home.throwaway()
+        os.utime(abandoned.folder, (0, 0))
+        third = Home.throwaway()
+        assert {each.name for each in Path(place).iterdir()} == {just_made.folder.name, third.folder.name}
 
 
 def test_an_unknown_component_is_named(tmp_path: Path) -> None:
