@@ -124,6 +124,8 @@ class Submitter:
             waiting = rows.to_broadcast(cursor, self.chain.chain_id, BATCH, PATIENCE_SECONDS)
             gone, replaced = self._send_all(cursor, waiting)
             self._tell(cursor, "submitted", [(sent, _submitted(sent)) for sent in gone])
+            if gone:
+                failpoint("submitter.after_told")
             rows.mark_broadcast(cursor, gone)
         if gone:
             failpoint("submitter.after_broadcast_commit")
@@ -204,6 +206,7 @@ class Submitter:
                 for each in moved:
                     self._settle(cursor, *each)
                 failpoint("submitter.before_watch_commit")
+            failpoint("submitter.after_watch_commit")
         waiting = [sent for sent, receipt in zip(watched, receipts, strict=True) if receipt is None]
         lost = self._give_up(waiting, final) if waiting else 0
         self._looked, self._look_again = looked, monotonic() + LOOK_SECONDS

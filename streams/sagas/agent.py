@@ -12,6 +12,7 @@ from sqlalchemy import Engine as Database
 
 from infra.database import Cursor, transaction
 from infra.errors import Undecodable
+from infra.failpoints import failpoint
 from schemas.codec import Codec
 from streams.command_agent import header_id
 from streams.runtime.consumer import is_transient
@@ -58,7 +59,10 @@ class Timeouts:
 
     def _fire(self) -> int:
         with transaction(self.database) as cursor:
-            return self.engine.fire(cursor)
+            fired = self.engine.fire(cursor)
+            failpoint("timeout.before_commit")
+        failpoint("timeout.after_commit")
+        return fired
 
 
 def _version(record: Record) -> int:

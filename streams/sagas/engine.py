@@ -57,6 +57,7 @@ class Engine:
     def fire(self, cursor: Cursor, limit: int = 100) -> int:
         """Fire timeouts that are due by W's clock, then take the events that waited behind a lease. Gives how many fired."""
         due = rows.claim_due(cursor, limit)
+        failpoint("timeout.after_claim")
         for stored, name in due:
             self._save(cursor, [stored], [_step(stored, name, Due(name), None)])
             self.advance(cursor, [stored])

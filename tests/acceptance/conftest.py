@@ -45,9 +45,9 @@ def world(river: Stack) -> Iterator[World]:
     made = World(river, receiver)
     with transaction(made.operator.write) as cursor:
         _, receiver.secret = endpoints.register(cursor, receiver.url, allowed_hosts=("127.0.0.1",))
-    made.register_settlement()
     accounts = made.chain.create_accounts(8)
     made.chain.mine(10)  # their set-up is final
+    made.register_settlement()
     made.chain.interval_mining(1)
     made.customers = [made.register(each, f"card_resilience_{i}") for i, each in enumerate(accounts)]
     made.chain.wait_receipts([made.deposit(each, 300_00) for each in made.customers])

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from infra.database import transaction
+from infra.stack import access
 from streams.domain.circumstances import Policy
 from streams.event_store import store
 from streams.sagas import rows
 from tests.given import transfer
 from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, authorization
+
+TIMEOUT_POINTS = ("after_claim", "after_rows", "before_commit", "after_commit")
 
 
 @pytest.fixture
@@ -131,3 +139,39 @@ def test_a_delivery_is_only_a_hint_and_the_store_says_what_happened(side: WriteS
         newest = store.read_stream(cursor, payment_id)[-1]
         side.sagas().deliver(cursor, {payment_id: [(newest.version, newest.event_id)]})
     assert side.rows("SELECT state FROM sagas WHERE saga_id = %s", payment_id) == [("refund_due",)]
+
+
+DYING = """
+from threading import Event
+from infra.database import engine, transaction
+from infra.failpoints import arm
+from infra.settings import Settings
+from schemas.registry import load_codec
+from streams.domain.circumstances import Policy
+from streams.event_store import store
+from streams.sagas.agent import Timeouts
+from streams.sagas.engine import Engine
+settings = Settings()
+database = engine(settings.write_url)
+with transaction(database) as cursor:
+    codec = load_codec(cursor)
+arm(settings.failpoint)
+Timeouts(database, Engine(Policy(), "timeout", lambda cursor, orders: store.send(cursor, codec, orders)))(Event())
+"""
+
+
+@pytest.mark.parametrize("point", TIMEOUT_POINTS)
+def test_a_worker_that_dies_while_it_fires_a_timeout_leaves_it_fired_once(side: WriteSide, point: str) -> None:
+    payment_id = spent(side)
+    told = {
+        "PAYRIVER_WRITE_URL": access.database_url(side.databases.stack.home, "write", "sagas"),
+        "PAYRIVER_FAILPOINT": f"timeout.{point}",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    died = subprocess.run([sys.executable, "-c", DYING], env={**os.environ, **told}, timeout=60, check=False)
+    assert died.returncode == -signal.SIGKILL
+    while side.fire():
+        pass
+    fired = side.rows("SELECT state FROM saga_timeouts WHERE saga_id = %s AND name = 'patience'", payment_id)
+    steps = side.rows("SELECT to_state FROM saga_steps WHERE saga_id = %s AND input = 'patience'", payment_id)
+    assert (fired, steps) == ([("fired",)], [("parked",)])

@@ -13,6 +13,9 @@ import pytest
 import infra
 from infra.errors import Misconfigured
 from infra.failpoints import arm
+from schemas.topics import SUBSCRIPTIONS
+from tests.failpoints import every, in_the_code
+from tests.integration import test_gateway, test_listener, test_sagas, test_sender
 
 PROGRAM = """
 from infra.failpoints import arm, failpoint
@@ -53,3 +56,16 @@ def test_every_place_has_a_name_of_its_own() -> None:
     names = [name for path in sources for name in re.findall(r'\bfailpoint\("([^"]+)"\)', path.read_text())]
     assert names and all(re.fullmatch(r"[a-z]+\.[a-z_]+", name) for name in names)
     assert len(names) == len(set(names))
+
+
+def test_at_every_failpoint_of_the_code_a_process_dies_in_some_test() -> None:
+    """Those that payments pass, in the acceptance test of kills, which finds them in the code; the others in their own tests."""
+    consumers = [each.component for each in SUBSCRIPTIONS]
+    dies = {name for names in in_the_code(consumers).values() for name in names}
+    dies |= {f"listener.{point}" for point in test_listener.POINTS} | {
+        f"timeout.{p}" for p in test_sagas.TIMEOUT_POINTS
+    }
+    dies |= {f"sender.{point}" for point, _ in test_sender.POINTS} | {
+        p.partition(":")[0] for p in test_gateway.FAILPOINTS
+    }
+    assert every(consumers) == dies
