@@ -78,28 +78,56 @@ def a_row(cursor: Any, table: str, where: str, place: int) -> str | None:
     return found[place % len(found)] if found else None
 
 
+def each_change(cursor: Any, table: str, column: Column, where: str, place: int) -> Iterator[str]:
+    """Every change of the column that the table takes, one after the other: what it is, while it stands."""
+    for number in range(len(rows_of_each_word(cursor, table, column, where, place))):
+        ctid = rows_of_each_word(cursor, table, column, where, place)[number]  # a row put back stands elsewhere
+        for value in others(cursor, table, column, ctid):
+            ctid = rows_of_each_word(cursor, table, column, where, place)[number]
+            with changed(cursor, table, column, ctid, value) as what:
+                if what is not None:
+                    yield what
+
+
+def rows_of_each_word(cursor: Any, table: str, column: Column, where: str, place: int) -> list[str]:
+    """Where a row of each word in this column stands; one row where the column holds no words."""
+    if not column.words:
+        return [ctid] if (ctid := a_row(cursor, table, where, place)) else []
+    found = (a_row(cursor, table, f"({where}) AND \"{column.name}\" = '{word}'", place) for word in column.words)
+    return [ctid for ctid in found if ctid]
+
+
+def others(cursor: Any, table: str, column: Column, ctid: str) -> list[str]:
+    """What may be written there instead, as SQL: every other word of the column, or one other value."""
+    cursor.execute(f'SELECT "{column.name}"::text FROM {table} WHERE ctid = %s', (ctid,))
+    (old,) = cursor.fetchone()
+    if column.words:
+        return [f"'{word}'" for word in column.words if word != old]
+    if old is None:
+        return [GIVEN[column.type]] if column.type in GIVEN else []
+    return [CHANGED[column.type].format(f'"{column.name}"')] if column.type in CHANGED else []
+
+
 @contextmanager
-def changed(cursor: Any, table: str, column: Column, ctid: str) -> Iterator[str | None]:
-    """The row with one value of it changed; gives what was changed, or None where the table itself refuses every other value."""
+def changed(cursor: Any, table: str, column: Column, ctid: str, value: str) -> Iterator[str | None]:
+    """The row with one value of it changed; gives what was changed, or None where the table itself refuses it."""
     name = f'"{column.name}"'
     cursor.execute(f"SELECT {name}::text FROM {table} WHERE ctid = %s", (ctid,))
     (old,) = cursor.fetchone()
-    for value in _others(column, old):
-        try:
-            cursor.execute(
-                f"UPDATE {table} SET {name} = {value} WHERE ctid = %s RETURNING ctid::text, {name}::text", (ctid,)
-            )
-        except (psycopg2.IntegrityError, psycopg2.DataError):
-            continue
-        new, now = cursor.fetchone()
-        assert now != old, f"{table}.{column.name} is still {old}"
-        try:
-            yield f"{table}.{column.name}: {old} -> {now}"
-        finally:
-            cursor.execute(f"UPDATE {table} SET {name} = %s::{column.udt} WHERE ctid = %s", (old, new))
-            assert cursor.rowcount == 1
+    try:
+        cursor.execute(
+            f"UPDATE {table} SET {name} = {value} WHERE ctid = %s RETURNING ctid::text, {name}::text", (ctid,)
+        )
+    except (psycopg2.IntegrityError, psycopg2.DataError):
+        yield None
         return
-    yield None
+    new, now = cursor.fetchone()
+    assert now != old, f"{table}.{column.name} is still {old}"
+    try:
+        yield f"{table}.{column.name}: {old} -> {now}"
+    finally:
+        cursor.execute(f"UPDATE {table} SET {name} = %s::{column.udt} WHERE ctid = %s RETURNING ctid", (old, new))
+        assert cursor.rowcount == 1
 
 
 @contextmanager
@@ -112,11 +140,3 @@ def deleted(cursor: Any, table: str, ctid: str) -> Iterator[None]:
     finally:
         cursor.execute(f"INSERT INTO {table} SELECT * FROM kept")
         cursor.execute("DROP TABLE kept")
-
-
-def _others(column: Column, old: str | None) -> list[str]:
-    if column.words:
-        return [f"'{word}'" for word in column.words if word != old]
-    if old is None:
-        return [GIVEN[column.type]] if column.type in GIVEN else []
-    return [CHANGED[column.type].format(f'"{column.name}"')] if column.type in CHANGED else []
