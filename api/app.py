@@ -22,6 +22,7 @@ from api import (
     problems,
     routes_accounts,
     routes_authorizations,
+    routes_card,
     routes_live,
     routes_operations,
     routes_payments,
@@ -42,7 +43,15 @@ from infra.settings import Settings
 from streams.persons.keys import KeyStore
 from streams.persons.register import PersonRegister
 
-ROUTES = (routes_payments, routes_accounts, routes_authorizations, routes_persons, routes_live, routes_operations)
+ROUTES = (
+    routes_payments,
+    routes_accounts,
+    routes_authorizations,
+    routes_card,
+    routes_persons,
+    routes_live,
+    routes_operations,
+)
 DESCRIPTION = """
 A card swipe on Gnosis Chain becomes a payment: seen, decided, booked, announced.
 
@@ -53,7 +62,7 @@ for authorizations, *operator* also orders cards frozen, *privacy* also keeps th
 
 **Problems.** What cannot be done is told as `application/problem+json` (RFC 9457), naming the value and the remedy.
 
-**Repeats.** Every order may be sent again: the same `Idempotency-Key`, presentment or reversal has its effect once.
+**Repeats.** Every order may be sent again: the same `Idempotency-Key`, presentment, reversal, refund or dispute has its effect once.
 """
 
 

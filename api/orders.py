@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
@@ -78,6 +78,16 @@ class Authorization(BaseModel):
     merchant: Merchant = Field(default_factory=Merchant)
     trace_number: Reference | None = Field(default=None, description="System trace audit number, DE11.")
     network_reference: Reference | None = Field(default=None, description="Retrieval reference number, DE37.")
+    transaction_type: Literal["purchase", "cash", "balance_inquiry"] = Field(
+        default="purchase",
+        description="DE3: 00, 01, 30. A balance inquiry is told what may be spent, and holds nothing.",
+    )
+    single_message: bool = Field(
+        default=False, strict=True, description="A financial request (0200): posted with its approval."
+    )
+    partial_approval: bool = Field(
+        default=False, strict=True, description="Whether the terminal takes an approval of a part (response code 10)."
+    )
     deadline_ms: Annotated[StrictInt, Field(ge=1, le=60_000)] | None = Field(
         default=None, description="How long the network waits, less its way here; by default 1700 ms."
     )
@@ -94,6 +104,10 @@ class AuthorizationResult(BaseModel):
     reason: str | None = Field(description="Why not, in our words.", examples=[None])
     authorization_code: str | None = Field(description="DE38, where it was approved.", examples=["804113"])
     state: str = Field(description="The card leg's state.", examples=["authorized"])
+    approved_minor: int = Field(default=0, description="How much was approved, minor units.", examples=[1234])
+    spendable_minor: int | None = Field(
+        default=None, description="What a balance inquiry is told (DE54), minor units.", examples=[None]
+    )
 
 
 class Capture(BaseModel):
@@ -107,14 +121,20 @@ class Capture(BaseModel):
     presentment_id: Reference = Field(description="The network's id of the presentment.")
     amount_minor: Amount = Field(description="Amount posted, minor units.")
     currency: Currency = Field(description="ISO 4217.")
+    final: bool = Field(
+        default=True, strict=True, description="False while more presentments of the same authorization are to come."
+    )
 
 
 class Reversal(BaseModel):
-    """The network takes its authorization back. The same reversal twice is one."""
+    """The network takes its authorization back, or a part of it. The same reversal twice is one."""
 
     model_config = ConfigDict(**Sent, json_schema_extra={"examples": [{"reversal_id": "R-20260301-3"}]})
 
     reversal_id: Reference = Field(description="The network's id of the reversal.")
+    amount_minor: Amount | None = Field(
+        default=None, description="How much is taken back, minor units; all that is open where it is left out."
+    )
 
 
 class CardOrder(BaseModel):

@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 
 from api.balance import balance
 from api.chain_view import Seen
-from api.models import Account, Answer, Balance, Instant, Payment
+from api.models import Account, Answer, Balance, Instant
+from api.payment_models import Payment
 from infra.database import Cursor, transaction
 from infra.errors import NotFound
 from streams import history

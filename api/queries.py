@@ -19,7 +19,8 @@ import orjson
 from sqlalchemy import ColumnElement, Engine, RowMapping, Select, and_, or_, select
 from sqlalchemy.exc import DBAPIError
 
-from api.models import Account, AccountPage, Event, EventPage, Payment, PaymentPage
+from api.models import Account, AccountPage, Event, EventPage
+from api.payment_models import Payment, PaymentPage
 from api.tables import account_holders, balances, deliveries, payments
 from infra.errors import BadInput, NotFound
 from streams.projections.balances import BalanceRow

@@ -9,12 +9,14 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api.balance import balance
+from api.card_orders import CardLimits, MerchantBlock
 from api.context import Operator, Parts, Reader
 from api.models import Account, AccountPage, Balance, EventPage, Statement, problem_answers
 from api.orders import CardOrder
 from api.past import AsOf, Diff, From, To
 from api.routes_payments import After, Cursor, Limit, Moment
 from api.statement import Period, as_csv, statement
+from schemas.messages.card_controls import BlockCountry, BlockMcc, SetCardLimits, UnblockCountry, UnblockMcc
 
 router = APIRouter(prefix="/v1/accounts", tags=["Accounts"])
 
@@ -102,3 +104,32 @@ async def freeze_card(parts: Parts, caller: Operator, account_id: UUID, order: C
 async def unfreeze_card(parts: Parts, caller: Operator, account_id: UUID, order: CardOrder) -> None:
     """Make the account's card active again. Active already is no error."""
     await parts.order(lambda: parts.gateway.unfreeze_card(account_id, order.reason, caller.name))
+
+
+@router.put("/{account_id}/card/limits", status_code=204, responses=FREEZING)
+async def set_card_limits(parts: Parts, caller: Operator, account_id: UUID, wanted: CardLimits) -> None:
+    """Set all of the card's limits: what is left out is unlimited from now on. The same again changes nothing."""
+    order = SetCardLimits(account_id=account_id, **wanted.model_dump())
+    await parts.order(lambda: parts.gateway.control_card(order, caller.name))
+
+
+@router.post("/{account_id}/card/blocks", status_code=204, responses=FREEZING)
+async def block_merchants(parts: Parts, caller: Operator, account_id: UUID, block: MerchantBlock) -> None:
+    """Let the card pay no merchant of a kind, or none in a country. Blocked already is no error."""
+    order = (
+        BlockMcc(account_id=account_id, mcc=block.mcc, reason=block.reason)
+        if block.mcc
+        else BlockCountry(account_id=account_id, country=block.country or "", reason=block.reason)
+    )
+    await parts.order(lambda: parts.gateway.control_card(order, caller.name))
+
+
+@router.post("/{account_id}/card/unblocks", status_code=204, responses=FREEZING)
+async def unblock_merchants(parts: Parts, caller: Operator, account_id: UUID, block: MerchantBlock) -> None:
+    """Let the card pay them again, as far as the programme does. Not blocked is no error."""
+    order = (
+        UnblockMcc(account_id=account_id, mcc=block.mcc, reason=block.reason)
+        if block.mcc
+        else UnblockCountry(account_id=account_id, country=block.country or "", reason=block.reason)
+    )
+    await parts.order(lambda: parts.gateway.control_card(order, caller.name))

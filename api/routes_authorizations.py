@@ -1,4 +1,4 @@
-"""The card network's door: authorizations, reversals, captures. Each is answered from the payment's stream.
+"""The card network's door for its questions: authorizations and single messages, answered from the payment's stream.
 
 The deadline runs from the request's arrival here, so that waiting for a thread counts.
 """
@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import time
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Header
 from pydantic import AfterValidator
 
 from api.context import Network, Parts
 from api.models import problem_answers
-from api.orders import Authorization, AuthorizationResult, Capture, Reversal
+from api.orders import Authorization, AuthorizationResult
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest
 
 router = APIRouter(prefix="/v1/authorizations", tags=["Card network"])
 
 ANSWERS = problem_answers(400, 401, 403, 409, 413, 415, 422, 503)
-FOLLOWING = problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 503)
 
 
 def _key(value: str) -> str:
@@ -69,24 +67,6 @@ async def authorize(
     return _result(answer)
 
 
-@router.post("/{payment_id}/captures", responses=FOLLOWING)
-async def capture(parts: Parts, caller: Network, payment_id: UUID, posted: Capture) -> AuthorizationResult:
-    """The network posts the payment. The same presentment twice is one capture; the answer is what the stream says."""
-    return _result(
-        await parts.order(
-            lambda: parts.gateway.capture(
-                payment_id, posted.presentment_id, posted.amount_minor, posted.currency, caller.name
-            )
-        )
-    )
-
-
-@router.post("/{payment_id}/reversals", responses=FOLLOWING)
-async def reverse(parts: Parts, caller: Network, payment_id: UUID, taken_back: Reversal) -> AuthorizationResult:
-    """The network takes its authorization back; what had moved is refunded on chain. The same reversal twice is one."""
-    return _result(await parts.order(lambda: parts.gateway.reverse(payment_id, taken_back.reversal_id, caller.name)))
-
-
 def _request(key: str, asked: Authorization, deadline_ms: int, traceparent: str | None) -> AuthorizationRequest:
     return AuthorizationRequest(
         idempotency_key=key,
@@ -100,6 +80,9 @@ def _request(key: str, asked: Authorization, deadline_ms: int, traceparent: str 
         merchant_currency=asked.merchant.currency,
         trace_number=asked.trace_number,
         network_reference=asked.network_reference,
+        message="financial" if asked.single_message else "authorization",
+        transaction_type=asked.transaction_type,
+        partial_approval=asked.partial_approval,
         deadline_ms=deadline_ms,
         traceparent=traceparent,
     )
@@ -113,4 +96,6 @@ def _result(answer: AuthorizationAnswer) -> AuthorizationResult:
         reason=answer.reason,
         authorization_code=answer.authorization_code,
         state=answer.state,
+        approved_minor=answer.approved_minor,
+        spendable_minor=answer.spendable_minor,
     )

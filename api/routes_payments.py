@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator
 
 from api.context import Parts, Reader
-from api.models import EventPage, Payment, PaymentPage, problem_answers
+from api.models import EventPage, problem_answers
 from api.past import AsOf, Diff, From, To
+from api.payment_models import Payment, PaymentPage
 from api.queries import PaymentFilter
 
 router = APIRouter(prefix="/v1/payments", tags=["Payments"])

@@ -83,7 +83,7 @@ def _booked(queries: Queries, account_id: UUID, kind: str, period: Period) -> tu
     signed = case((postings.c.credit == liability, postings.c.amount_raw), else_=-postings.c.amount_raw)
     order = (postings.c.booked_at, postings.c.version, postings.c.posting_id)
     balance = func.sum(signed).over(order_by=order, rows=(None, 0))
-    of_account = postings.c.account_id == account_id, postings.c.phase == "post"
+    of_account = postings.c.account_id == account_id, postings.c.phase == "post", postings.c.book == "wallet"
     booked = select(postings, signed.label("signed"), balance.label("balance")).where(*of_account).subquery()
     inside = select(booked).order_by(booked.c.booked_at, booked.c.version, booked.c.posting_id).limit(MOST_LINES + 1)
     if period.start is not None:

@@ -35,6 +35,14 @@ payments = Table(
     Column("amount_raw", RAW),
     Column("decimals", Integer),
     Column("captured_minor", BigInteger),
+    Column("authorized_minor", BigInteger),
+    Column("open_minor", BigInteger),
+    Column("refunded_minor", BigInteger),
+    Column("credited_minor", BigInteger),
+    Column("due_raw", RAW),
+    Column("receivable_raw", RAW),
+    Column("message", Text),
+    Column("transaction_type", Text),
     Column("reason", Text),
     Column("response_code", Text),
     Column("authorization_code", Text),
@@ -88,6 +96,8 @@ balances = Table(
     Column("held_raw", RAW),
     Column("allowance", JSONB),
     Column("raised_allowance", JSONB),
+    Column("card_limits", JSONB),
+    Column("blocks", JSONB),
     Column("block_number", BigInteger),
     Column("version", Integer),
     Column("changed_at", TIME),
@@ -107,6 +117,7 @@ postings = Table(
     Column("tx_hash", Text),
     Column("version", Integer),
     Column("booked_at", TIME),
+    Column("book", Text),
 )
 
 account_holders = Table(

@@ -46,9 +46,12 @@ class Message:
         return value
 
 
-def f(doc: str, *, business: bool = True, **kwargs: Any) -> Any:
-    """A field and its meaning. `business=False`: a time or a verdict, not compared when a command comes a second time."""
-    return field(metadata={"doc": doc, "business": business}, **kwargs)
+def f(doc: str, *, business: bool = True, since: int = 1, **kwargs: Any) -> Any:
+    """A field and its meaning. `business=False`: a time or a verdict, not compared when a command comes a second time.
+
+    `since`: the schema version that brought it; a command's repeat agrees with a first one of before, where it says nothing new.
+    """
+    return field(metadata={"doc": doc, "business": business, "since": since}, **kwargs)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(f,))

@@ -22,7 +22,23 @@ def adds(**fields: Any) -> Upcaster:
     return lambda payload: fields | payload
 
 
-UPCASTERS: Table = {}
+def _all_due(payload: Payload) -> Payload:
+    """An approval was of one amount, and that was due."""
+    return {"stand_in": False, "due_raw": payload["amount_raw"]} | payload
+
+
+UPCASTERS: Table = {
+    ("PaymentRequested", 1): adds(message="authorization", transaction_type="purchase", partial_approval=False),
+    ("PaymentAuthorized", 1): _all_due,
+    ("PaymentVerified", 1): adds(spendable_minor=None),
+    ("PaymentCaptured", 1): adds(final=True, forced=False, due_raw=None),
+    ("PaymentReversed", 1): adds(due_raw="0"),
+    ("PaymentExpired", 1): adds(due_raw="0"),
+    ("FundsHeld", 1): adds(cause="approval", amount_minor=None, cash=False, held_at=None),
+    ("RequestPayment", 1): adds(message="authorization", transaction_type="purchase", partial_approval=False),
+    ("CapturePayment", 1): adds(final=True, account_id=None),
+    ("ReversePayment", 1): adds(amount_minor=None, card_token=None, currency=None),
+}
 """(type, schema_version it has) -> the payload as `schema_version` + 1 says it. A row for each version ever left behind."""
 
 

@@ -252,7 +252,8 @@ def _decide(
         _place(order.command_id, ordinal, message, metadata, states, versions)
         for ordinal, message in enumerate(messages)
     )
-    not_after = of_payment.deadline if decision.timely and of_payment and events else None
+    deadline = getattr(order.message, "deadline", None) or (of_payment.deadline if of_payment else None)
+    not_after = deadline if decision.timely and events else None
     return Outcome(order.command_id, events, {"events": [str(event.event_id) for event in events]}, not_after=not_after)
 
 
@@ -290,7 +291,7 @@ def _answer(message: Any, outcome: Outcome) -> Answer:
 def business_of(message: Any) -> dict[str, Any]:
     """The fields of an order that must be the same when it comes a second time; all fields of a fact."""
     if isinstance(message, Message):
-        return {name: value for name, value in to_json(message).items() if _is_business(type(message), name)}
+        return {name: value for name, value in to_json(message).items() if _is_business(message, name)}
     return {name: _told(value) for name, value in asdict(message).items()}
 
 
@@ -299,8 +300,11 @@ def fingerprint_of(business: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(rfc8785.dumps(dict(business))).digest()
 
 
-def _is_business(cls: type[Message], name: str) -> bool:
-    return bool(cls.__dataclass_fields__[name].metadata["business"])  # type: ignore[attr-defined]
+def _is_business(message: Message, name: str) -> bool:
+    """Whether the field counts. One that came later counts where it says something: older answers stay comparable."""
+    declared = type(message).__dataclass_fields__[name]  # type: ignore[attr-defined]
+    says_nothing_new = declared.metadata["since"] > 1 and getattr(message, name) == declared.default
+    return bool(declared.metadata["business"]) and not says_nothing_new
 
 
 def _told(value: Any) -> Any:

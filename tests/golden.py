@@ -105,7 +105,13 @@ def end_of(state: Any) -> dict[str, Any]:
     """What a fold came to, in words and amounts that outlive the class: numbers as text, a mapping as its size or its words."""
     if hasattr(state, "legs"):
         legs = sorted(f"{leg.kind} {leg.state} {leg.amount_raw}" for leg in state.legs.values())
-        return {"card": state.card, "held": state.held, "reason": state.reason, "verdict": state.verdict, "legs": legs}
+        return {
+            "card": state.card,
+            "held": state.held_raw > 0,
+            "reason": state.reason,
+            "verdict": state.verdict,
+            "legs": legs,
+        }
     return {
         "card_state": state.card_state,
         "integrity": state.integrity,

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from schemas.definition import Message, Raw
 from schemas.messages import account_commands, payment_commands
+from schemas.messages import card_controls as controls
+from schemas.messages import payment_adjusting as adjusting
 from streams.delivered import Delivered
 from streams.domain import account, facts, ids, payment
 from streams.domain.allowance import Allowance
@@ -30,9 +32,22 @@ Step = tuple[str, int, int]
 
 ACTIONS = (
     *("request", "request", "hold", "screen", "authorize", "authorize", "authorize"),
-    *("decline", "capture", "reverse", "expire", "verify"),
+    *("decline", "capture", "reverse", "expire", "verify", "capture_part", "reverse_part", "increment", "advise"),
+    *(
+        "present",
+        "unlinked_refund",
+        "refund",
+        "undo_refund",
+        "undo_capture",
+        "dispute",
+        "win",
+        "lose",
+        "collect",
+        "write_off",
+    ),
     *("submit", "revert", "see_leg", "see_leg", "give_up", "end_unpaid", "plan_refund", "plan_refund"),
     *("deposit", "foreign_spend", "withdrawal", "unsee", "see_again", "finalize", "finalize", "finalize"),
+    *("limit", "bar", "unbar"),
     *("freeze", "unfreeze", "queue", "empty", "empty", "broken", "mended", "mended"),
     *("consume", "raise", "cut", "finalize_raise", "wait"),
 )
@@ -134,9 +149,71 @@ class World:
         if payment_id := self._pick(self.payments, which):
             self.do(
                 payment_commands.CapturePayment(
-                    payment_id=payment_id, presentment_id=f"p{cents}", amount_minor=cents, currency="EUR"
+                    payment_id=payment_id,
+                    presentment_id=f"p{cents}",
+                    amount_minor=cents,
+                    currency="EUR",
+                    account_id=self.customer,
                 )
             )
+
+    def _later(self, which: int, order: Any, **told: Any) -> None:
+        if payment_id := self._pick(self.payments, which):
+            self.do(order(payment_id=payment_id, account_id=self.customer, **told))
+
+    def _capture_part(self, which: int, cents: int) -> None:
+        named = {"presentment_id": f"p{cents}", "currency": "EUR", "final": False}
+        self._later(which, payment_commands.CapturePayment, amount_minor=cents, **named)
+
+    def _reverse_part(self, which: int, cents: int) -> None:
+        self._later(which, payment_commands.ReversePayment, reversal_id=f"r{cents}", amount_minor=cents)
+
+    def _increment(self, which: int, cents: int) -> None:
+        named = {"increment_id": f"i{cents}", "currency": "EUR"}
+        self._later(which, adjusting.IncrementPayment, amount_minor=cents + 1, **named)
+
+    def _advise(self, which: int, cents: int) -> None:
+        named = {"advice_id": "a", "card_token": f"card-{self.name}", "currency": "EUR"}
+        self._later(which, adjusting.AdvisePayment, amount_minor=cents + 1, **named)
+
+    def _opens(self, order: Any, cents: int, **named: str) -> None:
+        payment_id = ids.network_payment_id(f"{self.name}-{len(self.payments)}")
+        self.payments.append(payment_id)
+        told = {"payment_id": payment_id, "account_id": self.customer, "card_token": f"card-{self.name}"}
+        self.do(order(**told, amount_minor=cents + 1, currency="EUR", **named))
+
+    def _present(self, _: int, cents: int) -> None:
+        self._opens(adjusting.RecordPresentment, cents, presentment_id="p")
+
+    def _unlinked_refund(self, _: int, cents: int) -> None:
+        self._opens(adjusting.RecordRefund, cents, refund_id="f")
+
+    def _refund(self, which: int, cents: int) -> None:
+        self._later(which, adjusting.RefundPayment, refund_id=f"f{cents % 3}", amount_minor=cents, currency="EUR")
+
+    def _undo_refund(self, which: int, cents: int) -> None:
+        self._later(which, adjusting.ReverseRefund, refund_id=f"f{cents % 3}", reversal_id=f"fr{cents}")
+
+    def _undo_capture(self, which: int, cents: int) -> None:
+        if payment_id := self._pick(self.payments, which):
+            posted = self._pick(list(self.states[payment_id].posted), cents) or "nothing"
+            self._later(which, adjusting.ReverseCapture, presentment_id=posted, reversal_id=f"cr{cents}")
+
+    def _dispute(self, which: int, cents: int) -> None:
+        named = {"dispute_id": "d", "currency": "EUR", "reason": "fraud"}
+        self._later(which, adjusting.OpenDispute, amount_minor=cents, **named)
+
+    def _win(self, which: int, _: int) -> None:
+        self._later(which, adjusting.ResolveDispute, dispute_id="d", outcome="won")
+
+    def _lose(self, which: int, _: int) -> None:
+        self._later(which, adjusting.ResolveDispute, dispute_id="d", outcome="lost")
+
+    def _collect(self, which: int, _: int) -> None:
+        self._later(which, adjusting.CollectReceivable, actor="a person")
+
+    def _write_off(self, which: int, _: int) -> None:
+        self._later(which, adjusting.WriteOffReceivable, actor="a person")
 
     def _reverse(self, which: int, _: int) -> None:
         if payment_id := self._pick(self.payments, which):
@@ -261,6 +338,18 @@ class World:
 
     def _unfreeze(self, _: int, __: int) -> None:
         self.do(account_commands.UnfreezeCard(account_id=self.customer, reason="holder"))
+
+    def _limit(self, which: int, cents: int) -> None:
+        limits = {"per_day_minor": cents * 3, "velocity_count": which + 1, "velocity_seconds": 3600} if which else {}
+        self.do(controls.SetCardLimits(account_id=self.customer, **limits))
+
+    def _bar(self, which: int, cents: int) -> None:
+        self.do(controls.BlockMcc(account_id=self.customer, mcc=f"{which:04}", reason="holder"))
+        self.do(controls.BlockCountry(account_id=self.customer, country=f"X{cents % 3}", reason="holder"))
+
+    def _unbar(self, which: int, cents: int) -> None:
+        self.do(controls.UnblockMcc(account_id=self.customer, mcc=f"{which:04}", reason="holder"))
+        self.do(controls.UnblockCountry(account_id=self.customer, country=f"X{cents % 3}", reason="holder"))
 
     def _queue(self, which: int, _: int) -> None:
         self.do(facts.QueueWithdrawal(self.customer, which, "0xhash", "0xtoken", "0xtx", self._block()))

@@ -14,12 +14,16 @@ from infra.drawn import ROOT, Drawn
 from schemas import catalogue, files
 from schemas.definition import MESSAGES
 from schemas.releases import Change, Releases
+from streams.domain import card_drawing
 from streams.sagas import diagram
 
 DRAWN = (
     Drawn(ROOT / "connectors" / "chain" / "README.md", "chain file", chain_file.drawn),
     Drawn(ROOT / "schemas" / "README.md", "topics", catalogue.topics),
     Drawn(ROOT / "schemas" / "README.md", "messages", catalogue.messages),
+    Drawn(ROOT / "streams" / "domain" / "README.md", "card leg", card_drawing.picture),
+    Drawn(ROOT / "streams" / "domain" / "README.md", "card table", card_drawing.matrix),
+    Drawn(ROOT / "streams" / "domain" / "README.md", "card reasons", card_drawing.reasons),
     Drawn(ROOT / "streams" / "sagas" / "README.md", "picture", diagram.picture),
     Drawn(ROOT / "streams" / "sagas" / "README.md", "rows", diagram.rows),
 )

@@ -137,7 +137,12 @@ function facts(payment) {
     payment: payment.payment_id, account: payment.account_id, card: payment.card_token, asked: `${date(payment.requested_at)}, ${time(payment.requested_at)}`,
     origin: payment.origin, country: payment.merchant_country, "category (MCC)": payment.mcc, "response code": payment.response_code,
     "authorization code": payment.authorization_code, "network reference": payment.network_reference,
+    approved: payment.authorized_minor ? amount(payment.authorized_minor, payment.currency) : null,
+    open: payment.open_minor ? amount(payment.open_minor, payment.currency) : null,
     captured: payment.captured_minor ? amount(payment.captured_minor, payment.currency) : null,
+    "given back": payment.refunded_minor ? amount(payment.refunded_minor, payment.currency) : null,
+    "credited for a dispute": payment.credited_minor ? amount(payment.credited_minor, payment.currency) : null,
+    "owed by the holder": payment.receivable_raw !== "0" ? tokens(payment.receivable_raw, payment.decimals) : null,
     tokens: tokens(payment.amount_raw, payment.decimals), block: payment.block_number,
     "spend transaction": payment.spend_tx_hash, "refund transaction": payment.refund_tx_hash,
   };

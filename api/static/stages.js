@@ -19,7 +19,7 @@ export const BANKS = [
 
 export const STAGES = [...STREAM, ...BANKS];
 export const IN_FLIGHT = ["asked", "approved", "sent", "seen", "refunding"];
-const TAKEN_BACK = ["declined", "reversed", "expired"];
+const TAKEN_BACK = ["declined", "reversed", "expired", "corrected"];
 
 /** The stage of a payment, or of a row of totals: both carry outcome, state, spend_state and refund_state. */
 export function stageOf(row) {

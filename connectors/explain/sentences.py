@@ -44,9 +44,8 @@ def _screened(said: Payload) -> str:
 
 def _authorized(said: Payload) -> str:
     code = f", authorization code {said['authorization_code']}" if said.get("authorization_code") else ""
-    return (
-        f"approved: {minor(said['amount_minor'], said['currency'])}{code}, response {response(said['response_code'])}"
-    )
+    how = "approved in our stead by the network" if said.get("stand_in") else "approved"
+    return f"{how}: {minor(said['amount_minor'], said['currency'])}{code}, response {response(said['response_code'])}"
 
 
 def _planned(said: Payload) -> str:
@@ -75,6 +74,17 @@ def _hold_used(said: Payload) -> str:
     return "" if not used or used == "0" else f"; its hold of {raw(used, said['decimals'])} becomes this debit"
 
 
+def _minor(words: str) -> Callable[[Payload], str]:
+    """A sentence in which the event tells an amount of the card leg."""
+    return lambda said: words.format(amount=minor(said["amount_minor"], said["currency"]), **said)
+
+
+def _refunded(said: Payload) -> str:
+    more = ", more than was captured" if said["exceeds"] else ""
+    unlinked = ", naming no payment of ours" if said["unlinked"] else ""
+    return f"the merchant gives {minor(said['amount_minor'], said['currency'])} back, refund {said['refund_id']}{more}{unlinked}"
+
+
 SENTENCES: Mapping[str, Callable[[Payload], str]] = {
     "PaymentRequested": _requested,
     "PaymentHeld": lambda said: f"the account holds {raw(said['amount_raw'], said['decimals'])} for it",
@@ -88,11 +98,32 @@ SENTENCES: Mapping[str, Callable[[Payload], str]] = {
     "PaymentDeclined": lambda said: f"declined: {reason(said['reason'])}; response {response(said['response_code'])}",
     "PaymentCaptured": lambda said: (
         f"the network posts {minor(said['amount_minor'], said['currency'])}, presentment {said['presentment_id']}"
+        f"{'' if said.get('final', True) else '; more is to come'}{', which no open approval covers' * bool(said.get('forced'))}"
     ),
     "PaymentReversed": lambda said: (
         f"the network takes {minor(said['amount_minor'], said['currency'])} back, reversal {said['reversal_id']}"
     ),
     "PaymentExpired": lambda said: f"nobody captured {minor(said['amount_minor'], said['currency'])} in time",
+    "PaymentIncremented": _minor("we approve {amount} more, request {increment_id}"),
+    "IncrementDeclined": lambda said: (
+        f"{minor(said['amount_minor'], said['currency'])} more are declined: {reason(said['reason'])};"
+        f" response {response(said['response_code'])}"
+    ),
+    "PaymentPartlyReversed": _minor("the network takes {amount} of it back, reversal {reversal_id}"),
+    "CaptureReversed": _minor(
+        "the network takes presentment {presentment_id} of {amount} back, reversal {reversal_id}"
+    ),
+    "PaymentRefunded": _refunded,
+    "RefundReversed": _minor("the network takes refund {refund_id} of {amount} back, reversal {reversal_id}"),
+    "DisputeOpened": _minor("the holder disputes {amount} ({reason}): credited provisionally, dispute {dispute_id}"),
+    "DisputeWon": _minor("dispute {dispute_id} is won: the credit of {amount} stays, the network pays"),
+    "DisputeLost": _minor("dispute {dispute_id} is lost: the credit of {amount} is taken back"),
+    "CardMessageRefused": lambda said: (
+        f"the network's {said['message'].replace('_', ' ')} {said['message_id']} is refused: {reason(said['reason'])};"
+        f" response {response(said['response_code'])}"
+    ),
+    "ReceivableOpened": lambda said: f"{_amount(said)} can no longer be taken on chain: the holder owes it",
+    "ReceivableReduced": lambda said: f"the holder owes {_amount(said)} less: {reason(said['reason'])}",
     "LegPlanned": _planned,
     "LegSubmitted": _leg("was signed, stored and sent: {tx}"),
     "LegReverted": _leg("failed in {tx}: {reason}; it ends nothing, another transaction may carry it"),

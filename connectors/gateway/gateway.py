@@ -7,27 +7,25 @@ process die or freeze, the lease ends, the saga's timeout takes over, and may on
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-import psycopg2
 import structlog
-from psycopg2.errors import IdleInTransactionSessionTimeout, QueryCanceled
 from sqlalchemy import Engine as Database
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
+from connectors.gateway.bounds import again, bounded
+from connectors.gateway.messages import Messages
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest, answer_of
 from infra.database import Cursor, transaction
-from infra.errors import BadInput, NotFound, Retry, TooLate
+from infra.errors import NotFound, TooLate
 from infra.failpoints import failpoint
 from infra.telemetry import new_traceparent
 from schemas.codec import Codec
 from schemas.definition import Message
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
-from schemas.messages.payment_commands import CapturePayment, DeclinePayment, RequestPayment, ReversePayment
+from schemas.messages.payment_commands import DeclinePayment, RequestPayment
 from streams.command_handler import CommandHandler, Order
 from streams.domain import ids
 from streams.domain.account import Account
@@ -42,19 +40,13 @@ from streams.sagas import rows
 from streams.sagas.engine import Engine
 
 log = structlog.get_logger(__name__)
-again = retry(
-    retry=retry_if_exception_type(Retry), stop=stop_after_attempt(8), wait=wait_random(0.001, 0.02), reraise=True
-)
 POLL_SECONDS = 0.01
-TIMED_OUT = (QueryCanceled, IdleInTransactionSessionTimeout)
-GRACE_MS = 200  # what is left of the network's limit for saying that our time is over
-BOUNDS = "SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)"
 CARD = "SELECT clock_timestamp(), (SELECT account_id FROM cards WHERE card_token = %s)"
 
 
 @dataclass
 class Gateway:
-    """The card network's and the operator's orders, decided at once. Thread-safe."""
+    """The card network's questions and the operator's orders, answered at once; its later messages: `messages`. Thread-safe."""
 
     database: Database
     codec: Codec
@@ -64,6 +56,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self.handler = CommandHandler(self.codec, self.policy, snapshotter=Snapshotter(self.database))
         self.engine = Engine(self.policy, "gateway", self._send)
+        self.messages = Messages(self.database, self.handler, self.deadline_ms)
 
     def authorize(self, request: AuthorizationRequest) -> AuthorizationAnswer:
         """Approve or decline, in time. The same request again is told the same.
@@ -79,27 +72,6 @@ class Gateway:
         payment = self._drive(payment_id, until) if mine else None
         return answer_of(payment) if payment is not None else self._answer(payment_id, deadline, until)
 
-    def capture(
-        self, payment_id: UUID, presentment_id: str, amount_minor: int, currency: str, actor: str
-    ) -> AuthorizationAnswer:
-        """The network posts the payment. Raises NotFound for a payment we do not know, BadInput for what is no amount of it."""
-        known = self._payment(payment_id)
-        checked_minor(amount_minor)
-        if currency != known.currency or not amount_minor:
-            raise BadInput(
-                f"{amount_minor} {currency} cannot be posted to payment {payment_id}: post some {known.currency}"
-            )
-        order = CapturePayment(
-            payment_id=payment_id, presentment_id=presentment_id, amount_minor=amount_minor, currency=currency
-        )
-        return self._order(payment_id, ids.derived("capture", payment_id, presentment_id), order, actor)
-
-    def reverse(self, payment_id: UUID, reversal_id: str, actor: str) -> AuthorizationAnswer:
-        """The network takes its authorization back. Raises NotFound for a payment we do not know."""
-        account_id = self._payment(payment_id).account_id
-        order = ReversePayment(payment_id=payment_id, account_id=account_id, reversal_id=reversal_id)
-        return self._order(payment_id, ids.derived("reversal", payment_id, reversal_id), order, actor)
-
     def freeze_card(self, account_id: UUID, reason: str, actor: str) -> None:
         """Freeze the account's card; frozen already is no error. Raises NotFound for an account we do not know."""
         self._account_order(FreezeCard(account_id=account_id, reason=reason), actor)
@@ -108,10 +80,14 @@ class Gateway:
         """Make the account's card active; active already is no error. Raises NotFound for an account we do not know."""
         self._account_order(UnfreezeCard(account_id=account_id, reason=reason), actor)
 
+    def control_card(self, order: Message, actor: str) -> None:
+        """Limits and blocks of the account's card; as they are already is no error. Raises NotFound for an account we do not know."""
+        self._account_order(order, actor)
+
     @again
     def _open(self, payment_id: UUID, request: AuthorizationRequest, until: float) -> tuple[bool, datetime]:
         """The first step, one transaction: the request, the saga under our lease, the hold. False: it is a repeat."""
-        with self._bounded(until) as cursor:
+        with bounded(self.database, until) as cursor:
             cursor.execute(CARD, (request.card_token,))
             ((now, account_id),) = cursor.fetchall()
             deadline = now + timedelta(seconds=until - time.monotonic())
@@ -122,22 +98,6 @@ class Gateway:
             self.engine.advance(cursor, [stored])
             failpoint("gateway.before_hold_commit")
             return True, deadline
-
-    @contextmanager
-    def _bounded(self, until: float) -> Iterator[Cursor]:
-        """A transaction of which no statement, and no silence of ours, outlasts the answer's time. Raises TooLate.
-
-        Frozen in its midst, this process holds no rival up and, thawed, commits nothing: W has ended the session.
-        """
-        left_ms = str(max(GRACE_MS, int((until - time.monotonic()) * 1000)))
-        try:
-            with transaction(self.database) as cursor:
-                cursor.execute(BOUNDS, (left_ms, left_ms))
-                yield cursor
-        except psycopg2.Error as error:
-            if not isinstance(error, TIMED_OUT) and time.monotonic() < until:
-                raise
-            raise TooLate(f"W did not answer within {left_ms} ms; nothing was approved") from error
 
     def _drive(self, payment_id: UUID, until: float) -> Payment | None:
         """The payment, answered. None where the lease is over: too late, the timeout has it."""
@@ -150,7 +110,7 @@ class Gateway:
     @again
     def _steps(self, payment_id: UUID, until: float) -> Payment | None:
         """Screen, and approve with the spend's order, or decline; then give the saga back. None: it is not ours, or still open."""
-        with self._bounded(until) as cursor:
+        with bounded(self.database, until) as cursor:
             stored = rows.lock(cursor, [payment_id])[payment_id]
             if not stored.leased:
                 return None
@@ -182,7 +142,7 @@ class Gateway:
                 time.sleep(POLL_SECONDS)
 
     def _look(self, payment_id: UUID, until: float) -> tuple[Payment, datetime]:
-        with self._bounded(until) as cursor:
+        with bounded(self.database, until) as cursor:
             cursor.execute("SELECT clock_timestamp()")
             ((now,),) = cursor.fetchall()
             payment: Payment | None = self.handler.state(cursor, payment_id)
@@ -195,25 +155,13 @@ class Gateway:
         """Nobody answered in time. Whoever comes first, the stream holds one answer."""
         order = DeclinePayment(payment_id=payment.payment_id, account_id=payment.account_id, reason="deadline")
         command_id = ids.step_id(payment.payment_id, "DeclinePayment/gateway")
-        with self._bounded(until) as cursor:
+        with bounded(self.database, until) as cursor:
             self.handler.handle(cursor, [Order(command_id, order, _cause(command_id, payment.payment_id, "gateway"))])
 
-    def _payment(self, payment_id: UUID) -> Payment:
+    def _account_order(self, order: Message, actor: str) -> None:
         with transaction(self.database) as cursor:
-            payment = self.handler.state(cursor, payment_id)
-        if not isinstance(payment, Payment):
-            raise NotFound(f"no payment {payment_id}")
-        return payment
-
-    def _order(self, payment_id: UUID, command_id: UUID, order: Message, actor: str) -> AuthorizationAnswer:
-        self._payment(payment_id)
-        self._handle(Order(command_id, order, _cause(command_id, payment_id, actor)))
-        return answer_of(self._payment(payment_id))
-
-    def _account_order(self, order: FreezeCard | UnfreezeCard, actor: str) -> None:
-        with transaction(self.database) as cursor:
-            if not isinstance(self.handler.state(cursor, order.account_id), Account):
-                raise NotFound(f"no account {order.account_id}")
+            if not isinstance(self.handler.state(cursor, order.key), Account):
+                raise NotFound(f"no account {order.key}")
         command_id = uuid4()
         self._handle(Order(command_id, order, _cause(command_id, command_id, actor)))
 
@@ -238,6 +186,9 @@ def _request(payment_id: UUID, account_id: UUID | None, request: AuthorizationRe
         trace_number=request.trace_number,
         network_reference=request.network_reference,
         deadline=deadline,
+        message=request.message,
+        transaction_type=request.transaction_type,
+        partial_approval=request.partial_approval,
     )
     command_id = ids.step_id(payment_id, "RequestPayment")
     traceparent = request.traceparent or new_traceparent()

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from streams.domain.payment import Payment
+from streams.domain.reasons import APPROVED, response_code
 
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """An authorization request (ISO 8583 MTI 0100), amounts in minor units. The same key is the same request."""
+    """An authorization request (ISO 8583 MTI 0100), or a financial one (0200), amounts in minor units. The same key is the same request."""
 
     idempotency_key: str
     card_token: str
@@ -23,6 +24,9 @@ class AuthorizationRequest:
     merchant_currency: str | None = None
     trace_number: str | None = None
     network_reference: str | None = None
+    message: str = "authorization"
+    transaction_type: str = "purchase"
+    partial_approval: bool = False
     deadline_ms: int | None = None
     traceparent: str | None = None
 
@@ -37,6 +41,55 @@ class AuthorizationAnswer:
     reason: str | None
     authorization_code: str | None
     state: str
+    approved_minor: int = 0
+    spendable_minor: int | None = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a message tells of a swipe that nobody was asked about."""
+
+    card_token: str
+    amount_minor: int
+    currency: str
+    merchant_name: str | None = None
+    merchant_country: str | None = None
+    mcc: str | None = None
+    network_reference: str | None = None
+
+
+@dataclass(frozen=True)
+class MessageAnswer:
+    """What a later message is told: whether it was taken, now and at every repeat; and how the payment stands, minor units."""
+
+    payment_id: UUID
+    accepted: bool
+    response_code: str
+    reason: str | None
+    authorization_code: str | None
+    state: str
+    authorized_minor: int
+    open_minor: int
+    captured_minor: int
+    refunded_minor: int
+
+
+def message_answer_of(payment: Payment, message: str, message_id: str) -> MessageAnswer:
+    """The answer that the stream gives to this message; one that changed nothing, and was not refused, is taken."""
+    told, amounts = payment.answer(message, message_id), payment.amounts
+    reason = told.reason if told else payment.unfit
+    return MessageAnswer(
+        payment_id=payment.payment_id,
+        accepted=reason is None,
+        response_code=told.response_code if told else response_code(reason) if reason else APPROVED,
+        reason=reason,
+        authorization_code=payment.authorization_code,
+        state=payment.card,
+        authorized_minor=amounts.authorized.minor,
+        open_minor=amounts.open.minor,
+        captured_minor=amounts.captured.minor,
+        refunded_minor=amounts.refunded.minor,
+    )
 
 
 def answer_of(payment: Payment) -> AuthorizationAnswer:
@@ -49,4 +102,6 @@ def answer_of(payment: Payment) -> AuthorizationAnswer:
         reason=None if approved else payment.reason,
         authorization_code=payment.authorization_code,
         state=payment.card,
+        approved_minor=payment.approved_minor,
+        spendable_minor=payment.spendable_minor,
     )

@@ -9,11 +9,12 @@ from uuid import UUID
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import MALFORMED, Context, Event, Subject
 from schemas.messages import account_events as on_account
+from schemas.messages import card_controls as controls
 
 OPENED = ("account_id", "kind", "wallet", "token", "currency", "decimals", "card_token")
 COLUMNS = (
     *OPENED, "card_state", "integrity", "queue_empty", "final_raw", "pending_in_raw", "pending_out_raw", "unseen_spend_raw",
-    "held_raw", "allowance", "raised_allowance", "block_number", "version", "changed_at",
+    "held_raw", "allowance", "raised_allowance", "card_limits", "blocks", "block_number", "version", "changed_at",
 )  # fmt: skip
 BALANCES = f"SELECT {', '.join(COLUMNS)} FROM balances ORDER BY account_id"
 
@@ -66,6 +67,8 @@ class Tally:
     integrity: str = "Ok"
     queue_empty: bool = True
     holds: dict[UUID, int] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
+    blocks: dict[str, set[str]] = field(default_factory=lambda: {"mccs": set(), "countries": set()})
     pending: dict[UUID, tuple[str, str, int, bool]] = field(default_factory=dict)
     version: int = 0
     changed_at: Any = None
@@ -87,6 +90,8 @@ class Tally:
             "held_raw": sum(self.holds.values()),
             "allowance": self.limit.shown(),
             "raised_allowance": self.raised.shown() if self.raised else None,
+            "card_limits": self.limits,
+            "blocks": {kind: sorted(words) for kind, words in self.blocks.items()},
             "block_number": self.block,
             "version": self.version,
             "changed_at": self.changed_at,
@@ -112,7 +117,7 @@ class Tally:
                 self.final += said.amount_raw if said.direction == "in" else -said.amount_raw
                 self.block = max(self.block, said.block_number)
             case on_account.FundsHeld():
-                self.holds[said.payment_id] = said.amount_raw
+                self.holds[said.payment_id] = self.holds.get(said.payment_id, 0) + said.amount_raw
             case on_account.HoldReleased():
                 self._end_hold(said.payment_id, said.amount_raw)
             case on_account.AllowanceObserved():
@@ -123,13 +128,26 @@ class Tally:
                 self.queue_empty = isinstance(said, on_account.DelayQueueEmptied)
             case on_account.IntegrityObserved():
                 self.integrity = said.integrity
+            case controls.CardLimitsSet():
+                told = {name: value for name, value in vars(said).items() if name != "account_id"}
+                self.limits = {name: value for name, value in told.items() if value is not None}
+            case controls.MccBlocked():
+                self.blocks["mccs"].add(said.mcc)
+            case controls.MccUnblocked():
+                self.blocks["mccs"].discard(said.mcc)
+            case controls.CountryBlocked():
+                self.blocks["countries"].add(said.country)
+            case controls.CountryUnblocked():
+                self.blocks["countries"].discard(said.country)
             case on_account.CardFrozen() | on_account.CardUnfrozen():
                 self.card = "frozen" if isinstance(said, on_account.CardFrozen) else "active"
 
     def _end_hold(self, payment_id: UUID, amount: int) -> None:
         held = self.holds.pop(payment_id)
-        if held != amount:
+        if held < amount:
             raise ValueError(f"{amount} of the hold for {payment_id} ended, {held} was held")
+        if held > amount:
+            self.holds[payment_id] = held - amount
 
     def _observe(self, said: on_account.AllowanceObserved) -> None:
         read = Limit(said.balance_raw, said.max_refill_raw, said.refill_raw, said.period_seconds, said.timestamp)

@@ -12,7 +12,7 @@ from uuid import UUID
 from connectors.verify.balances import Balances
 from connectors.verify.walk import MALFORMED, Context, Event, Subject
 from streams.aggregates import AGGREGATES
-from streams.domain import account, payment
+from streams.domain import account, legs, limits, payment
 from streams.domain.account import Account
 from streams.domain.payment import Payment
 
@@ -21,7 +21,8 @@ SELECT greatest((SELECT coalesce(max(seen_time), 0) FROM chain_cursors), (SELECT
 """
 LATE = timedelta(seconds=1)
 """Between W's look at the deadline, inside the append, and the row's own time."""
-OWED = ("planned", "submitted")
+FORCED = frozenset({"advice", "captured", "refund_reversed", "dispute_lost", "collected"})
+"""Causes of a hold that is not our decision: it may be more than is spendable."""
 Twin = tuple[str, ...]
 
 
@@ -30,10 +31,9 @@ class Stand:
     """How a payment stands, as far as its hold goes."""
 
     card: str
-    held: bool
-    spend: str | None
+    held_raw: int
+    owed_raw: int
     account_id: UUID
-    amount_raw: int
 
 
 class Holds(Subject):
@@ -76,10 +76,8 @@ class Holds(Subject):
             self._holds[stream_id] = dict(state.holds)
             self._same_as_tally(stream_id, state)
         elif isinstance(state, Payment):
-            spend = state.leg("spend")
-            self._stands[stream_id] = Stand(
-                state.card, state.held, spend.state if spend else None, state.account_id, state.amount_raw
-            )
+            owed = state.held_raw if state.open else legs.unsent_raw(state.legs)
+            self._stands[stream_id] = Stand(state.card, state.held_raw, owed, state.account_id)
 
     def finish(self) -> None:
         """Holds against payments, and twins against each other."""
@@ -87,7 +85,7 @@ class Holds(Subject):
             for payment_id, amount in holds.items():
                 self._hold(account_id, payment_id, amount)
         for payment_id, stand in self._stands.items():
-            if stand.held and payment_id not in self._holds.get(stand.account_id, {}):
+            if stand.held_raw and payment_id not in self._holds.get(stand.account_id, {}):
                 about = "the payment is held, its account holds nothing for it"
                 self._findings.differ("events", payment_id, "no hold", f"a hold on {stand.account_id}", about)
         for twin, count in self._twins.items():
@@ -102,19 +100,35 @@ class Holds(Subject):
         self._findings.checked["holds"] += 1
         state: Account = self._state
         stated, most = said.spendable_raw, state.spendable_raw(self._chain_time)
+        if said.cause != "approval" and said.cause not in FORCED:
+            self._findings.differ(
+                "events", event.key, said.cause, f"approval, {', '.join(sorted(FORCED))}", "held, why?"
+            )
+        if said.cause == "approval":
+            self._approved_hold(event, said, state)
+        if stated > most:
+            self._findings.differ("events", event.key, stated, f"at most {most}", "spendable_raw was stated too high")
+
+    def _approved_hold(self, event: Event, said: Any, state: Account) -> None:
+        """What we decided ourselves was within what could be spent."""
+        stated = said.spendable_raw
+        if said.held_at is not None and said.amount_minor is not None:
+            asked = limits.Asked(said.payment_id, said.held_at, said.cash)
+            if (broken := limits.refusal(state.limits, state.uses, asked, said.amount_minor)) is not None:
+                about = "held beyond a limit of the card"
+                self._findings.differ("events", event.key, said.amount_minor, f"within {broken}", about)
         if said.amount_raw > stated:
             self._findings.differ(
                 "events", event.key, said.amount_raw, f"at most {stated}", "held more than was spendable"
             )
-        if stated > most:
-            self._findings.differ("events", event.key, stated, f"at most {most}", "spendable_raw was stated too high")
         if not state.queue_empty or state.integrity != "Ok":
             found = f"integrity {state.integrity}, queue empty: {state.queue_empty}"
             self._findings.differ("events", event.key, found, "Ok, true", "held on an account that may not spend")
 
     def _after_account(self, event: Event) -> None:
         state: Account = self._state
-        if event.type == "FundsHeld" and state.free_funds_raw() < 0:
+        said: Any = event.message
+        if event.type == "FundsHeld" and said.cause == "approval" and state.free_funds_raw() < 0:
             about = "free funds are below zero by our own decision"
             self._findings.differ("events", event.key, state.free_funds_raw(), "zero or more", about)
 
@@ -122,11 +136,11 @@ class Holds(Subject):
         state: Payment = self._state
         if event.type == "LegEndedUnpaid" and said.kind == "spend" and state.legs[said.leg_id].state == "unseen":
             self._twins[_given_back(said)] -= 1  # only a debit that had been seen is given back
-        if event.type != "PaymentAuthorized" or state.origin != "network":
+        if event.type != "PaymentAuthorized" or state.origin != "network" or said.stand_in:
             return
         self._findings.checked["approvals"] += 1
-        if not (state.open and state.held and state.verdict == "passed"):
-            found = f"{state.card}, held: {state.held}, verdict: {state.verdict}"
+        if not (state.open and state.held_raw and state.verdict == "passed"):
+            found = f"{state.card}, held: {state.held_raw}, verdict: {state.verdict}"
             self._findings.differ("events", event.key, found, "requested, held, passed", "approved without its reasons")
         if state.deadline is None or event.recorded_at > state.deadline + LATE:
             self._findings.differ("events", event.key, event.recorded_at, state.deadline, "approved after the deadline")
@@ -142,9 +156,8 @@ class Holds(Subject):
         if stand is None:
             self._findings.differ("events", key, amount, "no hold", "a hold for a payment that does not exist")
             return
-        owed = stand.card == "requested" or stand.spend in OWED
-        if not (stand.held and owed and stand.account_id == account_id and stand.amount_raw == amount):
-            expected = f"{stand.card}, spend {stand.spend or 'not planned'}, amount {stand.amount_raw}"
+        if not (stand.held_raw == stand.owed_raw == amount and stand.account_id == account_id):
+            expected = f"{stand.card}, {stand.held_raw} held, {stand.owed_raw} to be spent"
             self._findings.differ("events", key, amount, expected, "a hold that its payment has no use for")
 
     def _same_as_tally(self, account_id: UUID, state: Account) -> None:

@@ -20,10 +20,19 @@ COLUMNS = (
     "posting_id", "event_id", "account_id", "phase", "debit", "credit", "amount_raw", "currency", "reference", "kind",
     "payment_id", "tx_hash", "version", "booked_at",
 )  # fmt: skip
-POSTINGS = f"SELECT {', '.join(COLUMNS)} FROM ledger_postings ORDER BY account_id, version, posting_id"
+POSTINGS = (
+    f"SELECT {', '.join(COLUMNS)} FROM ledger_postings WHERE book = 'wallet' ORDER BY account_id, version, posting_id"
+)
+CARD_POSTINGS = (
+    f"SELECT {', '.join(COLUMNS)} FROM ledger_postings WHERE book = 'card' ORDER BY payment_id, version, posting_id"
+)
 SUMS = ("debits_pending", "credits_pending", "debits_posted", "credits_posted")
 ACCOUNTS = f"SELECT name, account_id, side, currency, {', '.join(SUMS)} FROM ledger_accounts ORDER BY name"
 SIDES = {"customer": ("safe", "customer"), "settlement": ("settlement", "network")}
+CARD_SIDES = {
+    "card": "asset", "cover": "asset", "receivable": "asset", "dispute": "asset", "clearing": "liability",
+    "suspense": "liability", "loss": "expense",
+}  # fmt: skip
 Line = tuple[str, str, int, UUID, str]
 """(phase, direction, amount, reference, kind)"""
 
@@ -52,19 +61,53 @@ def lines(kind_of_event: str, said: Any) -> Iterator[Line]:
             yield "post", said.direction, said.amount_raw, said.transfer_id, said.kind
 
 
+def card_sides(kind_of_event: str, said: Any, owner: str) -> tuple[str, str, str] | None:
+    """(debit, credit, kind) of what a payment's event books: the network's claims, the holder's cover, what is owed. None: nothing.
+
+    `owner`: whose side it is, the holder's `card`, or `suspense` for a refund that names no payment.
+    """
+    match kind_of_event:
+        case "PaymentCaptured":
+            return "card", "clearing", "capture"
+        case "CaptureReversed":
+            return "clearing", "card", "capture_reversal"
+        case "PaymentRefunded":
+            return "clearing", owner, "refund"
+        case "RefundReversed":
+            return owner, "clearing", "refund_reversal"
+        case "DisputeOpened":
+            return "dispute", "card", "provisional_credit"
+        case "DisputeWon":
+            return "clearing", "dispute", "dispute_won"
+        case "DisputeLost":
+            return "card", "dispute", "dispute_lost"
+        case "LegSettled":
+            return ("cover", owner, "cover") if said.kind == "spend" else (owner, "cover", "cover")
+        case "ReceivableOpened":
+            return "receivable", "card", "receivable"
+        case "ReceivableReduced":
+            return ("loss" if said.reason == "written_off" else "card"), "receivable", said.reason
+    return None
+
+
 class Ledger(Subject):
     """Holds R's journal and its sums against the accounts' streams."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._findings = context, context.findings
         self._rows = Aligned(context.read.stream(POSTINGS), lambda row: (row[2], row[12]), self._unknown)
+        self._card_rows = Aligned(context.read.stream(CARD_POSTINGS), lambda row: (row[10], row[12]), self._unknown)
+        self._requested: Any = None
         self._names: dict[UUID, tuple[str, str]] = {}
         self._accounts: dict[str, dict[str, Any]] = {}
         self._sums: dict[str, Counter[str]] = defaultdict(Counter)
 
     def event(self, event: Event) -> None:
         """The event's postings."""
-        if event.category != "account" or event.message is None:
+        if event.message is None:
+            return
+        if event.category == "payment":
+            self._card_event(event, event.message)
             return
         said: Any = event.message
         if event.type == "AccountRegistered":
@@ -74,13 +117,34 @@ class Ledger(Subject):
             row[0]: dict(zip(COLUMNS, row, strict=True)) for row in self._rows.take((event.stream_id, event.version))
         }
         for place, line in enumerate(lines(event.type, said) if names else ()):
-            self._post(event, place, line, names, found)  # type: ignore[arg-type]
+            self._post(event, place, line, names, found, said.currency)  # type: ignore[arg-type]
+        for row in found.values():
+            self._surplus(row, f"{event.type} books no such posting")
+
+    def _card_event(self, event: Event, said: Any) -> None:
+        """The card book: at most one posting an event, between two accounts of the payment's own account."""
+        if event.type == "PaymentRequested":
+            self._requested = said
+        account_id, currency = self._requested.account_id, self._requested.currency
+        rows = self._card_rows.take((event.stream_id, event.version))
+        found = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in rows}
+        owner = "suspense" if self._requested.message == "refund" else "card"
+        sides = card_sides(event.type, said, owner)
+        if sides is not None:
+            debit, credit, kind = sides
+            names = f"{debit}:{account_id}", f"{credit}:{account_id}"
+            for name, side in zip(names, (debit, credit), strict=True):
+                known = {"account_id": account_id, "side": CARD_SIDES[side], "currency": currency}
+                self._accounts.setdefault(name, known)
+            line: Line = ("post", "in", int(said.amount_raw), event.stream_id, kind)
+            self._post(event, 0, line, names, found, currency)
         for row in found.values():
             self._surplus(row, f"{event.type} books no such posting")
 
     def finish(self) -> None:
         """The sums, and the trial balance."""
         self._rows.rest()
+        self._card_rows.rest()
         totals: dict[str, Counter[str]] = defaultdict(Counter)
         for row in self._context.read.stream(ACCOUNTS):
             found = dict(zip(("name", "account_id", "side", "currency", *SUMS), row, strict=True))
@@ -101,7 +165,13 @@ class Ledger(Subject):
             self._accounts[name] = {"account_id": said.account_id, "side": side, "currency": said.currency}
 
     def _post(
-        self, event: Event, place: int, line: Line, names: tuple[str, str], found: dict[UUID, dict[str, Any]]
+        self,
+        event: Event,
+        place: int,
+        line: Line,
+        names: tuple[str, str],
+        found: dict[UUID, dict[str, Any]],
+        currency: str,
     ) -> None:
         phase, direction, amount, reference, kind = line
         debit, credit = names if direction == "in" else names[::-1]
@@ -123,7 +193,7 @@ class Ledger(Subject):
             "debit": debit,
             "credit": credit,
             "amount_raw": amount,
-            "currency": said.currency,
+            "currency": currency,
             "reference": reference,
             "kind": kind,
             "payment_id": getattr(said, "payment_id", None),

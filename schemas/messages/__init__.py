@@ -3,7 +3,10 @@
 from schemas.messages import (
     account_commands,
     account_events,
+    card_controls,
     chain_commands,
+    payment_adjusting,
+    payment_adjustments,
     payment_commands,
     payment_events,
     person_events,
@@ -12,7 +15,10 @@ from schemas.messages import (
 __all__ = [
     "account_commands",
     "account_events",
+    "card_controls",
     "chain_commands",
+    "payment_adjusting",
+    "payment_adjustments",
     "payment_commands",
     "payment_events",
     "person_events",

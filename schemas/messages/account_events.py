@@ -5,6 +5,7 @@ What the chain says is a fact and is appended whatever was decided before; a hol
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from schemas.definition import Message, Raw, f, message
@@ -193,7 +194,7 @@ class IntegrityObserved(Message):
     block_hash: str = f(BLOCK_HASH)
 
 
-@message(ACCOUNT_EVENTS, "account_id")
+@message(ACCOUNT_EVENTS, "account_id", schema_version=2)
 class FundsHeld(Message):
     """Funds were set aside for a payment: they are spendable no more, and not yet gone."""
 
@@ -203,6 +204,14 @@ class FundsHeld(Message):
     currency: str = f(CURRENCY)
     decimals: int = f(DECIMALS)
     spendable_raw: Raw = f("What was spendable before this hold, raw units: why it was allowed.")
+    cause: str = f(
+        "approval: ours, within what is spendable. Or what the network decided, whatever is spendable: advice, captured, "
+        "refund_reversed, dispute_lost; or collected, ordered by a person.",
+        default="approval",
+    )
+    amount_minor: int | None = f("The same amount in minor units, as the card's limits count it.", default=None)
+    cash: bool = f("Whether it is for cash (DE3 01).", default=False)
+    held_at: datetime | None = f("When, by the write server's clock: what the card's limits go by.", default=None)
 
 
 @message(ACCOUNT_EVENTS, "account_id")

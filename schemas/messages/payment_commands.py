@@ -12,7 +12,7 @@ PAYMENT = "The payment."
 ACCOUNT = "The account that pays."
 
 
-@message(PAYMENT_COMMANDS, "payment_id")
+@message(PAYMENT_COMMANDS, "payment_id", schema_version=2)
 class RequestPayment(Message):
     """The card network asks whether a payment may be made."""
 
@@ -31,6 +31,9 @@ class RequestPayment(Message):
     trace_number: str | None = f("System trace audit number (DE11).", default=None)
     network_reference: str | None = f("Retrieval reference number (DE37).", default=None)
     deadline: datetime | None = f("Until when an approval may be given.", business=False, default=None)
+    message: str = f("authorization, or financial: posted with its approval.", default="authorization", since=2)
+    transaction_type: str = f("purchase, cash or balance_inquiry (DE3).", default="purchase", since=2)
+    partial_approval: bool = f("Whether the terminal takes an approval of a part.", default=False, since=2)
 
 
 @message(PAYMENT_COMMANDS, "payment_id")
@@ -66,7 +69,7 @@ class DeclinePayment(Message):
     reason: str = f("Why.")
 
 
-@message(PAYMENT_COMMANDS, "payment_id")
+@message(PAYMENT_COMMANDS, "payment_id", schema_version=2)
 class CapturePayment(Message):
     """The network posts the payment (presentment)."""
 
@@ -74,15 +77,20 @@ class CapturePayment(Message):
     presentment_id: str = f("The network's id of the presentment.")
     amount_minor: int = f("Amount posted, minor units.")
     currency: str = f("ISO 4217.")
+    final: bool = f("False while more presentments are to come.", default=True, since=2)
+    account_id: UUID | None = f("The account that pays, for what was not approved.", business=False, default=None)
 
 
-@message(PAYMENT_COMMANDS, "payment_id")
+@message(PAYMENT_COMMANDS, "payment_id", schema_version=2)
 class ReversePayment(Message):
-    """The network takes the authorization back."""
+    """The network takes the authorization back, or a part of it; also one that has not reached us yet."""
 
     payment_id: UUID = f(PAYMENT)
     account_id: UUID = f(ACCOUNT)
     reversal_id: str = f("The network's id of the reversal.")
+    amount_minor: int | None = f("How much, minor units; None: all that is open.", default=None, since=2)
+    card_token: str | None = f("Token of the card, where the authorization is not known.", default=None, since=2)
+    currency: str | None = f("Billing currency, where the authorization is not known.", default=None, since=2)
 
 
 @message(PAYMENT_COMMANDS, "payment_id")

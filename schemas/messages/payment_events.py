@@ -23,7 +23,10 @@ BLOCK_NUMBER, BLOCK_HASH, BLOCK_TIME = (
 )
 
 
-@message(PAYMENT_EVENTS, "payment_id")
+DUE = "What of the payment must have moved from the Safe to settlement, net, once this counts; raw units, below zero where we owe."
+
+
+@message(PAYMENT_EVENTS, "payment_id", schema_version=2)
 class PaymentRequested(Message):
     """A swipe reached us: asked by the card network, or seen on chain as a spend that nobody asked us about."""
 
@@ -44,6 +47,12 @@ class PaymentRequested(Message):
     network_reference: str | None = f("Retrieval reference number (DE37).", default=None)
     tx_hash: str | None = f("Transaction of a spend that was seen first on chain.", default=None)
     deadline: datetime | None = f("Until when, by the write server's clock, an approval may be given.", default=None)
+    message: str = f(
+        "What opened it: authorization, financial (single message), advice, presentment, refund or reversal.",
+        default="authorization",
+    )
+    transaction_type: str = f("purchase, cash or balance_inquiry (DE3: 00, 01, 30).", default="purchase")
+    partial_approval: bool = f("Whether the terminal takes an approval of a part.", default=False)
 
 
 @message(PAYMENT_EVENTS, "payment_id")
@@ -63,7 +72,7 @@ class HoldRefused(Message):
     payment_id: UUID = f(PAYMENT)
     account_id: UUID = f(ACCOUNT)
     reason: str = f(
-        "insufficient_funds, over_limit, withdrawal_pending, account_integrity, chain_stale, account_unknown."
+        "insufficient_funds, over_limit, withdrawal_pending, account_integrity, chain_stale, account_unknown, a card limit."
     )
     amount_raw: Raw = f("Amount asked for, raw units.")
     spendable_raw: Raw = f("What was spendable, raw units.")
@@ -79,7 +88,7 @@ class PaymentScreened(Message):
     reason: str | None = f("Why refused: card_frozen, card_unknown, mcc_blocked, country_blocked.", default=None)
 
 
-@message(PAYMENT_EVENTS, "payment_id")
+@message(PAYMENT_EVENTS, "payment_id", schema_version=2)
 class PaymentAuthorized(Message):
     """We approved. It stands until the network reverses or posts it, or it expires."""
 
@@ -92,16 +101,19 @@ class PaymentAuthorized(Message):
     authorization_code: str | None = f(
         "Six characters told to the network (DE38); None for origin chain.", default=None
     )
-    response_code: str = f("ISO 8583 DE39: 00.")
+    response_code: str = f("ISO 8583 DE39: 00, or 10 for a part of what was asked.")
+    stand_in: bool = f("True where the network approved in our stead and told us after.", default=False)
+    due_raw: Raw | None = f(DUE, default=None)
 
 
-@message(PAYMENT_EVENTS, "payment_id")
+@message(PAYMENT_EVENTS, "payment_id", schema_version=2)
 class PaymentVerified(Message):
-    """An account verification (zero amount) was answered: the card is good, nothing moves."""
+    """An account verification (zero amount) or a balance inquiry was answered: the card is good, nothing moves."""
 
     payment_id: UUID = f(PAYMENT)
     account_id: UUID = f(ACCOUNT)
     response_code: str = f("ISO 8583 DE39: 00.")
+    spendable_minor: int | None = f("What a balance inquiry was told (DE54), minor units.", default=None)
 
 
 @message(PAYMENT_EVENTS, "payment_id")
@@ -114,7 +126,7 @@ class PaymentDeclined(Message):
     response_code: str = f("ISO 8583 DE39.")
 
 
-@message(PAYMENT_EVENTS, "payment_id")
+@message(PAYMENT_EVENTS, "payment_id", schema_version=2)
 class PaymentCaptured(Message):
     """The network posted the payment (presentment)."""
 
@@ -124,9 +136,12 @@ class PaymentCaptured(Message):
     currency: str = f(CURRENCY)
     amount_raw: Raw = f(RAW)
     decimals: int = f(DECIMALS)
+    final: bool = f("False while more presentments of the same authorization are to come.", default=True)
+    forced: bool = f("True where no open authorization covered it (a force post).", default=False)
+    due_raw: Raw | None = f(DUE, default=None)
 
 
-@message(PAYMENT_EVENTS, "payment_id")
+@message(PAYMENT_EVENTS, "payment_id", schema_version=2)
 class PaymentReversed(Message):
     """The network took the whole authorization back before it was captured."""
 
@@ -134,15 +149,17 @@ class PaymentReversed(Message):
     reversal_id: str = f("The network's id of the reversal.")
     amount_minor: int = f(MINOR)
     currency: str = f(CURRENCY)
+    due_raw: Raw | None = f(DUE, default=None)
 
 
-@message(PAYMENT_EVENTS, "payment_id")
+@message(PAYMENT_EVENTS, "payment_id", schema_version=2)
 class PaymentExpired(Message):
-    """Nobody captured the authorization in time."""
+    """Nobody captured the authorization, or the rest of it, in time."""
 
     payment_id: UUID = f(PAYMENT)
     amount_minor: int = f(MINOR)
     currency: str = f(CURRENCY)
+    due_raw: Raw | None = f(DUE, default=None)
 
 
 @message(PAYMENT_EVENTS, "payment_id")
@@ -156,7 +173,9 @@ class LegPlanned(Message):
     amount_raw: Raw = f("Amount to move, raw units.")
     currency: str = f(CURRENCY)
     decimals: int = f(DECIMALS)
-    reason: str = f("authorized, declined, reversed or expired.")
+    reason: str = f(
+        "What it follows from: authorized, incremented, captured, declined, reversed, expired, refunded, disputed..."
+    )
 
 
 @message(PAYMENT_EVENTS, "payment_id")

@@ -7,7 +7,7 @@ Holds and debits are kept with their sums, in maps that share what they have in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,9 +15,14 @@ from immutables import Map
 
 from schemas.definition import Message
 from schemas.messages import account_events as events
+from schemas.messages import card_controls as controls
 from streams.domain.allowance import Allowance
+from streams.domain.limits import CardLimits, Use, give_back, remember
+from streams.domain.money import minor_of
 
 V = TypeVar("V")
+NO_LIMITS = CardLimits()
+LIMITS = tuple(each.name for each in fields(CardLimits))
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,10 @@ class Account:
     allowance: Allowance
     raised_allowance: Allowance | None = None
     raised_block: int = 0
+    limits: CardLimits = NO_LIMITS
+    uses: tuple[Use, ...] = ()
+    blocked_mccs: frozenset[str] = frozenset()
+    blocked_countries: frozenset[str] = frozenset()
     debits: Map[UUID, Debit] = field(default_factory=Map)
     debits_raw: int = 0
     unseen_spends_raw: int = 0
@@ -112,7 +121,7 @@ def _transfer_seen(account: Account, event: events.TransferSeen) -> Account:
         return account
     debited = _debit(account, event.transfer_id, Debit(amount_raw=event.amount_raw, kind=event.kind, seen=True))
     if event.hold_used_raw and event.payment_id is not None:
-        return _hold(debited, event.payment_id, 0)
+        return _hold(debited, event.payment_id, -event.hold_used_raw)
     return debited
 
 
@@ -165,11 +174,38 @@ def _integrity_observed(account: Account, event: events.IntegrityObserved) -> Ac
 
 
 def _funds_held(account: Account, event: events.FundsHeld) -> Account:
-    return _hold(account, event.payment_id, event.amount_raw)
+    held = _hold(account, event.payment_id, event.amount_raw)
+    if event.held_at is None or event.amount_minor is None:
+        return held
+    use = Use(event.payment_id, event.held_at, event.amount_minor, event.cash)
+    return replace(held, uses=remember(account.uses, use))
 
 
 def _hold_released(account: Account, event: events.HoldReleased) -> Account:
-    return _hold(account, event.payment_id, 0)
+    """What never moved was not used either."""
+    minor = minor_of(event.amount_raw, account.currency, account.decimals)
+    released = _hold(account, event.payment_id, -event.amount_raw)
+    return replace(released, uses=give_back(account.uses, event.payment_id, minor)) if account.uses else released
+
+
+def _limits_set(account: Account, event: controls.CardLimitsSet) -> Account:
+    return replace(account, limits=CardLimits(**{name: getattr(event, name) for name in LIMITS}))
+
+
+def _mcc_blocked(account: Account, event: controls.MccBlocked) -> Account:
+    return replace(account, blocked_mccs=account.blocked_mccs | {event.mcc})
+
+
+def _mcc_unblocked(account: Account, event: controls.MccUnblocked) -> Account:
+    return replace(account, blocked_mccs=account.blocked_mccs - {event.mcc})
+
+
+def _country_blocked(account: Account, event: controls.CountryBlocked) -> Account:
+    return replace(account, blocked_countries=account.blocked_countries | {event.country})
+
+
+def _country_unblocked(account: Account, event: controls.CountryUnblocked) -> Account:
+    return replace(account, blocked_countries=account.blocked_countries - {event.country})
 
 
 def _card_frozen(account: Account, _: events.CardFrozen) -> Account:
@@ -193,6 +229,11 @@ EVOLVE: Mapping[type[Message], Callable[[Any, Any], Account]] = {
     events.IntegrityObserved: _integrity_observed,
     events.FundsHeld: _funds_held,
     events.HoldReleased: _hold_released,
+    controls.CardLimitsSet: _limits_set,
+    controls.MccBlocked: _mcc_blocked,
+    controls.MccUnblocked: _mcc_unblocked,
+    controls.CountryBlocked: _country_blocked,
+    controls.CountryUnblocked: _country_unblocked,
     events.CardFrozen: _card_frozen,
     events.CardUnfrozen: _card_unfrozen,
 }
@@ -222,11 +263,13 @@ def _unseen_spend_raw(debit: Debit | None) -> int:
     return debit.amount_raw if debit is not None and debit.kind == "spend" and not debit.seen else 0
 
 
-def _hold(account: Account, payment_id: UUID, amount_raw: int) -> Account:
-    """So much is set aside for the payment; 0: nothing any more."""
+def _hold(account: Account, payment_id: UUID, change_raw: int) -> Account:
+    """So much more, or less, is set aside for the payment; it has no hold when nothing of it is left."""
     before = account.holds.get(payment_id, 0)
-    holds = _put(account.holds, payment_id, amount_raw or None)
-    return replace(account, holds=holds, held_raw=account.held_raw + amount_raw - before)
+    after = max(0, before + change_raw)
+    return replace(
+        account, holds=_put(account.holds, payment_id, after or None), held_raw=account.held_raw + after - before
+    )
 
 
 def _put(mapping: Map[UUID, V], key: UUID, value: V | None) -> Map[UUID, V]:

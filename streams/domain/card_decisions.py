@@ -1,131 +1,125 @@
-"""Decisions on the card leg. Each takes the order, the payment, its account and the circumstances, and gives the events.
+"""Decisions on a question of the network: open, hold, screen, approve or decline. Each takes the order, the payment, its account and the
+circumstances, and gives the events.
 
 No events: the order asks for what is already so, or comes too late to change it. A refusal is an event with its reason.
 """
 
 from __future__ import annotations
 
-from schemas.definition import Message, Raw
-from schemas.messages import account_events as on_account
+from schemas.definition import Raw
 from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
-from streams.domain import ids, screening
+from streams.domain import limits, screening
 from streams.domain.account import Account
+from streams.domain.amounts import Amount
 from streams.domain.circumstances import Circumstances
-from streams.domain.money import EXPONENTS, checked_minor, raw_of
-from streams.domain.payment import Payment, evolve
-from streams.domain.reasons import APPROVED, response_code
+from streams.domain.consequences import hold as hold_in_both
+from streams.domain.consequences import release
+from streams.domain.money import minor_of, raw_of
+from streams.domain.opening import Events, declined, opened, said
+from streams.domain.payment import evolve
+from streams.domain.payment_state import Payment
+from streams.domain.reasons import APPROVED, APPROVED_IN_PART, Reason
 
-Events = list[Message]
+IN_PART = (
+    Reason.INSUFFICIENT_FUNDS, Reason.OVER_LIMIT, Reason.OVER_TRANSACTION_LIMIT, Reason.OVER_DAY_LIMIT, Reason.OVER_MONTH_LIMIT,
+    Reason.OVER_CASH_LIMIT, Reason.OVER_VELOCITY,
+)  # fmt: skip
+"""Refusals of an amount that a smaller one may not meet."""
 
 
 def request(
     order: orders.RequestPayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
     """Open the payment; what can be answered without a hold is answered at once. Raises BadInput for what is no amount."""
-    if payment is not None:
-        return []
-    checked_minor(order.amount_minor)
-    fits = account is not None and order.currency == account.currency and order.currency in EXPONENTS
-    decimals = account.decimals if account else 0
-    requested = on_payment.PaymentRequested(
-        payment_id=order.payment_id,
-        account_id=order.account_id,
-        origin="network",
-        card_token=order.card_token,
-        amount_minor=order.amount_minor,
-        currency=order.currency,
-        amount_raw=Raw(raw_of(order.amount_minor, order.currency, decimals) if fits else 0),
-        decimals=decimals,
-        merchant_name=order.merchant_name,
-        merchant_country=order.merchant_country,
-        mcc=order.mcc,
-        merchant_amount_minor=order.merchant_amount_minor,
-        merchant_currency=order.merchant_currency,
-        trace_number=order.trace_number,
-        network_reference=order.network_reference,
-        deadline=order.deadline,
-    )
-    if account is None or account.kind != "customer":
-        return [requested, _declined(requested, "account_unknown")]
-    if not fits:
-        return [requested, _declined(requested, "currency_unsupported")]
+    requested, reason = opened(order, order.message, account)
+    if reason or account is None:
+        return [requested, declined(requested, reason or Reason.ACCOUNT_UNKNOWN)]
     return [requested, *_verification(requested, account, circumstances)]
 
 
 def _verification(requested: on_payment.PaymentRequested, account: Account, circumstances: Circumstances) -> Events:
-    """A zero amount asks whether the card is good: answered at once, nothing is held."""
-    if requested.amount_minor:
+    """A zero amount asks whether the card is good, a balance inquiry what may be spent: answered at once, nothing is held."""
+    inquiry = requested.transaction_type == "balance_inquiry"
+    if requested.amount_minor and not inquiry:
         return []
     reason = screening.refusal(evolve(None, requested), account, circumstances.policy)
     if reason:
-        return [_declined(requested, reason)]
+        return [declined(requested, reason)]
+    spendable = minor_of(account.spendable_raw(circumstances.chain_time), account.currency, account.decimals)
     return [
         on_payment.PaymentVerified(
-            payment_id=requested.payment_id, account_id=requested.account_id, response_code=APPROVED
+            payment_id=requested.payment_id,
+            account_id=requested.account_id,
+            response_code=APPROVED,
+            spendable_minor=spendable if inquiry else None,
         )
     ]
 
 
-def hold(
-    order: orders.HoldFunds, payment: Payment | None, account: Account | None, circumstances: Circumstances
-) -> Events:
-    """Set the amount aside, if the payment is open and the account can."""
-    if payment is None or not payment.open or payment.held or payment.hold_refused:
+def hold(order: orders.HoldFunds, payment: Payment, account: Account | None, circumstances: Circumstances) -> Events:
+    """Set the amount aside, or a part of it where the terminal takes that, if the account can."""
+    if payment.held_raw or payment.hold_refused:
         return []
-    spendable = account.spendable_raw(circumstances.chain_time) if account else 0
-    reason = hold_refusal(payment, account, circumstances)
-    if reason or account is None:
-        return [
-            on_payment.HoldRefused(
-                payment_id=payment.payment_id,
-                account_id=payment.account_id,
-                reason=reason or "account_unknown",
-                amount_raw=Raw(payment.amount_raw),
-                spendable_raw=Raw(spendable),
-                decimals=payment.decimals,
-            )
-        ]
+    reason = hold_refusal(payment, payment.amount_raw, account, circumstances)
+    amount_raw = payment.amount_raw
+    if reason in IN_PART and payment.partial_approval and account is not None:
+        amount_raw = raw_of(affordable_minor(payment, account, circumstances), payment.currency, payment.decimals)
+        reason = None if amount_raw else reason
+    if reason is None:
+        return hold_in_both(payment, account, amount_raw, circumstances, "approval")
     return [
-        on_account.FundsHeld(
-            account_id=account.account_id,
+        on_payment.HoldRefused(
             payment_id=payment.payment_id,
+            account_id=payment.account_id,
+            reason=reason,
             amount_raw=Raw(payment.amount_raw),
-            currency=account.currency,
-            decimals=account.decimals,
-            spendable_raw=Raw(spendable),
-        ),
-        on_payment.PaymentHeld(
-            payment_id=payment.payment_id,
-            account_id=account.account_id,
-            amount_raw=Raw(payment.amount_raw),
+            spendable_raw=Raw(account.spendable_raw(circumstances.chain_time) if account else 0),
             decimals=payment.decimals,
-        ),
+        )
     ]
 
 
-def hold_refusal(payment: Payment, account: Account | None, circumstances: Circumstances) -> str | None:
-    """Why the amount cannot be set aside, or None."""
+def affordable_minor(payment: Payment, account: Account, circumstances: Circumstances) -> int:
+    """The most that may be approved now, in whole minor units: by what is spendable, and by the card's limits."""
+    spendable = minor_of(account.spendable_raw(circumstances.chain_time), account.currency, account.decimals)
+    asked = _asked(payment, circumstances)
+    if limits.refusal(account.limits, account.uses, asked, 0) is not None:
+        return 0
+    room = limits.room(account.limits, account.uses, asked)
+    return spendable if room is None else min(spendable, room[0])
+
+
+def hold_refusal(
+    payment: Payment, amount_raw: int, account: Account | None, circumstances: Circumstances
+) -> Reason | None:
+    """Why so much more cannot be set aside for the payment, or None."""
     if account is None:
-        return "account_unknown"
+        return Reason.ACCOUNT_UNKNOWN
     if circumstances.chain_age_seconds > circumstances.policy.chain_stale_seconds:
-        return "chain_stale"
+        return Reason.CHAIN_STALE
     if account.integrity != "Ok":
-        return "account_integrity"
+        return Reason.ACCOUNT_INTEGRITY
     if not account.queue_empty:
-        return "withdrawal_pending"
-    if payment.amount_raw > account.free_funds_raw():
-        return "insufficient_funds"
-    if payment.amount_raw > account.free_allowance_raw(circumstances.chain_time):
-        return "over_limit"
-    return None
+        return Reason.WITHDRAWAL_PENDING
+    if amount_raw > account.free_funds_raw():
+        return Reason.INSUFFICIENT_FUNDS
+    if amount_raw > account.free_allowance_raw(circumstances.chain_time):
+        return Reason.OVER_LIMIT
+    minor = minor_of(amount_raw, account.currency, account.decimals)
+    return limits.refusal(account.limits, account.uses, _asked(payment, circumstances), minor)
+
+
+def _asked(payment: Payment, circumstances: Circumstances) -> limits.Asked:
+    cash = payment.transaction_type == "cash"
+    return limits.Asked(payment.payment_id, circumstances.now, cash, payment.amounts.authorized.minor)
 
 
 def screen(
-    order: orders.ScreenPayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
+    order: orders.ScreenPayment, payment: Payment, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """Give the verdict, unless there is one or nobody waits for one any more."""
-    if payment is None or not payment.open or payment.verdict is not None:
+    """Give the verdict, unless there is one."""
+    if payment.verdict is not None:
         return []
     reason = screening.refusal(payment, account, circumstances.policy)
     verdict = "refused" if reason else "passed"
@@ -133,129 +127,39 @@ def screen(
 
 
 def authorize(
-    order: orders.AuthorizePayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
+    order: orders.AuthorizePayment, payment: Payment, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """Approve; for the network, plan the spend in the same append. The append itself refuses what is past the deadline."""
-    if payment is None or not payment.open or payment.verdict != "passed":
+    """Approve what is held; a financial request is posted with it. The append itself refuses what is past the deadline."""
+    if payment.verdict != "passed":
         return []
     network = payment.origin == "network"
-    if network and (not payment.held or payment.deadline is None or circumstances.now > payment.deadline):
+    if network and (not payment.held_raw or payment.deadline is None or circumstances.now > payment.deadline):
         return []
+    whole = Amount(payment.amount_minor, payment.amount_raw)
+    amount = whole if not network or payment.held_raw >= whole.raw else part_of(payment)
     authorized = on_payment.PaymentAuthorized(
-        payment_id=payment.payment_id,
+        **said(payment, amount),
         account_id=payment.account_id,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        amount_raw=Raw(payment.amount_raw),
-        decimals=payment.decimals,
-        authorization_code=f"{payment.payment_id.int % 10**6:06d}" if network else None,
-        response_code=APPROVED,
+        authorization_code=authorization_code(payment) if network else None,
+        response_code=APPROVED if amount == whole else APPROVED_IN_PART,
     )
-    return [authorized, plan(payment, "spend", "authorized")] if network else [authorized]
+    if payment.message != "financial":
+        return [authorized]
+    return [authorized, on_payment.PaymentCaptured(**said(payment, amount), presentment_id=str(payment.payment_id))]
+
+
+def part_of(payment: Payment) -> Amount:
+    """What is held of a payment of which only a part could be."""
+    return Amount(minor_of(payment.held_raw, payment.currency, payment.decimals), payment.held_raw)
+
+
+def authorization_code(payment: Payment) -> str:
+    """DE38: six digits that follow from the payment."""
+    return f"{payment.payment_id.int % 10**6:06d}"
 
 
 def decline(
-    order: orders.DeclinePayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
+    order: orders.DeclinePayment, payment: Payment, account: Account | None, circumstances: Circumstances
 ) -> Events:
     """Decline an open payment and release its hold together."""
-    if payment is None or not payment.open:
-        return []
-    declined = on_payment.PaymentDeclined(
-        payment_id=payment.payment_id,
-        account_id=payment.account_id,
-        reason=order.reason,
-        response_code=response_code(order.reason),
-    )
-    return [declined, *release(payment, account, order.reason)]
-
-
-def capture(
-    order: orders.CapturePayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
-) -> Events:
-    """Post the presentment of an authorized payment, in its currency; the same presentment twice is one capture."""
-    if payment is None or payment.card != "authorized" or order.presentment_id in payment.presentments:
-        return []
-    if order.currency != payment.currency or checked_minor(order.amount_minor) == 0:
-        return []
-    return [
-        on_payment.PaymentCaptured(
-            payment_id=payment.payment_id,
-            presentment_id=order.presentment_id,
-            amount_minor=order.amount_minor,
-            currency=order.currency,
-            amount_raw=Raw(raw_of(order.amount_minor, order.currency, payment.decimals)),
-            decimals=payment.decimals,
-        )
-    ]
-
-
-def reverse(
-    order: orders.ReversePayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
-) -> Events:
-    """Take the authorization back. An open payment is declined; an authorized one has a spend in flight to wait for."""
-    if payment is None or payment.card not in ("requested", "authorized"):
-        return []
-    if payment.open:
-        gone = orders.DeclinePayment(payment_id=order.payment_id, account_id=order.account_id, reason="reversed")
-        return decline(gone, payment, account, circumstances)
-    return [
-        on_payment.PaymentReversed(
-            payment_id=payment.payment_id,
-            reversal_id=order.reversal_id,
-            amount_minor=payment.amount_minor,
-            currency=payment.currency,
-        )
-    ]
-
-
-def expire(
-    order: orders.ExpirePayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
-) -> Events:
-    """End an authorization that nobody captured."""
-    if payment is None or payment.card != "authorized":
-        return []
-    return [
-        on_payment.PaymentExpired(
-            payment_id=payment.payment_id, amount_minor=payment.amount_minor, currency=payment.currency
-        )
-    ]
-
-
-def plan(payment: Payment, kind: str, reason: str) -> on_payment.LegPlanned:
-    """A leg of the payment's whole amount; its id follows from payment and kind, so there is one of each."""
-    return on_payment.LegPlanned(
-        payment_id=payment.payment_id,
-        leg_id=ids.leg_id(payment.payment_id, kind),
-        kind=kind,
-        account_id=payment.account_id,
-        amount_raw=Raw(payment.amount_raw),
-        currency=payment.currency,
-        decimals=payment.decimals,
-        reason=reason,
-    )
-
-
-def release(payment: Payment, account: Account | None, reason: str) -> Events:
-    """The release of the payment's hold, where there is one."""
-    amount = account.holds.get(payment.payment_id) if account else None
-    if amount is None or account is None:
-        return []
-    return [
-        on_account.HoldReleased(
-            account_id=account.account_id,
-            payment_id=payment.payment_id,
-            amount_raw=Raw(amount),
-            currency=account.currency,
-            decimals=account.decimals,
-            reason=reason,
-        )
-    ]
-
-
-def _declined(requested: on_payment.PaymentRequested, reason: str) -> on_payment.PaymentDeclined:
-    return on_payment.PaymentDeclined(
-        payment_id=requested.payment_id,
-        account_id=requested.account_id,
-        reason=reason,
-        response_code=response_code(reason),
-    )
+    return [declined(payment, order.reason), *release(payment, account, order.reason)]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from schemas.messages import account_commands, payment_commands
-from streams.domain import account_decisions, card_decisions, fact_decisions, facts, leg_decisions, person
-from streams.domain.card_decisions import Events
+from schemas.messages import account_commands, card_controls, payment_adjusting, payment_commands
+from streams.domain import account_decisions, fact_decisions, facts, leg_decisions, person
+from streams.domain.card_table import decided
+from streams.domain.opening import Events
 
 Streams = tuple[UUID | None, UUID | None]
 """(payment, account): the two streams that a decision may append to together."""
@@ -17,7 +18,7 @@ Streams = tuple[UUID | None, UUID | None]
 
 @dataclass(frozen=True)
 class Decision:
-    """Who decides an order, and on which streams. `timely`: refused by W's clock once the payment's deadline has passed."""
+    """Who decides an order, and on which streams. `timely`: refused by W's clock once the deadline has passed, the order's or the payment's."""
 
     decide: Callable[..., Events]
     streams: Callable[[Any], Streams]
@@ -47,14 +48,25 @@ def _transfer(fact: Any) -> Streams:
 
 
 DECISIONS: Mapping[type, Decision] = {
-    payment_commands.RequestPayment: Decision(card_decisions.request, _both),
-    payment_commands.HoldFunds: Decision(card_decisions.hold, _both),
-    payment_commands.ScreenPayment: Decision(card_decisions.screen, _both),
-    payment_commands.AuthorizePayment: Decision(card_decisions.authorize, _payment, timely=True),
-    payment_commands.DeclinePayment: Decision(card_decisions.decline, _both),
-    payment_commands.CapturePayment: Decision(card_decisions.capture, _payment),
-    payment_commands.ReversePayment: Decision(card_decisions.reverse, _both),
-    payment_commands.ExpirePayment: Decision(card_decisions.expire, _payment),
+    payment_commands.RequestPayment: Decision(decided("authorization"), _both),
+    payment_commands.HoldFunds: Decision(decided("hold"), _both),
+    payment_commands.ScreenPayment: Decision(decided("screening"), _both),
+    payment_commands.AuthorizePayment: Decision(decided("approval"), _payment, timely=True),
+    payment_commands.DeclinePayment: Decision(decided("decline"), _both),
+    payment_adjusting.AdvisePayment: Decision(decided("advice"), _both),
+    payment_adjusting.IncrementPayment: Decision(decided("increment"), _both, timely=True),
+    payment_commands.ReversePayment: Decision(decided("reversal"), _both),
+    payment_commands.ExpirePayment: Decision(decided("expiry"), _payment),
+    payment_commands.CapturePayment: Decision(decided("capture"), _both),
+    payment_adjusting.RecordPresentment: Decision(decided("presentment"), _both),
+    payment_adjusting.ReverseCapture: Decision(decided("capture_reversal"), _both),
+    payment_adjusting.RefundPayment: Decision(decided("refund"), _both),
+    payment_adjusting.RecordRefund: Decision(decided("unlinked_refund"), _both),
+    payment_adjusting.ReverseRefund: Decision(decided("refund_reversal"), _both),
+    payment_adjusting.OpenDispute: Decision(decided("dispute"), _both),
+    payment_adjusting.ResolveDispute: Decision(decided("dispute_resolution"), _both),
+    payment_adjusting.CollectReceivable: Decision(leg_decisions.collect, _both),
+    payment_adjusting.WriteOffReceivable: Decision(leg_decisions.write_off, _payment),
     payment_commands.PlanRefund: Decision(leg_decisions.plan_refund, _payment),
     payment_commands.RecordLegSubmitted: Decision(leg_decisions.record_submitted, _payment),
     payment_commands.RecordLegReverted: Decision(leg_decisions.record_reverted, _payment),
@@ -63,6 +75,11 @@ DECISIONS: Mapping[type, Decision] = {
     account_commands.RegisterAccount: Decision(account_decisions.register, _account),
     account_commands.FreezeCard: Decision(account_decisions.freeze_card, _account),
     account_commands.UnfreezeCard: Decision(account_decisions.unfreeze_card, _account),
+    card_controls.SetCardLimits: Decision(account_decisions.set_limits, _account),
+    card_controls.BlockMcc: Decision(account_decisions.block_mcc, _account),
+    card_controls.UnblockMcc: Decision(account_decisions.unblock_mcc, _account),
+    card_controls.BlockCountry: Decision(account_decisions.block_country, _account),
+    card_controls.UnblockCountry: Decision(account_decisions.unblock_country, _account),
     facts.SeeTransfer: Decision(fact_decisions.see, _transfer),
     facts.UnseeTransfer: Decision(fact_decisions.unsee, _transfer),
     facts.FinalizeTransfer: Decision(fact_decisions.finalize, _transfer),

@@ -8,7 +8,6 @@ from schemas.definition import Raw
 from schemas.messages import account_events as on_account
 from schemas.messages import payment_events as on_payment
 from streams.domain.account import Account
-from streams.domain.card_decisions import Events
 from streams.domain.circumstances import Circumstances
 from streams.domain.facts import (
     ConsumeAllowance,
@@ -23,6 +22,7 @@ from streams.domain.facts import (
     UnseeTransfer,
 )
 from streams.domain.money import minor_of
+from streams.domain.opening import Events
 from streams.domain.payment import Payment
 
 
@@ -33,7 +33,7 @@ def see(fact: SeeTransfer, payment: Payment | None, account: Account | None, _: 
     debit = account.debits.get(transfer.transfer_id) if transfer.direction == "out" else None
     if debit is not None and debit.seen:
         return []
-    hold = account.holds.get(transfer.payment_id, 0) if transfer.payment_id and transfer.leg_kind == "spend" else 0
+    hold = 0 if debit is not None else _hold_used(transfer, account)
     seen = on_account.TransferSeen(
         account_id=account.account_id,
         transfer_id=transfer.transfer_id,
@@ -54,6 +54,13 @@ def see(fact: SeeTransfer, payment: Payment | None, account: Account | None, _: 
         block_time=transfer.block.time,
     )
     return [seen, *_leg_seen(transfer, payment, account)]
+
+
+def _hold_used(transfer: Transfer, account: Account) -> int:
+    """What was set aside for the spend; the payment's other spends keep theirs."""
+    if transfer.payment_id is None or transfer.leg_kind != "spend":
+        return 0
+    return min(account.holds.get(transfer.payment_id, 0), transfer.amount_raw)
 
 
 def _leg_seen(transfer: Transfer, payment: Payment | None, account: Account) -> Events:

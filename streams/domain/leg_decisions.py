@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from uuid import UUID
 
 from schemas.definition import Raw
 from schemas.messages import account_events as on_account
+from schemas.messages import payment_adjusting as adjusting
 from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
+from streams.domain import legs
 from streams.domain.account import Account
-from streams.domain.card_decisions import Events, plan, release
 from streams.domain.circumstances import Circumstances
+from streams.domain.consequences import Events, hold, less_owed, more_owed, plan, release
 from streams.domain.facts import FinalizeInvalidation, LoseTransfer
-from streams.domain.payment import Leg, Payment
+from streams.domain.payment import Leg, Payment, evolve
 
 
 def plan_refund(
     order: orders.PlanRefund, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """Pay back a settled spend, once."""
-    spend = payment.leg("spend") if payment else None
-    if payment is None or spend is None or spend.state != "settled" or payment.leg("refund") is not None:
+    """Pay back what has moved beyond what is due, once all that moves is final; what a refund already pays is not paid twice."""
+    if payment is None or legs.in_flight(payment.legs, "spend") or not payment.owed_back_raw:
         return []
-    return [plan(replace(payment, amount_raw=spend.amount_raw), "refund", order.reason)]
+    return [plan(payment, "refund", payment.owed_back_raw, order.reason)]
 
 
 def record_submitted(
@@ -83,7 +83,9 @@ def invalidated(
     if payment is None or leg is None or leg.state in ("seen", "settled", "ended_unpaid"):
         return []
     given_back = ended_transfer(account, fact.transfer_id, "invalidated", payment.payment_id, leg.leg_id)
-    return [_ended(payment, leg, "invalidated"), *release(payment, account, "leg_ended_unpaid"), *given_back]
+    unsent = leg.amount_raw if leg.state in legs.NOT_SEEN else 0  # of one that was seen, the hold has become a debit
+    released = release(payment, account, "leg_ended_unpaid", unsent)
+    return [*_ended_with(payment, leg, "invalidated"), *released, *given_back]
 
 
 def end_unpaid(
@@ -93,7 +95,7 @@ def end_unpaid(
     leg = payment.legs.get(order.leg_id) if payment else None
     if payment is None or leg is None or leg.kind != "refund" or leg.state in ("seen", "settled", "ended_unpaid"):
         return []
-    return [_ended(payment, leg, order.reason)]
+    return _ended_with(payment, leg, order.reason)
 
 
 def lose(fact: LoseTransfer, payment: Payment | None, account: Account | None, circumstances: Circumstances) -> Events:
@@ -124,6 +126,13 @@ def ended_transfer(
     ]
 
 
+def _ended_with(payment: Payment, leg: Leg, reason: str) -> Events:
+    """The leg's end, and what the holder owes more, or less, by it."""
+    ended = _ended(payment, leg, reason)
+    owed = evolve(payment, ended).receivable_raw - payment.receivable_raw
+    return [ended, *more_owed(payment, owed, leg), *less_owed(payment, -owed, "refund_ended_unpaid")]
+
+
 def _ended(payment: Payment, leg: Leg, reason: str) -> on_payment.LegEndedUnpaid:
     return on_payment.LegEndedUnpaid(
         payment_id=payment.payment_id,
@@ -134,3 +143,21 @@ def _ended(payment: Payment, leg: Leg, reason: str) -> on_payment.LegEndedUnpaid
         decimals=payment.decimals,
         reason=reason,
     )
+
+
+def collect(
+    order: adjusting.CollectReceivable, payment: Payment | None, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """Try once more on chain: a further spend of all that the holder owes, whatever is spendable."""
+    owed = payment.receivable_raw if payment else 0
+    if payment is None or not owed:
+        return []
+    held = hold(payment, account, owed, circumstances, "collected")
+    return [*held, plan(payment, "spend", owed, "collected"), *less_owed(payment, owed, "collected")]
+
+
+def write_off(
+    order: adjusting.WriteOffReceivable, payment: Payment | None, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """Give up all that the holder owes."""
+    return less_owed(payment, payment.receivable_raw, "written_off") if payment else []

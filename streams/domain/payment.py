@@ -1,70 +1,23 @@
-"""The payment, on its two axes: the card leg (what the network and we said) and its chain legs (what moved).
+"""The payment, on its two axes: the card leg (what the network and we said) and its chain legs (what moved), folded from its events.
 
-Card leg: requested -> verified | declined | authorized -> captured | reversed | expired.
-Chain leg: planned -> submitted -> seen <-> unseen -> settled, or ended_unpaid.
+Card leg: the states of `card_table.py`. Chain leg: planned -> submitted -> seen <-> unseen -> settled, or ended_unpaid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
-from uuid import UUID
 
 from schemas.definition import Message
+from schemas.messages import payment_adjustments as adjustments
 from schemas.messages import payment_events as events
+from streams.domain.amounts import Amount
+from streams.domain.legs import NOT_SEEN, Leg
+from streams.domain.payment_state import Answer, Payment
 
-
-@dataclass(frozen=True)
-class Leg:
-    """One movement of tokens that the payment needs. Amount in raw units."""
-
-    leg_id: UUID
-    kind: str
-    state: str
-    amount_raw: int
-    tx_hash: str | None = None
-    reverted: frozenset[str] = frozenset()
-    given_up: bool = False
-
-
-@dataclass(frozen=True)
-class Payment:
-    """State of a payment, folded from its events."""
-
-    payment_id: UUID
-    account_id: UUID
-    origin: str
-    card: str
-    amount_minor: int
-    currency: str
-    amount_raw: int
-    decimals: int
-    card_token: str | None
-    mcc: str | None
-    merchant_country: str | None
-    deadline: datetime | None
-    held: bool = False
-    hold_refused: bool = False
-    verdict: str | None = None
-    screening_reason: str | None = None
-    reason: str | None = None
-    response_code: str | None = None
-    authorization_code: str | None = None
-    captured_minor: int = 0
-    presentments: frozenset[str] = frozenset()
-    legs: Mapping[UUID, Leg] = field(default_factory=lambda: MappingProxyType({}))
-
-    def leg(self, kind: str) -> Leg | None:
-        """The payment's leg of a kind, if it has one."""
-        return next((leg for leg in self.legs.values() if leg.kind == kind), None)
-
-    @property
-    def open(self) -> bool:
-        """Nobody has answered yet."""
-        return self.card == "requested"
+__all__ = ["EVOLVE", "Answer", "Leg", "Payment", "evolve"]
 
 
 def _requested(_: Payment | None, event: events.PaymentRequested) -> Payment:
@@ -81,11 +34,14 @@ def _requested(_: Payment | None, event: events.PaymentRequested) -> Payment:
         mcc=event.mcc,
         merchant_country=event.merchant_country,
         deadline=event.deadline,
+        message=event.message,
+        transaction_type=event.transaction_type,
+        partial_approval=event.partial_approval,
     )
 
 
-def _held(payment: Payment, _: events.PaymentHeld) -> Payment:
-    return replace(payment, held=True)
+def _held(payment: Payment, event: events.PaymentHeld) -> Payment:
+    return replace(payment, held_raw=payment.held_raw + event.amount_raw)
 
 
 def _hold_refused(payment: Payment, event: events.HoldRefused) -> Payment:
@@ -98,33 +54,115 @@ def _screened(payment: Payment, event: events.PaymentScreened) -> Payment:
 
 def _authorized(payment: Payment, event: events.PaymentAuthorized) -> Payment:
     return replace(
-        payment, card="authorized", authorization_code=event.authorization_code, response_code=event.response_code
+        payment,
+        card="authorized",
+        authorization_code=event.authorization_code,
+        approved_minor=event.amount_minor,
+        response_code=event.response_code,
+        reason=None,
+        held_raw=min(payment.held_raw, event.amount_raw),
+        amounts=payment.amounts.approve(Amount(event.amount_minor, event.amount_raw)),
     )
 
 
 def _verified(payment: Payment, event: events.PaymentVerified) -> Payment:
-    return replace(payment, card="verified", response_code=event.response_code)
+    return replace(payment, card="verified", response_code=event.response_code, spendable_minor=event.spendable_minor)
 
 
 def _declined(payment: Payment, event: events.PaymentDeclined) -> Payment:
-    return replace(payment, card="declined", held=False, reason=event.reason, response_code=event.response_code)
+    return replace(payment, card="declined", held_raw=0, reason=event.reason, response_code=event.response_code)
+
+
+def _incremented(payment: Payment, event: adjustments.PaymentIncremented) -> Payment:
+    more = payment.amounts.approve(_amount(event))
+    return _told(replace(payment, amounts=more), "increment", event.increment_id, event.response_code)
+
+
+def _increment_declined(payment: Payment, event: adjustments.IncrementDeclined) -> Payment:
+    return _told(payment, "increment", event.increment_id, event.response_code, event.reason)
 
 
 def _captured(payment: Payment, event: events.PaymentCaptured) -> Payment:
-    return replace(
-        payment,
-        card="captured",
-        captured_minor=payment.captured_minor + event.amount_minor,
-        presentments=payment.presentments | {event.presentment_id},
-    )
+    card = payment.card if payment.card == "disputed" else "captured" if event.final else "partly_captured"
+    posted = MappingProxyType({**payment.posted, event.presentment_id: _amount(event)})
+    amounts = payment.amounts.capture(_amount(event), final=event.final)
+    after = replace(payment, card=card, amounts=amounts, posted=posted)
+    return _told(after, "capture", event.presentment_id)
 
 
-def _reversed(payment: Payment, _: events.PaymentReversed) -> Payment:
-    return replace(payment, card="reversed", reason="reversed")
+def _capture_reversed(payment: Payment, event: adjustments.CaptureReversed) -> Payment:
+    amounts = payment.amounts.correct(_amount(event))
+    posted = _without(payment.posted, event.presentment_id)
+    card = payment.card
+    if not posted and card in ("captured", "partly_captured"):
+        card = "corrected" if card == "captured" else "authorized"
+    after = replace(payment, card=card, amounts=amounts, posted=posted)
+    return _told(after, "capture_reversal", event.reversal_id)
+
+
+def _reversed(payment: Payment, event: events.PaymentReversed) -> Payment:
+    amounts = payment.amounts.give_back(payment.amounts.open)
+    after = replace(payment, card="reversed", reason="reversed", amounts=amounts)
+    return _told(after, "reversal", event.reversal_id)
+
+
+def _partly_reversed(payment: Payment, event: adjustments.PaymentPartlyReversed) -> Payment:
+    amounts = payment.amounts.give_back(_amount(event))
+    card = "captured" if amounts.open.raw == 0 else payment.card
+    return _told(replace(payment, card=card, amounts=amounts), "reversal", event.reversal_id)
 
 
 def _expired(payment: Payment, _: events.PaymentExpired) -> Payment:
-    return replace(payment, card="expired", reason="expired")
+    amounts = payment.amounts.give_back(payment.amounts.open)
+    if payment.card == "partly_captured":
+        return replace(payment, card="captured", amounts=amounts)
+    return replace(payment, card="expired", reason="expired", amounts=amounts)
+
+
+def _refunded(payment: Payment, event: adjustments.PaymentRefunded) -> Payment:
+    refunds = MappingProxyType({**payment.refunds, event.refund_id: _amount(event)})
+    card = "refunded" if payment.card == "requested" else payment.card
+    after = replace(payment, card=card, amounts=payment.amounts.refund(_amount(event)), refunds=refunds)
+    return _told(after, "refund", event.refund_id)
+
+
+def _refund_reversed(payment: Payment, event: adjustments.RefundReversed) -> Payment:
+    refunds = _without(payment.refunds, event.refund_id)
+    after = replace(payment, amounts=payment.amounts.take_refund_back(_amount(event)), refunds=refunds)
+    return _told(after, "refund_reversal", event.reversal_id)
+
+
+def _dispute_opened(payment: Payment, event: adjustments.DisputeOpened) -> Payment:
+    disputes = MappingProxyType({**payment.disputes, event.dispute_id: _amount(event)})
+    after = replace(payment, card="disputed", amounts=payment.amounts.credit(_amount(event)), disputes=disputes)
+    return _told(after, "dispute", event.dispute_id)
+
+
+def _dispute_won(payment: Payment, event: adjustments.DisputeWon) -> Payment:
+    after = replace(payment, card="captured", disputes=_without(payment.disputes, event.dispute_id))
+    return _told(after, "dispute_resolution", event.dispute_id)
+
+
+def _dispute_lost(payment: Payment, event: adjustments.DisputeLost) -> Payment:
+    amounts = payment.amounts.take_credit_back(_amount(event))
+    after = replace(payment, card="captured", amounts=amounts, disputes=_without(payment.disputes, event.dispute_id))
+    return _told(after, "dispute_resolution", event.dispute_id)
+
+
+def _refused(payment: Payment, event: adjustments.CardMessageRefused) -> Payment:
+    after = payment
+    if event.message == "authorization":
+        after = replace(payment, response_code=event.response_code, reason=event.reason)
+    return _told(after, event.message, event.message_id, event.response_code, event.reason)
+
+
+def _receivable_opened(payment: Payment, _: adjustments.ReceivableOpened) -> Payment:
+    return payment
+
+
+def _receivable_reduced(payment: Payment, event: adjustments.ReceivableReduced) -> Payment:
+    written_off = event.amount_raw if event.reason == "written_off" else 0
+    return replace(payment, written_off_raw=payment.written_off_raw + written_off)
 
 
 def _leg_planned(payment: Payment, event: events.LegPlanned) -> Payment:
@@ -147,8 +185,11 @@ def _leg_given_up(payment: Payment, event: events.LegGivenUp) -> Payment:
 
 
 def _leg_seen(payment: Payment, event: events.LegSeen) -> Payment:
-    known = payment.legs.get(event.leg_id) or Leg(event.leg_id, event.kind, "planned", event.amount_raw)
-    return _put(replace(payment, held=False), replace(known, state="seen", tx_hash=event.tx_hash))
+    """The spend's part of the hold has become a debit of the account."""
+    known = payment.legs.get(event.leg_id)
+    after = payment if known is None else _hold_used(payment, known)
+    leg = known or Leg(event.leg_id, event.kind, "planned", event.amount_raw)
+    return _put(after, replace(leg, state="seen", tx_hash=event.tx_hash))
 
 
 def _leg_moved(state: str) -> Callable[[Payment, Any], Payment]:
@@ -159,8 +200,8 @@ def _leg_moved(state: str) -> Callable[[Payment, Any], Payment]:
 
 
 def _leg_ended_unpaid(payment: Payment, event: events.LegEndedUnpaid) -> Payment:
-    held = payment.held and payment.legs[event.leg_id].kind != "spend"
-    return _put(replace(payment, held=held), replace(payment.legs[event.leg_id], state="ended_unpaid"))
+    leg = payment.legs[event.leg_id]
+    return _put(_hold_used(payment, leg), replace(leg, state="ended_unpaid"))
 
 
 EVOLVE: Mapping[type[Message], Callable[[Any, Any], Payment]] = {
@@ -174,6 +215,18 @@ EVOLVE: Mapping[type[Message], Callable[[Any, Any], Payment]] = {
     events.PaymentCaptured: _captured,
     events.PaymentReversed: _reversed,
     events.PaymentExpired: _expired,
+    adjustments.PaymentIncremented: _incremented,
+    adjustments.IncrementDeclined: _increment_declined,
+    adjustments.PaymentPartlyReversed: _partly_reversed,
+    adjustments.CaptureReversed: _capture_reversed,
+    adjustments.PaymentRefunded: _refunded,
+    adjustments.RefundReversed: _refund_reversed,
+    adjustments.DisputeOpened: _dispute_opened,
+    adjustments.DisputeWon: _dispute_won,
+    adjustments.DisputeLost: _dispute_lost,
+    adjustments.CardMessageRefused: _refused,
+    adjustments.ReceivableOpened: _receivable_opened,
+    adjustments.ReceivableReduced: _receivable_reduced,
     events.LegPlanned: _leg_planned,
     events.LegSubmitted: _leg_submitted,
     events.LegReverted: _leg_reverted,
@@ -190,5 +243,25 @@ def evolve(payment: Payment | None, event: Message) -> Payment:
     return EVOLVE[type(event)](payment, event)
 
 
+def _amount(event: Any) -> Amount:
+    return Amount(event.amount_minor, event.amount_raw)
+
+
+def _told(payment: Payment, message: str, message_id: str, code: str = "00", reason: str | None = None) -> Payment:
+    answers = MappingProxyType({**payment.answers, f"{message}/{message_id}": Answer(code, reason)})
+    return replace(payment, answers=answers)
+
+
 def _put(payment: Payment, leg: Leg) -> Payment:
     return replace(payment, legs=MappingProxyType({**payment.legs, leg.leg_id: leg}))
+
+
+def _hold_used(payment: Payment, leg: Leg) -> Payment:
+    """A spend that is not seen yet has its part of the hold; whatever becomes of it, that part is set aside no more."""
+    if leg.kind != "spend" or leg.state not in NOT_SEEN:
+        return payment
+    return replace(payment, held_raw=max(0, payment.held_raw - leg.amount_raw))
+
+
+def _without(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return MappingProxyType({name: value for name, value in mapping.items() if name != key})

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from streams.domain.account import Account
 from streams.domain.circumstances import Policy
-from streams.domain.payment import Payment
+from streams.domain.payment_state import Payment
+from streams.domain.reasons import Reason
 
 
-def refusal(payment: Payment, account: Account | None, policy: Policy) -> str | None:
+def refusal(payment: Payment, account: Account | None, policy: Policy) -> Reason | None:
     """Why the payment must not stand, or None. Merchant fields are unknown for a spend that was seen on chain."""
     if account is None:
-        return "account_unknown"
+        return Reason.ACCOUNT_UNKNOWN
     if account.card_state != "active":
-        return "card_frozen"
+        return Reason.CARD_FROZEN
     if payment.card_token is not None and payment.card_token != account.card_token:
-        return "card_unknown"
-    if payment.mcc in policy.blocked_mccs:
-        return "mcc_blocked"
-    if payment.merchant_country in policy.blocked_countries:
-        return "country_blocked"
+        return Reason.CARD_UNKNOWN
+    if payment.mcc in policy.blocked_mccs or payment.mcc in account.blocked_mccs:
+        return Reason.MCC_BLOCKED
+    if payment.merchant_country in policy.blocked_countries or payment.merchant_country in account.blocked_countries:
+        return Reason.COUNTRY_BLOCKED
     return None

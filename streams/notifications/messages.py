@@ -1,26 +1,39 @@
 """Which events others are told of, under which name, and what the webhook's body says. Pure.
 
-| event                              | type                        | Gnosis Pay's word, where it has one          |
-|------------------------------------|-----------------------------|----------------------------------------------|
-| PaymentRequested                   | card.transaction.created    | the same                                     |
-| PaymentAuthorized                  | card.transaction.authorized |                                              |
-| PaymentVerified                    | card.transaction.verified   |                                              |
-| PaymentDeclined                    | card.transaction.declined   | the same                                     |
-| PaymentCaptured                    | card.transaction.captured   | cleared (the card leg; here: captured)       |
-| PaymentReversed                    | card.transaction.reversed   | the same                                     |
-| PaymentExpired                     | card.transaction.expired    |                                              |
-| LegSettled spend                   | card.transaction.confirmed  | the same (the chain leg)                     |
-| LegSettled refund                  | card.transaction.refunded   | the same                                     |
-| LegEndedUnpaid                     | card.transaction.failed     | the same (the chain leg)                     |
-| LegUnseen                          | card.transaction.unseen     |                                              |
-| AccountRegistered                  | account.registered          |                                              |
-| TransferFinalized                  | account.balance.changed     | the same                                     |
-| AllowanceObserved set              | account.limit.changed       | the same                                     |
-| AllowanceRaiseFinalized            | account.limit.raised        |                                              |
-| WithdrawalQueued                   | account.withdrawal.queued   |                                              |
-| DelayQueueEmptied                  | account.withdrawal.emptied  |                                              |
-| IntegrityObserved                  | account.integrity.changed   |                                              |
-| CardFrozen, CardUnfrozen           | card.status.changed         | the same                                     |
+| event                               | type                                | Gnosis Pay's word, where it has one    |
+|-------------------------------------|-------------------------------------|----------------------------------------|
+| PaymentRequested                    | card.transaction.created            | the same                               |
+| PaymentAuthorized                   | card.transaction.authorized         |                                        |
+| PaymentVerified                     | card.transaction.verified           |                                        |
+| PaymentDeclined                     | card.transaction.declined           | the same                               |
+| PaymentCaptured                     | card.transaction.captured           | cleared (the card leg; here: captured) |
+| PaymentReversed                     | card.transaction.reversed           | the same                               |
+| PaymentPartlyReversed               | card.transaction.reversed           | the same (a part)                      |
+| PaymentExpired                      | card.transaction.expired            |                                        |
+| PaymentIncremented                  | card.transaction.incremented        |                                        |
+| IncrementDeclined                   | card.transaction.increment_declined |                                        |
+| CaptureReversed                     | card.transaction.corrected          |                                        |
+| PaymentRefunded                     | card.transaction.refund_created     | refunded (the card leg)                |
+| RefundReversed                      | card.transaction.refund_reversed    |                                        |
+| DisputeOpened                       | card.dispute.opened                 |                                        |
+| DisputeWon                          | card.dispute.won                    |                                        |
+| DisputeLost                         | card.dispute.lost                   |                                        |
+| ReceivableOpened, ReceivableReduced | account.receivable.changed          |                                        |
+| LegSettled spend                    | card.transaction.confirmed          | the same (the chain leg)               |
+| LegSettled refund                   | card.transaction.refunded           | the same                               |
+| LegEndedUnpaid                      | card.transaction.failed             | the same (the chain leg)               |
+| LegUnseen                           | card.transaction.unseen             |                                        |
+| AccountRegistered                   | account.registered                  |                                        |
+| TransferFinalized                   | account.balance.changed             | the same                               |
+| AllowanceObserved set               | account.limit.changed               | the same                               |
+| AllowanceRaiseFinalized             | account.limit.raised                |                                        |
+| WithdrawalQueued                    | account.withdrawal.queued           |                                        |
+| DelayQueueEmptied                   | account.withdrawal.emptied          |                                        |
+| IntegrityObserved                   | account.integrity.changed           |                                        |
+| CardLimitsSet                       | card.limits.changed                 |                                        |
+| MccBlocked, MccUnblocked            | card.blocks.changed                 |                                        |
+| CountryBlocked, CountryUnblocked    | card.blocks.changed                 |                                        |
+| CardFrozen, CardUnfrozen            | card.status.changed                 | the same                               |
 
 All others are inner steps, and are told to nobody. A LegReverted is no failure: another transaction may carry the leg.
 """
@@ -34,6 +47,8 @@ import orjson
 
 from schemas.definition import Message, to_json
 from schemas.messages import account_events as accounts
+from schemas.messages import card_controls as controls
+from schemas.messages import payment_adjustments as adjusted
 from schemas.messages import payment_events as payments
 from streams.delivered import Delivered
 
@@ -48,6 +63,17 @@ TOLD: Mapping[type[Message], Mapping[str, str] | str] = {
     payments.PaymentCaptured: "card.transaction.captured",
     payments.PaymentReversed: "card.transaction.reversed",
     payments.PaymentExpired: "card.transaction.expired",
+    adjusted.PaymentPartlyReversed: "card.transaction.reversed",
+    adjusted.PaymentIncremented: "card.transaction.incremented",
+    adjusted.IncrementDeclined: "card.transaction.increment_declined",
+    adjusted.CaptureReversed: "card.transaction.corrected",
+    adjusted.PaymentRefunded: "card.transaction.refund_created",
+    adjusted.RefundReversed: "card.transaction.refund_reversed",
+    adjusted.DisputeOpened: "card.dispute.opened",
+    adjusted.DisputeWon: "card.dispute.won",
+    adjusted.DisputeLost: "card.dispute.lost",
+    adjusted.ReceivableOpened: "account.receivable.changed",
+    adjusted.ReceivableReduced: "account.receivable.changed",
     payments.LegSettled: {"spend": "card.transaction.confirmed", "refund": "card.transaction.refunded"},
     payments.LegEndedUnpaid: "card.transaction.failed",
     payments.LegUnseen: "card.transaction.unseen",
@@ -58,6 +84,11 @@ TOLD: Mapping[type[Message], Mapping[str, str] | str] = {
     accounts.WithdrawalQueued: "account.withdrawal.queued",
     accounts.DelayQueueEmptied: "account.withdrawal.emptied",
     accounts.IntegrityObserved: "account.integrity.changed",
+    controls.CardLimitsSet: "card.limits.changed",
+    controls.MccBlocked: "card.blocks.changed",
+    controls.MccUnblocked: "card.blocks.changed",
+    controls.CountryBlocked: "card.blocks.changed",
+    controls.CountryUnblocked: "card.blocks.changed",
     accounts.CardFrozen: "card.status.changed",
     accounts.CardUnfrozen: "card.status.changed",
 }

@@ -13,7 +13,9 @@ from uuid import UUID
 
 from schemas.definition import Message
 from schemas.messages import account_events as events
+from schemas.messages import card_controls as controls
 from streams.delivered import Delivered
+from streams.domain.account import LIMITS
 from streams.domain.allowance import Allowance
 from streams.projections.rows import Apply, RowModel
 
@@ -22,7 +24,10 @@ AMOUNTS = ("balance", "max_refill", "refill")
 
 @dataclass(frozen=True)
 class BalanceRow:
-    """An account as it is shown. `allowance`: as the contract stores it, amounts as base-10 strings; `raised_allowance`: not final yet."""
+    """An account as it is shown. `allowance`: as the contract stores it, amounts as base-10 strings; `raised_allowance`: not final yet.
+
+    `card_limits`: those that there are, minor units and seconds; `blocks`: mccs and countries that the card may not pay, sorted.
+    """
 
     account_id: UUID
     kind: str
@@ -41,6 +46,8 @@ class BalanceRow:
     held_raw: int
     allowance: dict[str, Any]
     raised_allowance: dict[str, Any] | None
+    card_limits: dict[str, Any]
+    blocks: dict[str, Any]
     block_number: int
     version: int
     changed_at: datetime
@@ -95,6 +102,8 @@ def _registered(_: BalanceRow | None, said: events.AccountRegistered, event: Del
         held_raw=0,
         allowance=_stored(opening),
         raised_allowance=None,
+        card_limits={},
+        blocks={"mccs": [], "countries": []},
         block_number=said.block_number,
         version=event.version,
         changed_at=event.recorded_at,
@@ -166,6 +175,21 @@ def _released(row: BalanceRow, said: events.HoldReleased, event: Delivered) -> B
     return _told(row, event, held_raw=row.held_raw - said.amount_raw)
 
 
+def _limits_set(row: BalanceRow, said: controls.CardLimitsSet, event: Delivered) -> BalanceRow:
+    """Only the limits that there are."""
+    told = {name: getattr(said, name) for name in LIMITS}
+    return _told(row, event, card_limits={name: value for name, value in told.items() if value is not None})
+
+
+def _blocked(kind: str, field: str, *, blocked: bool) -> Callable[[BalanceRow, Any, Delivered], BalanceRow]:
+    def change(row: BalanceRow, said: Any, event: Delivered) -> BalanceRow:
+        word, known = getattr(said, field), set(row.blocks[kind])
+        after = known | {word} if blocked else known - {word}
+        return _told(row, event, blocks={**row.blocks, kind: sorted(after)})
+
+    return change
+
+
 def _now(**changes: Any) -> Callable[[BalanceRow, Message, Delivered], BalanceRow]:
     return lambda row, _, event: _told(row, event, **changes)
 
@@ -183,6 +207,11 @@ FOLDS: Mapping[type[Message], Apply[BalanceRow]] = {
     events.IntegrityObserved: _integrity_observed,
     events.FundsHeld: _held,
     events.HoldReleased: _released,
+    controls.CardLimitsSet: _limits_set,
+    controls.MccBlocked: _blocked("mccs", "mcc", blocked=True),
+    controls.MccUnblocked: _blocked("mccs", "mcc", blocked=False),
+    controls.CountryBlocked: _blocked("countries", "country", blocked=True),
+    controls.CountryUnblocked: _blocked("countries", "country", blocked=False),
     events.CardFrozen: _now(card_state="frozen"),
     events.CardUnfrozen: _now(card_state="active"),
 }

@@ -18,6 +18,8 @@ A settlement account: asset `settlement:ID` and liability `network:ID`. An asset
 | TransferFinalized   | in        | void Dr A Cr L, post Dr A Cr L                                | transfer  |
 | all others          |           | none                                                          |           |
 
+A payment's events are booked in the card book beside it: `card_ledger.py`.
+
 So the asset's posted balance is the chain's final balance, and the liability's posted balance less its pending debits is what
 the holder may still spend. A pending amount below zero is refused by the table itself.
 """
@@ -41,6 +43,11 @@ from streams.domain import ids
 
 CHARTS = {"customer": ("safe", "customer"), "settlement": ("settlement", "network")}
 """Kind of account -> names of its asset and its liability."""
+SIDES = {
+    "safe": "asset", "customer": "liability", "settlement": "asset", "network": "liability", "card": "asset", "cover": "asset",
+    "clearing": "liability", "suspense": "liability", "receivable": "asset", "dispute": "asset", "loss": "expense",
+}  # fmt: skip
+"""Ledger account -> on which side of the books it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,7 @@ class Posting:
     tx_hash: str | None
     version: int
     booked_at: datetime
+    book: str = "wallet"
 
 
 def chart_of(account_id: UUID, kind: str) -> Chart:
@@ -204,14 +212,18 @@ WHERE a.name = d.name
 """
 
 
-def book(cursor: Cursor, events_and_charts: Sequence[tuple[Delivered, Chart]]) -> list[Posting]:
-    """Write the events' postings and add them to their ledger accounts, in the caller's transaction."""
-    booked = [posting for event, chart in events_and_charts for posting in postings(event, chart)]
+def book(cursor: Cursor, booked: Sequence[Posting]) -> None:
+    """Write postings and add them to their ledger accounts, in the caller's transaction; an account is opened by its first posting."""
     if not booked:
-        return []
-    opened = [row for event, chart in events_and_charts for row in _accounts(event.message, chart)]
+        return
+    opened = {
+        (name, each.account_id, SIDES[name.partition(":")[0]], each.currency)
+        for each in booked
+        if each.book == "card" or each.kind == "opening"
+        for name in (each.debit, each.credit)
+    }
     if opened:
-        execute_values(cursor, OPEN, opened)
+        execute_values(cursor, OPEN, sorted(opened, key=str), page_size=len(opened))
     execute_values(cursor, BOOK, [tuple(getattr(each, name) for name in COLUMNS) for each in booked], page_size=1000)
     changes = [(name, *vars(change).values()) for name, change in sorted(totals(booked).items())]
     execute_values(cursor, ADD, changes, page_size=len(changes))
@@ -219,11 +231,3 @@ def book(cursor: Cursor, events_and_charts: Sequence[tuple[Delivered, Chart]]) -
         raise BadInput(
             f"of {len(changes)} ledger accounts {cursor.rowcount} exist; an account is opened by AccountRegistered"
         )
-    return booked
-
-
-def _accounts(said: Message, chart: Chart) -> list[tuple[str, UUID, str, str]]:
-    if not isinstance(said, events.AccountRegistered):
-        return []
-    sides = ((chart.asset, "asset"), (chart.liability, "liability"))
-    return [(name, chart.account_id, side, said.currency) for name, side in sides]

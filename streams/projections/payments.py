@@ -1,17 +1,7 @@
 """The read model `payments`: one row a payment, for whoever asks how it stands.
 
-`outcome` says it in one word, by the first row that fits ("-": no such leg, "*": whatever):
-
-| card leg                      | spend leg    | refund leg   | outcome  |                                                       |
-|-------------------------------|--------------|--------------|----------|-------------------------------------------------------|
-| *                             | *            | settled      | refunded | what had moved was paid back                          |
-| *                             | *            | ended_unpaid | unpaid   | the refund can never happen any more: a person        |
-| *                             | ended_unpaid | *            | unpaid   | the spend can never happen any more                   |
-| *                             | unseen       | *            | unseen   | a reorg took the spend out of sight                   |
-| verified                      | -            | -            | verified | a zero amount: the card is good, nothing moves        |
-| declined                      | -            | -            | declined | nothing moved                                         |
-| authorized, captured          | settled      | -            | settled  | approved, and the money has moved for good            |
-| *                             | *            | *            | open     | an answer, a movement, finality or a refund is to come|
+`due_raw` is what must have moved from the Safe to settlement, net. Of several legs of a kind the row shows
+the one that is least far; legs that ended unpaid only where there is no other. `outcome` says it all in one word (`outcomes.py`).
 """
 
 from __future__ import annotations
@@ -23,21 +13,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 from schemas.definition import Message
+from schemas.messages import payment_adjustments as adjusted
 from schemas.messages import payment_events as events
 from streams.delivered import Delivered
+from streams.projections.outcomes import least_far, outcome
 from streams.projections.rows import Apply, RowModel
-
-ANY, NONE = "*", "-"
-OUTCOMES: tuple[tuple[frozenset[str], str, str, str], ...] = (
-    (frozenset({ANY}), ANY, "settled", "refunded"),
-    (frozenset({ANY}), ANY, "ended_unpaid", "unpaid"),
-    (frozenset({ANY}), "ended_unpaid", ANY, "unpaid"),
-    (frozenset({ANY}), "unseen", ANY, "unseen"),
-    (frozenset({"verified"}), NONE, NONE, "verified"),
-    (frozenset({"declined"}), NONE, NONE, "declined"),
-    (frozenset({"authorized", "captured"}), "settled", NONE, "settled"),
-    (frozenset({ANY}), ANY, ANY, "open"),
-)
 
 
 @dataclass(frozen=True)
@@ -56,6 +36,16 @@ class PaymentRow:
     amount_raw: int
     decimals: int
     captured_minor: int
+    authorized_minor: int
+    open_minor: int
+    refunded_minor: int
+    credited_minor: int
+    due_raw: int
+    receivable_raw: int
+    written_off_raw: int
+    legs: dict[str, Any]
+    message: str
+    transaction_type: str
     reason: str | None
     response_code: str | None
     authorization_code: str | None
@@ -72,14 +62,6 @@ class PaymentRow:
     changed_at: datetime
 
 
-def outcome(state: str, spend: str | None, refund: str | None) -> str:
-    """The table above, read."""
-    for states, spends, refunds, word in OUTCOMES:
-        if (states & {state, ANY}) and spends in (spend or NONE, ANY) and refunds in (refund or NONE, ANY):
-            return word
-    raise AssertionError("the last row of the table fits all")
-
-
 def apply(row: PaymentRow | None, event: Delivered) -> PaymentRow:
     """The row after one more event of its payment."""
     return PAYMENTS.fold(row, event)
@@ -93,12 +75,22 @@ def _requested(_: PaymentRow | None, said: events.PaymentRequested, event: Deliv
         state="requested",
         spend_state=None,
         refund_state=None,
-        outcome=outcome("requested", None, None),
+        outcome="open",
         amount_minor=said.amount_minor,
         currency=said.currency,
         amount_raw=int(said.amount_raw),
         decimals=said.decimals,
         captured_minor=0,
+        authorized_minor=0,
+        open_minor=0,
+        refunded_minor=0,
+        credited_minor=0,
+        due_raw=0,
+        receivable_raw=0,
+        written_off_raw=0,
+        legs={},
+        message=said.message,
+        transaction_type=said.transaction_type,
         reason=None,
         response_code=None,
         authorization_code=None,
@@ -118,8 +110,14 @@ def _requested(_: PaymentRow | None, said: events.PaymentRequested, event: Deliv
 
 def _told(row: PaymentRow, event: Delivered, **changes: Any) -> PaymentRow:
     changed = replace(row, version=event.version, changed_at=event.recorded_at, **changes)
-    word = outcome(changed.state, changed.spend_state, changed.refund_state)
+    word = outcome(changed.state, changed.legs, changed.due_raw, changed.receivable_raw, changed.written_off_raw)
     return changed if word == changed.outcome else replace(changed, outcome=word)
+
+
+def _due(row: PaymentRow, said: Any, before: int | None = None) -> dict[str, int]:
+    """What is due after an event; one of before they told it changes it to `before`, or not at all."""
+    told = said.due_raw if said.due_raw is not None else before
+    return {"due_raw": row.due_raw if told is None else int(told)}
 
 
 def _noted(row: PaymentRow, _: Message, event: Delivered) -> PaymentRow:
@@ -135,9 +133,9 @@ def _screened(row: PaymentRow, said: events.PaymentScreened, event: Delivered) -
 
 
 def _authorized(row: PaymentRow, said: events.PaymentAuthorized, event: Delivered) -> PaymentRow:
-    return _told(
-        row, event, state="authorized", response_code=said.response_code, authorization_code=said.authorization_code
-    )
+    approved = {"state": "authorized", "authorized_minor": said.amount_minor, "open_minor": said.amount_minor}
+    told = {"response_code": said.response_code, "authorization_code": said.authorization_code, "reason": None}
+    return _told(row, event, **approved, **told, **_due(row, said, int(said.amount_raw)))
 
 
 def _verified(row: PaymentRow, said: events.PaymentVerified, event: Delivered) -> PaymentRow:
@@ -148,22 +146,96 @@ def _declined(row: PaymentRow, said: events.PaymentDeclined, event: Delivered) -
     return _told(row, event, state="declined", reason=said.reason, response_code=said.response_code)
 
 
+def _incremented(row: PaymentRow, said: adjusted.PaymentIncremented, event: Delivered) -> PaymentRow:
+    more = said.amount_minor
+    return _told(
+        row,
+        event,
+        authorized_minor=row.authorized_minor + more,
+        open_minor=row.open_minor + more,
+        **_due(row, said),
+    )
+
+
 def _captured(row: PaymentRow, said: events.PaymentCaptured, event: Delivered) -> PaymentRow:
-    return _told(row, event, state="captured", captured_minor=row.captured_minor + said.amount_minor)
+    state = row.state if row.state == "disputed" else "captured" if said.final else "partly_captured"
+    open_ = 0 if said.final else max(0, row.open_minor - said.amount_minor)
+    captured = row.captured_minor + said.amount_minor
+    return _told(row, event, state=state, open_minor=open_, captured_minor=captured, **_due(row, said))
+
+
+def _capture_reversed(row: PaymentRow, said: adjusted.CaptureReversed, event: Delivered) -> PaymentRow:
+    left = row.captured_minor - said.amount_minor
+    state = {"captured": "corrected", "partly_captured": "authorized"}.get(row.state, row.state)
+    return _told(row, event, state=row.state if left else state, captured_minor=left, **_due(row, said))
+
+
+def _partly_reversed(row: PaymentRow, said: adjusted.PaymentPartlyReversed, event: Delivered) -> PaymentRow:
+    state = row.state if said.open_minor else "captured"
+    return _told(row, event, state=state, open_minor=said.open_minor, **_due(row, said))
 
 
 def _ended(state: Literal["reversed", "expired"]) -> Callable[[PaymentRow, Any, Delivered], PaymentRow]:
-    def end(row: PaymentRow, _: Any, event: Delivered) -> PaymentRow:
-        return _told(row, event, state=state, reason=state)
+    def end(row: PaymentRow, said: Any, event: Delivered) -> PaymentRow:
+        if row.state == "partly_captured":
+            return _told(row, event, state="captured", open_minor=0, **_due(row, said))
+        return _told(row, event, state=state, reason=state, open_minor=0, **_due(row, said, 0))
 
     return end
+
+
+def _refunded(row: PaymentRow, said: adjusted.PaymentRefunded, event: Delivered) -> PaymentRow:
+    state = "refunded" if row.state == "requested" else row.state
+    return _told(row, event, state=state, refunded_minor=row.refunded_minor + said.amount_minor, **_due(row, said))
+
+
+def _refund_reversed(row: PaymentRow, said: adjusted.RefundReversed, event: Delivered) -> PaymentRow:
+    return _told(row, event, refunded_minor=row.refunded_minor - said.amount_minor, **_due(row, said))
+
+
+def _disputed(row: PaymentRow, said: adjusted.DisputeOpened, event: Delivered) -> PaymentRow:
+    credited = row.credited_minor + said.amount_minor
+    return _told(row, event, state="disputed", credited_minor=credited, **_due(row, said))
+
+
+def _dispute_won(row: PaymentRow, said: adjusted.DisputeWon, event: Delivered) -> PaymentRow:
+    return _told(row, event, state="captured", **_due(row, said))
+
+
+def _dispute_lost(row: PaymentRow, said: adjusted.DisputeLost, event: Delivered) -> PaymentRow:
+    credited = row.credited_minor - said.amount_minor
+    return _told(row, event, state="captured", credited_minor=credited, **_due(row, said))
+
+
+def _message_refused(row: PaymentRow, said: adjusted.CardMessageRefused, event: Delivered) -> PaymentRow:
+    """The answer to the authorization itself is the payment's; that to a later message is only that message's."""
+    answered = {"reason": said.reason, "response_code": said.response_code}
+    return _told(row, event, **(answered if said.message == "authorization" else {}))
+
+
+def _owes_more(row: PaymentRow, said: adjusted.ReceivableOpened, event: Delivered) -> PaymentRow:
+    return _told(row, event, receivable_raw=row.receivable_raw + said.amount_raw)
+
+
+def _owes_less(row: PaymentRow, said: adjusted.ReceivableReduced, event: Delivered) -> PaymentRow:
+    gone = said.amount_raw if said.reason == "written_off" else 0
+    owed = row.receivable_raw - said.amount_raw
+    return _told(row, event, receivable_raw=owed, written_off_raw=row.written_off_raw + gone)
 
 
 def _leg(state: str) -> Callable[[PaymentRow, Any, Delivered], PaymentRow]:
     """A leg that has come to `state`; where the event names transaction or block, the row does."""
 
     def move(row: PaymentRow, said: Any, event: Delivered) -> PaymentRow:
-        changes: dict[str, Any] = {f"{said.kind}_state": state}
+        known = row.legs.get(str(said.leg_id), {})
+        leg = {
+            "kind": said.kind,
+            "state": state,
+            "amount_raw": known.get("amount_raw") or str(said.amount_raw),
+            "tx_hash": getattr(said, "tx_hash", None) or known.get("tx_hash"),
+        }
+        changes: dict[str, Any] = {"legs": {**row.legs, str(said.leg_id): leg}}
+        changes[f"{said.kind}_state"] = least_far(changes["legs"], said.kind)
         if state in ("submitted", "seen", "settled"):
             changes[f"{said.kind}_tx_hash"] = said.tx_hash
         if state in ("seen", "settled"):
@@ -177,7 +249,7 @@ def _leg(state: str) -> Callable[[PaymentRow, Any, Delivered], PaymentRow]:
 
 def _submitted(row: PaymentRow, said: events.LegSubmitted, event: Delivered) -> PaymentRow:
     """A leg that was seen already, carried by another transaction, stays where it is."""
-    known = row.spend_state if said.kind == "spend" else row.refund_state
+    known = row.legs[str(said.leg_id)]["state"]
     return _leg("submitted")(row, said, event) if known in ("planned", "submitted") else _told(row, event)
 
 
@@ -192,6 +264,18 @@ FOLDS: Mapping[type[Message], Apply[PaymentRow]] = {
     events.PaymentCaptured: _captured,
     events.PaymentReversed: _ended("reversed"),
     events.PaymentExpired: _ended("expired"),
+    adjusted.PaymentIncremented: _incremented,
+    adjusted.IncrementDeclined: _noted,
+    adjusted.PaymentPartlyReversed: _partly_reversed,
+    adjusted.CaptureReversed: _capture_reversed,
+    adjusted.PaymentRefunded: _refunded,
+    adjusted.RefundReversed: _refund_reversed,
+    adjusted.DisputeOpened: _disputed,
+    adjusted.DisputeWon: _dispute_won,
+    adjusted.DisputeLost: _dispute_lost,
+    adjusted.CardMessageRefused: _message_refused,
+    adjusted.ReceivableOpened: _owes_more,
+    adjusted.ReceivableReduced: _owes_less,
     events.LegPlanned: _leg("planned"),
     events.LegSubmitted: _submitted,
     events.LegReverted: _noted,

@@ -17,10 +17,10 @@ from infra.database import Cursor
 from infra.errors import Retry
 from schemas.codec import Codec
 from streams.delivered import Delivered, from_record
-from streams.projections import deliveries, ledger, persons
-from streams.projections.balances import BALANCES
+from streams.projections import card_ledger, deliveries, ledger, persons
+from streams.projections.balances import BALANCES, BalanceRow
 from streams.projections.gaps import Gap, GapReader
-from streams.projections.payments import PAYMENTS
+from streams.projections.payments import PAYMENTS, PaymentRow
 from streams.runtime.records import Record
 
 CHANNEL = "payments_changed"
@@ -55,12 +55,19 @@ def project(cursor: Cursor, events: Sequence[Delivered]) -> None:
     balances = BALANCES.project(cursor, events)
     persons.PERSONS.project(cursor, events)
     persons.hold(cursor, events)
-    on_accounts = [event for event in events if event.stream_id in balances]
-    ledger.book(
-        cursor, [(event, ledger.chart_of(event.stream_id, balances[event.stream_id].kind)) for event in on_accounts]
-    )
+    ledger.book(cursor, [posting for event in events for posting in _booked(event, payments, balances)])
     if payments:
         cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(len(payments))))
+
+
+def _booked(
+    event: Delivered, payments: Mapping[UUID, PaymentRow], balances: Mapping[UUID, BalanceRow]
+) -> list[ledger.Posting]:
+    """What an event books: in the wallets' book, in the card book, or nothing."""
+    if event.stream_id in balances:
+        return ledger.postings(event, ledger.chart_of(event.stream_id, balances[event.stream_id].kind))
+    payment = payments.get(event.stream_id)
+    return card_ledger.postings(event, payment) if payment else []
 
 
 def _fresh(delivered: Sequence[Delivered], known: Mapping[UUID, int], reader: GapReader) -> list[Delivered]:

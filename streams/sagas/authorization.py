@@ -1,17 +1,19 @@
 """The authorization saga, as a table: state x input -> next state, orders, timeouts. Pure; the engine stores and sends.
 
-Read it as a story: the happy path, then what is declined, then what must be paid back, then reorgs, then time.
-The docs' diagram is drawn from this table.
+Read it as a story: the question and its answer; then, whatever happens to card leg or chain legs, where the payment stands by what is
+due and what moves; then time. The docs' diagram is drawn from this table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schemas.definition import Message
-from schemas.messages import payment_events as events
+from schemas.definition import MESSAGES, Message
+from schemas.topics import PAYMENT_EVENTS
+from streams.sagas import guards as when
+from streams.sagas.notes import note
 from streams.sagas.saga import Reaction, Saga
 from streams.sagas.steps import (
     authorize,
@@ -31,7 +33,7 @@ Step = Callable[[Saga, Any], Message]
 
 DEADLINE, PATIENCE, EXPIRY = "deadline", "patience", "expiry"
 ENDS = frozenset({"settled", "captured", "declined", "verified", "refunded", "unmoved"})
-"""States in which nothing is owed. A late event may still open a new chapter: a reversal after settlement, say."""
+"""States in which nothing is owed. A late event may still open a new chapter: a refund after the capture, say."""
 PARKED = "parked"
 """A person must look. What the saga waited for may yet come: then it goes on from where it was parked, by the same rows."""
 STAY = ""
@@ -39,10 +41,10 @@ STAY = ""
 
 @dataclass(frozen=True)
 class Row:
-    """In one of `states`, on `input` (an event's type or a timeout's name), if `when` holds: go to `to`, or stay."""
+    """In one of `states`, on one of `inputs` (an event's type, a timeout's name), if `when` holds: go to `to`, or stay."""
 
     states: tuple[str, ...]
-    input: str
+    inputs: tuple[str, ...]
     to: str
     orders: tuple[Step, ...] = ()
     when: Guard | None = None
@@ -51,134 +53,75 @@ class Row:
     park: str | None = None
 
 
-def _network(saga: Saga, event: Any) -> bool:
-    return saga.origin == "network"
-
-
-def _chain(saga: Saga, event: Any) -> bool:
-    return saga.origin == "chain"
-
-
-def _passed(saga: Saga, event: Any) -> bool:
-    return bool(event.verdict == "passed")
-
-
-def _refused(saga: Saga, event: Any) -> bool:
-    return bool(event.verdict == "refused")
-
-
-def _spend(saga: Saga, event: Any) -> bool:
-    return bool(event.kind == "spend")
-
-
-def _refund(saga: Saga, event: Any) -> bool:
-    return bool(event.kind == "refund")
-
-
-def _stands(saga: Saga, event: Any) -> bool:
-    """What moved may stay where it is."""
-    return saga.outcome in ("authorized", "captured")
-
-
-def _owed_back(saga: Saga, event: Any) -> bool:
-    """What moved must be paid back."""
-    return saga.outcome in ("declined", "reversed", "expired")
-
-
-def _captured(saga: Saga, event: Any) -> bool:
-    return saga.outcome == "captured"
-
-
-def _authorized(saga: Saga, event: Any) -> bool:
-    return saga.outcome == "authorized"
-
-
-def _never_mined(saga: Saga, event: Any) -> bool:
-    """A spend of ours that stands in no block, and was not given up before."""
-    return saga.origin == "network" and saga.spend in ("planned", "submitted", "unseen") and not saga.given_up
-
-
-def _spend_is(*states: str) -> Guard:
-    def holds(saga: Saga, event: Any) -> bool:
-        return saga.spend in states
-
-    holds.__name__ = f"spend {' or '.join(states)}"
-    return holds
-
-
-def _all(*guards: Guard) -> Guard:
-    def holds(saga: Saga, event: Any) -> bool:
-        return all(guard(saga, event) for guard in guards)
-
-    holds.__name__ = " and ".join(guard.__name__.strip("_") for guard in guards)
-    return holds
-
-
 OPEN = ("holding", "screening", "authorizing")
-UNDERWAY = ("spending", "settling")
-MOVING = _spend_is("planned", "submitted", "seen", "unseen")
+WAITING = ("spending", "settling", "refund_due", "refunding", "unseen")
+STANDING = (*WAITING, "settled", "captured", "declined", "verified", "refunded", "unmoved")
+"""Once it is answered, a payment stands in one of these: which one follows from what is due and what moves, not from what came first."""
+CARD = (
+    "PaymentIncremented", "PaymentPartlyReversed", "PaymentReversed", "PaymentExpired", "PaymentCaptured", "CaptureReversed",
+    "PaymentRefunded", "RefundReversed", "DisputeOpened", "DisputeWon", "DisputeLost", "ReceivableReduced",
+)  # fmt: skip
+LEGS = ("LegSeen", "LegUnseen", "LegSettled", "LegEndedUnpaid", "ReceivableOpened")
+WAIT, END = (PATIENCE,), (PATIENCE,)
+
+
+def _standing(states: tuple[str, ...], inputs: tuple[str, ...], on: Guard | None = None) -> tuple[Row, ...]:
+    """Where a payment stands, by the first condition that holds."""
+
+    def row(to: str, guard: Guard | None, **more: Any) -> Row:
+        found = when.both(on, guard)
+        return Row(states, inputs, to, when=found, **more)
+
+    return (
+        row("unseen", when.lost_sight, start=WAIT),
+        row("refunding", when.refund_under_way, start=WAIT),
+        row("refund_due", when.owed_back_while_a_spend_moves, start=WAIT),
+        row("refunding", when.owed_back, orders=(plan_refund,), start=WAIT),
+        row("spending", when.spend_not_seen, start=WAIT),
+        row("settling", when.spend_seen, start=WAIT),
+        row(PARKED, when.owed_by_the_holder, cancel=END, park="approved_but_unpaid"),
+        row("spending", when.spend_missing, start=WAIT),
+        row("refunded", when.all_paid_back, cancel=END),
+        row("unmoved", when.nothing_moved, cancel=END),
+        row("captured", when.captured, cancel=END),
+        row("settled", None, cancel=END),
+    )
+
 
 ROWS = (
-    # The happy path: the network asks, we hold, screen, approve; the spend goes out, is seen, is final.
-    Row(("new",), "PaymentRequested", "holding", (hold,), _network, start=(DEADLINE,)),
-    Row(("holding",), "PaymentHeld", "screening", (screen,)),
-    Row(("screening",), "PaymentScreened", "authorizing", (authorize,), _passed),
-    Row(("authorizing", "declining"), "PaymentAuthorized", "spending", (), _network, (EXPIRY,), (DEADLINE,)),
-    Row(("spending",), "LegPlanned", "spending", (submit_spend,), _spend, start=(PATIENCE,)),
-    Row(("spending",), "LegSeen", "settling", when=_spend, start=(PATIENCE,)),
-    Row(UNDERWAY, "LegSettled", "settled", (), _all(_spend, _authorized), cancel=(PATIENCE,)),
-    Row(UNDERWAY, "LegSettled", "captured", (), _all(_spend, _captured), cancel=(PATIENCE,)),
-    Row(("settled",), "PaymentCaptured", "captured", cancel=(EXPIRY,)),
-    Row((*UNDERWAY, "unseen"), "PaymentCaptured", STAY, cancel=(EXPIRY,)),
-    Row(("holding", "declining"), "PaymentVerified", "verified", cancel=(DEADLINE,)),
-    # The chain tells us of a spend: screen it, book it, wait until it is final.
-    Row(("new",), "PaymentRequested", "screening", (screen,), _chain, start=(PATIENCE,)),
-    Row(("authorizing",), "PaymentAuthorized", "settled", (), _all(_chain, _spend_is("settled")), cancel=(PATIENCE,)),
-    Row(("authorizing",), "PaymentAuthorized", "settling", (), _all(_chain, _spend_is("seen")), (PATIENCE,)),
-    Row(("authorizing",), "PaymentAuthorized", "unseen", (), _all(_chain, _spend_is("unseen")), (PATIENCE,)),
-    Row(("authorizing",), "PaymentAuthorized", "unmoved", (), _all(_chain, _spend_is("ended_unpaid")), (), (PATIENCE,)),
-    # Declined.
-    Row(("holding",), "HoldRefused", "declining", (decline,)),
-    Row(("screening",), "PaymentScreened", "declining", (decline,), _refused),
-    Row((*OPEN, "declining"), "PaymentDeclined", "declined", (), _network, cancel=(DEADLINE,)),
-    # Paid back: what moved and must not stand, once it is final.
-    Row((*OPEN, "declining"), "PaymentDeclined", "refunding", (plan_refund,), _spend_is("settled"), (PATIENCE,)),
-    Row((*OPEN, "declining"), "PaymentDeclined", "refund_due", (), _spend_is("seen"), (PATIENCE,)),
-    Row((*OPEN, "declining"), "PaymentDeclined", "unseen", (), _spend_is("unseen"), (PATIENCE,)),
-    Row((*OPEN, "declining"), "PaymentDeclined", "unmoved", (), _spend_is("ended_unpaid"), (), (PATIENCE,)),
-    Row(UNDERWAY, "PaymentReversed", "refund_due", (), MOVING, (PATIENCE,), (EXPIRY,)),
-    Row(UNDERWAY, "PaymentExpired", "refund_due", (), MOVING, (PATIENCE,), (EXPIRY,)),
-    Row(("settled",), "PaymentReversed", "refunding", (plan_refund,), None, (PATIENCE,), (EXPIRY,)),
-    Row(("settled",), "PaymentExpired", "refunding", (plan_refund,), None, (PATIENCE,), (EXPIRY,)),
-    Row(("refund_due",), "LegSettled", "refunding", (plan_refund,), _spend, (PATIENCE,)),
-    Row(("refund_due",), "LegEndedUnpaid", "unmoved", (), _spend, cancel=(PATIENCE,)),
-    Row(("settled", "captured"), "LegPlanned", "refunding", (submit_refund,), _refund, (PATIENCE,), (EXPIRY,)),
-    Row(("refunding",), "LegPlanned", "refunding", (submit_refund,), _refund, (PATIENCE,)),
-    Row(("refunding",), "LegSettled", "refunded", (), _refund, cancel=(PATIENCE,)),
-    # Reorgs: our own spend is sent again by the submitter; a foreign one may be mined again, or never.
-    Row(("settling",), "LegUnseen", "spending", (), _all(_network, _spend), (PATIENCE,)),
-    Row(("settling", "refund_due"), "LegUnseen", "unseen", (), _all(_chain, _spend), (PATIENCE,)),
-    Row(("unseen",), "LegSeen", "settling", (), _all(_spend, _stands), (PATIENCE,)),
-    Row(("unseen",), "LegSeen", "refund_due", (), _all(_spend, _owed_back), (PATIENCE,)),
-    Row(("unseen",), "LegEndedUnpaid", "unmoved", (), _spend, cancel=(PATIENCE,)),
+    # The question: the network asks, we hold, screen, approve; past the deadline we may only decline.
+    Row(("new",), ("PaymentRequested",), "holding", (hold,), when.asked, start=(DEADLINE,)),
+    Row(("holding",), ("PaymentHeld",), "screening", (screen,)),
+    Row(("holding",), ("HoldRefused",), "declining", (decline,)),
+    Row(("screening",), ("PaymentScreened",), "authorizing", (authorize,), when.passed),
+    Row(("screening",), ("PaymentScreened",), "declining", (decline,), when.refused),
+    Row(OPEN, (DEADLINE,), "declining", (decline,)),
+    Row(("holding", "declining"), ("PaymentVerified",), "verified", cancel=(DEADLINE,)),
+    Row((*OPEN, "declining"), ("PaymentDeclined",), "declined", (), when.network, cancel=(DEADLINE,)),
+    Row((*OPEN, "declining", "declined"), ("PaymentAuthorized",), "spending", (), when.network, WAIT, (DEADLINE,)),
+    # What nobody asked us: the chain shows a spend, or the network tells what it decided itself.
+    Row(("new",), ("PaymentRequested",), "screening", (screen,), when.chain, start=WAIT),
+    Row(("new",), ("PaymentRequested",), "spending", (), when.told, start=WAIT),
+    Row(("spending",), ("PaymentAuthorized",), STAY, start=WAIT),
+    Row(("spending",), ("PaymentDeclined",), "declined", cancel=END),
+    *_standing((*OPEN, "declining"), ("PaymentAuthorized", "PaymentDeclined"), when.chain),
+    # The legs go out as they are planned.
+    Row(STANDING, ("LegPlanned",), "spending", (submit_spend,), when.spend, WAIT),
+    Row(STANDING, ("LegPlanned",), "refunding", (submit_refund,), when.refund, WAIT),
+    # Whatever happens then.
+    Row(STANDING, ("LegEndedUnpaid",), PARKED, (), when.refund, cancel=END, park="refund_ended_unpaid"),
+    *_standing(STANDING, (*CARD, *LEGS)),
     # Given up: what no block carries is taken back on chain. Mined before that, it has happened.
-    Row(("spending", "refund_due"), "LegGivenUp", STAY, (invalidate_spend,), _spend, (PATIENCE,)),
-    Row(("refund_due",), PATIENCE, STAY, (give_up,), _never_mined, (PATIENCE,)),
+    Row(WAITING, ("LegGivenUp",), STAY, (invalidate_spend,), when.spend, WAIT),
+    Row(("refund_due",), (PATIENCE,), STAY, (give_up,), when.wanted_no_more, WAIT),
     # Time.
-    Row(OPEN, DEADLINE, "declining", (decline,)),
-    Row((*UNDERWAY, "settled"), EXPIRY, STAY, (expire,), _authorized),
-    # What only a person can end; and what follows when it comes after all.
-    Row(("screening", "authorizing", "declining"), PATIENCE, PARKED, park="not_decided_in_time"),
-    Row((*UNDERWAY, "refunding", "refund_due"), PATIENCE, PARKED, park="not_final_in_time"),
-    Row(("unseen",), PATIENCE, PARKED, park="unseen_too_long"),
-    Row(("spending",), "LegEndedUnpaid", PARKED, (), _spend, cancel=(PATIENCE,), park="approved_but_unpaid"),
-    Row(("spending",), "PaymentReversed", "unmoved", (), _spend_is("ended_unpaid"), cancel=(PATIENCE, EXPIRY)),
-    Row(("spending",), "PaymentExpired", "unmoved", (), _spend_is("ended_unpaid"), cancel=(PATIENCE, EXPIRY)),
-    Row(("refunding",), "LegEndedUnpaid", PARKED, (), _refund, cancel=(PATIENCE,), park="refund_ended_unpaid"),
+    Row(STANDING, (EXPIRY,), STAY, (expire,), when.something_open),
+    Row(("screening", "authorizing", "declining"), (PATIENCE,), PARKED, park="not_decided_in_time"),
+    Row(("unseen",), (PATIENCE,), PARKED, park="unseen_too_long"),
+    Row(("spending", "settling", "refund_due", "refunding"), (PATIENCE,), PARKED, park="not_final_in_time"),
 )
 
-INPUTS = (*(cls.__name__ for cls in vars(events).values() if isinstance(cls, type) and hasattr(cls, "topic") and cls is not Message),
-          DEADLINE, PATIENCE, EXPIRY)  # fmt: skip
+INPUTS = (*(name for name, cls in MESSAGES.items() if cls.topic == PAYMENT_EVENTS), DEADLINE, PATIENCE, EXPIRY)
 STATES = tuple(dict.fromkeys(["new", *(state for row in ROWS for state in (*row.states, row.to or row.states[0]))]))
 
 
@@ -186,12 +129,14 @@ def react(saga: Saga, name: str, event: Any) -> Reaction:
     """What follows from an input. One without a row is noted and changes nothing: `streams/sagas/silence.py` says why."""
     noted = note(saga, name, event)
     at = saga.parked_in or saga.state
+    starts, ends = _expiry(saga, noted, name)
     for row in ROWS:
-        if row.input == name and at in row.states and (row.when is None or row.when(noted, event)):
+        if name in row.inputs and at in row.states and (row.when is None or row.when(noted, event)):
             moved = _moved(saga, noted, at, row)
             orders = tuple(step(noted, event) for step in row.orders)
-            return Reaction(moved, orders, row.start, row.cancel, ended=moved.state in ENDS)
-    return Reaction(noted, (), (), (), ended=saga.state in ENDS)
+            waits = () if moved.state == PARKED else row.start  # a person waits already
+            return Reaction(moved, orders, (*waits, *starts), (*row.cancel, *ends), ended=moved.state in ENDS)
+    return Reaction(noted, (), starts, ends, ended=saga.state in ENDS)
 
 
 def _moved(saga: Saga, noted: Saga, at: str, row: Row) -> Saga:
@@ -204,60 +149,9 @@ def _moved(saga: Saga, noted: Saga, at: str, row: Row) -> Saga:
     return replace(noted, state=row.to, parked_in=None, reason=reason)
 
 
-def note(saga: Saga, name: str, event: Any) -> Saga:
-    """What the saga remembers of an input, whatever its state."""
-    return NOTES.get(name, _nothing)(saga, event)
-
-
-def _nothing(saga: Saga, event: Any) -> Saga:
-    return saga
-
-
-def _requested(saga: Saga, event: events.PaymentRequested) -> Saga:
-    return replace(saga, account_id=event.account_id, origin=event.origin, deadline=event.deadline)
-
-
-def _reason(saga: Saga, event: Any) -> Saga:
-    return replace(saga, reason=event.reason or saga.reason)
-
-
-def _outcome(word: str) -> Callable[[Saga, Any], Saga]:
-    def remember(saga: Saga, event: Any) -> Saga:
-        return replace(saga, outcome=word)
-
-    return remember
-
-
-def _leg(word: str) -> Callable[[Saga, Any], Saga]:
-    def remember(saga: Saga, event: Any) -> Saga:
-        return replace(saga, spend=word) if event.kind == "spend" else replace(saga, refund=word)
-
-    return remember
-
-
-def _given_up(saga: Saga, event: Any) -> Saga:
-    return replace(saga, given_up=True)
-
-
-def _deadline(saga: Saga, event: Any) -> Saga:
-    return replace(saga, reason="deadline")
-
-
-NOTES: Mapping[str, Callable[[Saga, Any], Saga]] = {
-    "PaymentRequested": _requested,
-    "HoldRefused": _reason,
-    "PaymentScreened": _reason,
-    "PaymentAuthorized": _outcome("authorized"),
-    "PaymentDeclined": _outcome("declined"),
-    "PaymentCaptured": _outcome("captured"),
-    "PaymentReversed": _outcome("reversed"),
-    "PaymentExpired": _outcome("expired"),
-    "LegPlanned": _leg("planned"),
-    "LegSubmitted": _leg("submitted"),
-    "LegGivenUp": _given_up,
-    "LegSeen": _leg("seen"),
-    "LegUnseen": _leg("unseen"),
-    "LegSettled": _leg("settled"),
-    "LegEndedUnpaid": _leg("ended_unpaid"),
-    DEADLINE: _deadline,
-}
+def _expiry(before: Saga, after: Saga, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(start, cancel): an authorization of the network's expires while something of it is open; more approved, it begins anew."""
+    if after.origin == "network" and name in ("PaymentAuthorized", "PaymentIncremented"):
+        return (EXPIRY,), ()
+    ended = when.something_open(before, None) and not when.something_open(after, None)
+    return (), (EXPIRY,) if ended and after.origin == "network" else ()

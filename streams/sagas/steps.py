@@ -38,14 +38,14 @@ def decline(saga: Saga, event: Any) -> Message:
 
 
 def expire(saga: Saga, event: Any) -> Message:
-    """End an authorization that nobody captured."""
+    """End an authorization that nobody captured, or the rest of one."""
     return payment_commands.ExpirePayment(payment_id=saga.saga_id)
 
 
 def plan_refund(saga: Saga, event: Any) -> Message:
-    """Pay the settled spend back."""
+    """Pay back what has moved beyond what is due."""
     return payment_commands.PlanRefund(
-        payment_id=saga.saga_id, account_id=_account(saga), reason=saga.outcome or "declined"
+        payment_id=saga.saga_id, account_id=_account(saga), reason=saga.cause or "declined"
     )
 
 

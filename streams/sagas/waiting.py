@@ -40,4 +40,5 @@ def find(cursor: Cursor, *, saga_id: UUID | None = None, limit: int = 1000) -> l
 
 def ways_on(stuck_in: str | None) -> list[str]:
     """The events that take a saga on by themselves from the state in which it got stuck, out of the saga's own table."""
-    return sorted({row.input for row in ROWS if stuck_in in row.states and not row.park and row.input not in TIMEOUTS})
+    rows = [row for row in ROWS if stuck_in in row.states and not row.park]
+    return sorted({name for row in rows for name in row.inputs if name not in TIMEOUTS})

@@ -12,6 +12,19 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from api.card_orders import (
+    Advice,
+    CaptureReversal,
+    Dispute,
+    DisputeResolution,
+    EarlyReversal,
+    Increment,
+    MerchantBlock,
+    Presentment,
+    Refund,
+    RefundReversal,
+    UnlinkedRefund,
+)
 from api.orders import Authorization, Capture, CardOrder, Reversal, example
 from infra.database import transaction
 from tests.integration.conftest import Databases
@@ -279,6 +292,20 @@ ORDERS = {
     "/v1/authorizations": ("network", example(Authorization)),
     f"/v1/authorizations/{uuid4()}/captures": ("network", example(Capture)),
     f"/v1/authorizations/{uuid4()}/reversals": ("network", example(Reversal)),
+    f"/v1/authorizations/{uuid4()}/increments": ("network", example(Increment)),
+    f"/v1/authorizations/{uuid4()}/capture-reversals": ("network", example(CaptureReversal)),
+    f"/v1/authorizations/{uuid4()}/refunds": ("network", example(Refund)),
+    f"/v1/authorizations/{uuid4()}/refund-reversals": ("network", example(RefundReversal)),
+    f"/v1/authorizations/{uuid4()}/disputes": ("network", example(Dispute)),
+    f"/v1/authorizations/{uuid4()}/disputes/D1/resolution": ("network", example(DisputeResolution)),
+    "/v1/advices": ("network", example(Advice)),
+    "/v1/presentments": ("network", example(Presentment)),
+    "/v1/refunds": ("network", example(UnlinkedRefund)),
+    "/v1/reversals": ("network", example(EarlyReversal)),
+    f"/v1/payments/{uuid4()}/receivable/collection": ("operator", {}),
+    f"/v1/payments/{uuid4()}/receivable/write-off": ("operator", {}),
+    f"/v1/accounts/{uuid4()}/card/blocks": ("operator", example(MerchantBlock)),
+    f"/v1/accounts/{uuid4()}/card/unblocks": ("operator", example(MerchantBlock)),
     f"/v1/accounts/{uuid4()}/card/freeze": ("operator", example(CardOrder)),
     f"/v1/accounts/{uuid4()}/card/unfreeze": ("operator", example(CardOrder)),
 }

@@ -123,7 +123,7 @@ def test_a_field_of_one_of_several_is_told_with_its_key(desk: Desk) -> None:
 def test_a_diff_tells_the_events_between_and_what_they_changed(desk: Desk) -> None:
     found = desk.told("diff", desk.payment_id, "1", "2")
     assert [each["type"] for each in found["events"]] == ["PaymentHeld"]
-    assert {"path": "held", "before": False, "after": True} in found["changes"]
+    assert {"path": "held_raw", "before": "0", "after": "12340000000000000000"} in found["changes"]
     shown = desk.say("diff", desk.payment_id, 1, 2).stdout
     assert "PaymentHeld" in shown and "held" in shown and "versions 1 to 2" in shown
     assert "Nothing in its state" in desk.say("diff", desk.payment_id, 2, 2).stdout

@@ -138,8 +138,8 @@ def test_a_posting_in_another_currency_or_of_nothing_is_refused(side: WriteSide)
     answer = side.gateway().authorize(authorization(card, 1_000))
     for cents, currency in ((1_000, "GBP"), (0, "EUR"), (-1, "EUR"), (2**63, "EUR")):
         with pytest.raises(BadInput):
-            side.gateway().capture(answer.payment_id, "p1", cents, currency, "test")
-    assert side.gateway().capture(answer.payment_id, "p1", 1_000, "EUR", "test").state == "captured"
+            side.gateway().messages.capture(answer.payment_id, "p1", cents, currency, "test")
+    assert side.gateway().messages.capture(answer.payment_id, "p1", 1_000, "EUR", "test").state == "captured"
 
 
 def test_a_reversal_beside_the_request_leaves_no_hold_on_an_ended_payment(side: WriteSide) -> None:
@@ -151,7 +151,7 @@ def test_a_reversal_beside_the_request_leaves_no_hold_on_an_ended_payment(side: 
         with ThreadPoolExecutor(2) as pool:
             asked = pool.submit(gateway.authorize, request)
             until(lambda asked=payment_id: side.state(asked), "the request")  # type: ignore[misc]
-            gateway.reverse(payment_id, "r1", "test")
+            gateway.messages.reverse(payment_id, "r1", "test")
             answer = asked.result()
         side.settle(payment_id)
         payment = side.state(payment_id)
@@ -184,7 +184,7 @@ def test_what_waited_behind_a_dead_gateways_lease_is_taken_with_its_timeout(side
     process = a_gateway(side, asks(card, 1_000, key), failpoint="gateway.after_hold", authorization_deadline_ms=2_000)
     process.wait(20)
     payment_id = ids.network_payment_id(key)
-    side.gateway().reverse(payment_id, "r1", "test")
+    side.gateway().messages.reverse(payment_id, "r1", "test")
     side.deliver(payment_id)
     pending = "SELECT version FROM saga_inbox WHERE saga_id = %s AND state = 'pending' ORDER BY 1"
     assert side.rows(pending, payment_id) == [(2,), (3,)]

@@ -130,7 +130,7 @@ def test_what_was_signed_before_fails_on_chain_when_it_leaves_at_last(at: Shore)
 def test_a_reversed_spend_that_is_not_mined_in_time_is_taken_back_by_itself(at: Shore) -> None:
     ana = at.customer(100)
     payment_id = unsent(at, ana)
-    at.river.gateway.reverse(payment_id, "r1", "test")
+    at.river.gateway.messages.reverse(payment_id, "r1", "test")
     at.settle()
     assert at.saga(payment_id) == ("refund_due", None)
     patience_ends(at, payment_id)
@@ -167,7 +167,7 @@ def test_a_spend_that_a_stranger_relays_before_it_is_taken_back_has_happened(at:
     """Our signature is public once it is sent: HashExecuted comes first, and HashInvalidated of the same hash means nothing."""
     ana, chain = at.customer(100), at.river.chain
     payment_id = unsent(at, ana)
-    at.river.gateway.reverse(payment_id, "r1", "test")
+    at.river.gateway.messages.reverse(payment_id, "r1", "test")
     ((_, signed),) = at.rows(SENT, spend(at, payment_id).leg_id)
     relayed = bytes(TypedTransaction.from_bytes(HexBytes(bytes(signed))).as_dict()["data"])
     at.mined(chain.send(at.river.deployment.outsider_key, at.river.deployment.spender_module, relayed))

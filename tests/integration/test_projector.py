@@ -19,7 +19,7 @@ from infra.errors import BadInput, Retry, Undecodable
 from streams.delivered import Delivered
 from streams.event_store import store
 from streams.event_store.recorded import new_event
-from streams.projections import balances, ledger, payments
+from streams.projections import balances, card_ledger, ledger, payments
 from streams.projections.balances import BALANCES
 from streams.projections.payments import PAYMENTS
 from streams.projections.projector import Projector
@@ -122,7 +122,10 @@ def assert_is_the_fold_of(read: Engine, world: World) -> None:
         assert row == folded
     for account_id, kind in ((world.customer, "customer"), (world.settlement, "settlement")):
         chart = ledger.chart_of(account_id, kind)
-        sums = ledger.totals(p for event in world.of_stream(account_id) for p in ledger.postings(event, chart))
+        booked = [p for event in world.of_stream(account_id) for p in ledger.postings(event, chart)]
+        if account_id == world.customer:
+            booked += [p for each in world.payments for event in world.of_stream(each) for p in card_ledger.postings(event, found[each])]  # fmt: skip
+        sums = ledger.totals(booked)
         shown = rows(
             read,
             "SELECT name, debits_pending, credits_pending, debits_posted, credits_posted FROM ledger_accounts WHERE account_id = %s",

@@ -41,7 +41,7 @@ def spent(side: WriteSide) -> UUID:
 def test_two_workers_at_one_saga_take_each_event_once(side: WriteSide) -> None:
     """The second waits for the row and must see how far the first came, its steps included."""
     payment_id = spent(side)
-    side.gateway().reverse(payment_id, "r1", "test")
+    side.gateway().messages.reverse(payment_id, "r1", "test")
     first = side.door("sagas").raw_connection()
     cursor = first.cursor()
     locked = rows.lock(cursor, [payment_id])
@@ -51,7 +51,7 @@ def test_two_workers_at_one_saga_take_each_event_once(side: WriteSide) -> None:
         side.sagas().advance(cursor, list(locked.values()))
         first.commit()
         first.close()
-        side.gateway().reverse(payment_id, "r2", "test")
+        side.gateway().messages.reverse(payment_id, "r2", "test")
         second.result(10)
     steps = side.rows("SELECT step, input FROM saga_steps WHERE saga_id = %s ORDER BY step", payment_id)
     assert [step for step, _ in steps] == list(range(1, len(steps) + 1))
@@ -63,7 +63,7 @@ def test_a_worker_that_waited_while_another_took_a_step_takes_the_next_one(side:
     first = side.door("sagas").raw_connection()
     cursor = first.cursor()
     locked = rows.lock(cursor, [payment_id])
-    side.gateway().reverse(payment_id, "r1", "test")
+    side.gateway().messages.reverse(payment_id, "r1", "test")
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(_sees_and_delivers, side, payment_id)
         time.sleep(0.3)
@@ -134,7 +134,7 @@ def test_a_saga_that_is_told_of_an_event_again_stays_as_it_is(side: WriteSide) -
 def test_a_delivery_is_only_a_hint_and_the_store_says_what_happened(side: WriteSide) -> None:
     """One hint of the newest event brings all of them, in order."""
     payment_id = spent(side)
-    side.gateway().reverse(payment_id, "r1", "test")
+    side.gateway().messages.reverse(payment_id, "r1", "test")
     with transaction(side.door("sagas")) as cursor:
         newest = store.read_stream(cursor, payment_id)[-1]
         side.sagas().deliver(cursor, {payment_id: [(newest.version, newest.event_id)]})

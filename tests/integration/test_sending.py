@@ -203,7 +203,7 @@ def test_keys_that_an_external_signer_holds_spend_refund_and_take_back(at: Shore
     payment_id = approved(at, ana)
     at.settle()
     assert at.saga(payment_id)[0] == "settled"
-    at.river.gateway.reverse(payment_id, "r1", "test")
+    at.river.gateway.messages.reverse(payment_id, "r1", "test")
     at.settle()
     assert at.saga(payment_id) == ("refunded", None)
     at.must_be_right(ana)

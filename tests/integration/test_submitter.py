@@ -95,7 +95,7 @@ def test_a_spend_and_its_refund_go_out_and_become_final(at: Shore) -> None:
     payment_id = approved(at, ana)
     at.settle()
     assert at.saga(payment_id) == ("settled", None)
-    at.river.gateway.reverse(payment_id, "r1", "test")
+    at.river.gateway.messages.reverse(payment_id, "r1", "test")
     at.settle()
     assert at.saga(payment_id) == ("refunded", None)
     assert [state for state, *_ in (*sent(at, payment_id), *sent(at, payment_id, "refund"))] == ["final", "final"]
@@ -106,7 +106,7 @@ def test_a_mined_refund_that_a_reorg_takes_back_is_sent_again_as_it_was(at: Shor
     ana, chain = at.customer(100), at.river.chain
     payment_id = approved(at, ana)
     at.settle()
-    at.river.gateway.reverse(payment_id, "r1", "test")
+    at.river.gateway.messages.reverse(payment_id, "r1", "test")
     chain.stop_mining()
     at.river.flow()
     at.river.flow(1)
@@ -126,7 +126,7 @@ def test_a_refund_sent_again_with_a_higher_fee_is_the_same_refund_after_a_reorg(
     ana, chain = at.customer(100), at.river.chain
     payment_id = approved(at, ana)
     at.settle()
-    at.river.gateway.reverse(payment_id, "r1", "test")
+    at.river.gateway.messages.reverse(payment_id, "r1", "test")
     chain.stop_mining()
     at.river.flow()
     at.river.flow(1)
@@ -167,7 +167,7 @@ def test_a_refund_whose_nonce_a_stranger_used_ends_unpaid_and_waits_for_a_person
     ana, chain = at.customer(100), at.river.chain
     payment_id = approved(at, ana)
     at.settle()
-    at.river.gateway.reverse(payment_id, "r1", "test")
+    at.river.gateway.messages.reverse(payment_id, "r1", "test")
     while at.river.pump():  # reversed, the refund planned, ordered
         pass
     assert at.river.submitter._sign() == 1
@@ -219,7 +219,7 @@ def test_a_sender_without_gas_holds_up_nobody_else(at: Shore) -> None:
     at.settle()
     chain.ask("anvil_setBalance", chain.deployment.relayer, "0x0")
     waiting = approved(at, ana)
-    at.river.gateway.reverse(refunded, "r1", "test")
+    at.river.gateway.messages.reverse(refunded, "r1", "test")
     at.settle()
     assert at.saga(refunded) == ("refunded", None)
     assert leg(at, waiting).state == "planned"

@@ -144,7 +144,7 @@ def test_a_foreign_spend_of_more_than_a_message_holds_shows_the_most_and_keeps_t
 
 def test_a_leg_that_ends_unpaid_gives_its_hold_back_once() -> None:
     streams = approved()
-    assert names(streams.when(invalidated())) == ["LegEndedUnpaid", "HoldReleased"]
+    assert names(streams.when(invalidated())) == ["LegEndedUnpaid", "ReceivableOpened", "HoldReleased"]
     assert (streams.when(invalidated()), streams.spendable_cents()) == ([], 8_000)
 
 

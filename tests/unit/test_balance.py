@@ -37,6 +37,8 @@ ROW = BalanceRow(
         "timestamp": NOON,
     },
     raised_allowance=None,
+    card_limits={},
+    blocks={"mccs": [], "countries": []},
     block_number=41_000,
     version=7,
     changed_at=datetime(2026, 3, 1, 12, tzinfo=UTC),

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from schemas.definition import Raw, from_json, to_json
 from schemas.messages import account_commands, payment_commands
+from schemas.messages import card_controls as controls
 from streams.domain import facts, person
 from streams.domain.decisions import DECISIONS
 from tests.given import (
     APPROVED,
     AUTHORIZE,
     CENT,
+    COLLECT,
     CUSTOMER,
     DECLINE,
     EXPIRE,
@@ -29,27 +31,43 @@ from tests.given import (
     REVERSE,
     SCREEN,
     SPEND,
+    UNDO_CAPTURE,
+    UNDO_REFUND,
+    WRITE_OFF,
     Streams,
+    advice,
     block,
     capture,
+    dispute,
     end_refund,
+    give_back,
+    increment,
     invalidated,
     names,
     opened,
+    presentment,
     refund,
     registration,
     request,
+    resolve,
+    reverse,
     seen,
     transfer,
+    unlinked_refund,
 )  # fmt: skip
 
 ORDERS: tuple[Any, ...] = (
     *(registration(), request(), request(0), HOLD, SCREEN, AUTHORIZE, DECLINE, REVERSE, EXPIRE, PLAN_REFUND),
-    *(capture(), capture(400, "p2"), GIVE_UP, invalidated(), end_refund()),
+    *(capture(), capture(400, "p2"), capture(400, "p3", final=False), GIVE_UP, invalidated(), end_refund(), COLLECT, WRITE_OFF),
+    *(increment(), increment(90_000, "i2"), reverse(300, "r2"), advice(), presentment(), UNDO_CAPTURE),
+    *(give_back(), give_back(2_000, "f2"), unlinked_refund(), UNDO_REFUND, dispute(300), resolve("won"), resolve("lost", "d2")),
     payment_commands.RecordLegSubmitted(payment_id=PAYMENT, leg_id=SPEND, tx_hash="0xspend"),
     payment_commands.RecordLegReverted(payment_id=PAYMENT, leg_id=SPEND, tx_hash="0xspend", reason="out of gas"),
     account_commands.FreezeCard(account_id=CUSTOMER, reason="lost"),
     account_commands.UnfreezeCard(account_id=CUSTOMER, reason="found"),
+    controls.SetCardLimits(account_id=CUSTOMER, per_day_minor=1_500, velocity_count=2, velocity_seconds=60),
+    *(order(account_id=CUSTOMER, mcc="5814", reason="holder") for order in (controls.BlockMcc, controls.UnblockMcc)),
+    *(order(account_id=CUSTOMER, country="AT", reason="holder") for order in (controls.BlockCountry, controls.UnblockCountry)),
     *(seen(transfer()), facts.UnseeTransfer(transfer()), facts.FinalizeTransfer(transfer())),
     *(facts.QueueWithdrawal(CUSTOMER, 1, "0xq", "0xt", "0xtx", block(12)), facts.EmptyDelayQueue(CUSTOMER, 1, block(13))),
     facts.LoseTransfer(CUSTOMER, transfer().transfer_id, SPEND),

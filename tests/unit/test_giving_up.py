@@ -26,7 +26,7 @@ from tests.given import (
     seen,
     transfer,
 )  # fmt: skip
-from tests.unit.test_saga import APPROVED, ENDED, GIVEN_UP, REVERSED, SEEN, SETTLED, UNSEEN, Told
+from tests.unit.test_saga import APPROVED, ENDED, GIVEN_UP, OWED, REVERSED, SEEN, SETTLED, UNSEEN, Told
 
 # -- the payment
 
@@ -34,7 +34,7 @@ from tests.unit.test_saga import APPROVED, ENDED, GIVEN_UP, REVERSED, SEEN, SETT
 def test_a_spend_that_vanished_keeps_its_debit_until_it_is_invalidated_finally() -> None:
     streams = approved().given(seen(transfer()), facts.UnseeTransfer(transfer()))
     assert streams.customer.debits_raw == 1_000 * CENT
-    assert names(streams.when(invalidated())) == ["LegEndedUnpaid", "TransferEnded"]
+    assert names(streams.when(invalidated())) == ["LegEndedUnpaid", "ReceivableOpened", "TransferEnded"]
     assert (streams.customer.debits_raw, streams.spendable_cents()) == (0, 8_000)
     assert streams.when(invalidated()) == []
 
@@ -109,4 +109,5 @@ def test_a_person_gives_up_an_approved_spend_and_it_becomes_a_receivable() -> No
     told = Told(*APPROVED, PATIENCE, GIVEN_UP)
     assert (told.saga.state, names(told.ordered)[-1]) == (PARKED, "InvalidateSpend")
     told.then(ENDED)
+    told.then(OWED)
     assert (told.saga.state, told.saga.reason) == (PARKED, "approved_but_unpaid")

@@ -6,16 +6,21 @@ from uuid import UUID
 
 from hypothesis import given
 
-from schemas.definition import MESSAGES
+from schemas.definition import MESSAGES, hints
 from schemas.messages import account_events as events
-from schemas.topics import ACCOUNT_EVENTS
-from streams.projections import balances, ledger
+from schemas.messages import card_controls as controls
+from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_events
+from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS
+from streams.projections import balances, card_ledger, ledger, payments
 from streams.projections.ledger import Posting, Totals
+from streams.projections.payments import PaymentRow
 from tests.worlds import CENT, World, steps
 
 NO_POSTINGS = {
     *(events.AllowanceObserved, events.AllowanceRaiseFinalized, events.WithdrawalQueued, events.DelayQueueEmptied),
-    *(events.IntegrityObserved, events.CardFrozen, events.CardUnfrozen),
+    *(events.IntegrityObserved, events.CardFrozen, events.CardUnfrozen, controls.CardLimitsSet),
+    *(controls.MccBlocked, controls.MccUnblocked, controls.CountryBlocked, controls.CountryUnblocked),
 }
 
 
@@ -25,7 +30,23 @@ def booked(world: World, account_id: UUID, kind: str) -> list[Posting]:
 
 
 def journal(world: World) -> list[Posting]:
-    return booked(world, world.customer, "customer") + booked(world, world.settlement, "settlement")
+    wallets = booked(world, world.customer, "customer") + booked(world, world.settlement, "settlement")
+    return wallets + [posting for each in world.payments for posting in card_book(world, each)]
+
+
+def card_book(world: World, payment_id: UUID) -> list[Posting]:
+    """What the payment's events book, each with the row as it is after them all, as in one run of the projector."""
+    row: PaymentRow | None = None
+    events = world.of_stream(payment_id)
+    for event in events:
+        row = payments.apply(row, event)
+    assert row is not None
+    return [posting for event in events for posting in card_ledger.postings(event, row)]
+
+
+def net(sums: dict[str, Totals], name: str) -> int:
+    """Posted debits less credits."""
+    return sums[name].debits_posted - sums[name].credits_posted if name in sums else 0
 
 
 def shown(postings: list[Posting]) -> list[tuple[str, str, str, int]]:
@@ -90,6 +111,37 @@ def test_pending_credits_of_the_ledger_are_those_of_the_balance(taken: list[tupl
         row = balances.apply(row, event)
     safe = ledger.totals(booked(world, world.customer, "customer"))[f"safe:{world.customer}"]
     assert row is not None and row.pending_in_raw == safe.debits_pending
+
+
+@given(steps)
+def test_a_payment_leaves_nothing_on_its_card_but_what_is_open_or_on_its_way(taken: list[tuple[str, int, int]]) -> None:
+    """The holder has covered what was posted, net; what is not, is owed, given up, or about to move; what is too much, is open or goes back."""
+    world = World.of(taken)
+    for payment_id in world.payments:
+        payment, sums = world.states[payment_id], ledger.totals(card_book(world, payment_id))
+        signs = {"spend": 1, "refund": -1}
+        moved = sum(signs[leg.kind] * leg.amount_raw for leg in payment.legs.values() if leg.state == "settled")
+        owner = "suspense" if payment.message == "refund" else "card"
+        covered = payment.due_raw - payment.amounts.open.raw - moved - payment.receivable_raw - payment.written_off_raw
+        balance = net(sums, f"card:{world.customer}") + net(sums, f"suspense:{world.customer}")
+        assert balance == covered, f"{owner} of {payment}"
+        assert net(sums, f"cover:{world.customer}") == moved
+        assert net(sums, f"receivable:{world.customer}") == payment.receivable_raw
+        assert net(sums, f"loss:{world.customer}") == payment.written_off_raw
+        in_dispute = sum(each.raw for each in payment.disputes.values())
+        assert net(sums, f"dispute:{world.customer}") == in_dispute
+
+
+def test_every_event_of_a_payment_that_tells_what_is_due_is_booked_or_is_known_to_book_nothing() -> None:
+    """What is only approved is booked by no one but the wallets: the hold, and the spend."""
+    approvals = {payment_events.PaymentAuthorized, payment_events.PaymentReversed, payment_events.PaymentExpired,
+                 adjusted.PaymentIncremented, adjusted.PaymentPartlyReversed}  # fmt: skip
+    dues = {cls for cls in MESSAGES.values() if cls.topic == PAYMENT_EVENTS and "due_raw" in hints(cls)}
+    assert dues - approvals == set(card_ledger.ENTRIES) - {
+        payment_events.LegSettled,
+        adjusted.ReceivableOpened,
+        adjusted.ReceivableReduced,
+    }
 
 
 @given(steps)

@@ -12,7 +12,7 @@ from schemas.codec import Codec
 from schemas.definition import MESSAGES, avro_schema
 from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS
 from streams.delivered import Delivered, from_record
-from streams.projections import balances, payments
+from streams.projections import balances, outcomes, payments
 from streams.projections.balances import BALANCES, BalanceRow
 from streams.projections.payments import PAYMENTS, PaymentRow
 from streams.runtime.records import Record
@@ -76,54 +76,86 @@ def test_a_payment_row_is_what_the_payment_says(taken: list[tuple[str, int, int]
     world = World.of(taken)
     for payment_id in world.payments:
         row, known = row_of(world, world.of_stream(payment_id)), world.states[payment_id]
-        spend, refund = known.leg("spend"), known.leg("refund")
-        assert (row.state, row.captured_minor, row.version) == (
-            *(known.card, known.captured_minor),
-            world.versions[payment_id],
+        amounts = known.amounts
+        assert (row.state, row.version) == (known.card, world.versions[payment_id])
+        shown = row.authorized_minor, row.open_minor, row.captured_minor, row.refunded_minor, row.credited_minor
+        said = amounts.authorized, amounts.open, amounts.captured, amounts.refunded, amounts.credited
+        assert shown == tuple(each.minor for each in said)
+        assert (row.due_raw, row.receivable_raw, row.written_off_raw) == (
+            *(known.due_raw, known.receivable_raw),
+            known.written_off_raw,
         )
-        assert (row.spend_state, row.refund_state) == (spend and spend.state, refund and refund.state)
+        assert {leg: (told["kind"], told["state"], int(told["amount_raw"])) for leg, told in row.legs.items()} == {
+            str(leg.leg_id): (leg.kind, leg.state, leg.amount_raw) for leg in known.legs.values()
+        }
         assert (row.response_code, row.authorization_code) == (known.response_code, known.authorization_code)
-        assert row.outcome == payments.outcome(row.state, row.spend_state, row.refund_state)
+
+
+Told = tuple[str, str, int]
 
 
 @pytest.mark.parametrize(
-    ("card", "spend", "refund", "word"),
+    ("card", "legs", "due", "owed", "word"),
     [
-        ("requested", None, None, "open"),
-        ("verified", None, None, "verified"),
-        ("declined", None, None, "declined"),
-        ("authorized", "planned", None, "open"),
-        ("authorized", "seen", None, "open"),
-        ("authorized", "settled", None, "settled"),
-        ("captured", "settled", None, "settled"),
-        ("authorized", "unseen", None, "unseen"),
-        ("authorized", "ended_unpaid", None, "unpaid"),
-        ("declined", "settled", None, "open"),  # a spend made on chain that must not stand: its refund is to come
-        ("declined", "settled", "seen", "open"),
-        ("declined", "settled", "settled", "refunded"),
-        ("reversed", "settled", None, "open"),
-        ("reversed", "settled", "settled", "refunded"),
-        ("reversed", "ended_unpaid", None, "unpaid"),
-        ("expired", "settled", "ended_unpaid", "unpaid"),
+        ("requested", [], 0, 0, "open"),
+        ("verified", [], 0, 0, "verified"),
+        ("declined", [], 0, 0, "declined"),
+        ("reversed", [], 0, 0, "declined"),  # its authorization had not come
+        ("authorized", [("spend", "planned", 5)], 5, 0, "open"),
+        ("authorized", [("spend", "seen", 5)], 5, 0, "open"),
+        ("authorized", [("spend", "settled", 5)], 5, 0, "settled"),
+        ("captured", [("spend", "settled", 5)], 5, 0, "settled"),
+        ("authorized", [("spend", "unseen", 5)], 5, 0, "unseen"),
+        ("authorized", [("spend", "ended_unpaid", 5)], 5, 5, "unpaid"),
+        ("declined", [("spend", "settled", 5)], 0, 0, "open"),  # made on chain, must not stand: its refund is to come
+        ("declined", [("spend", "settled", 5), ("refund", "seen", 5)], 0, 0, "open"),
+        ("declined", [("spend", "settled", 5), ("refund", "settled", 5)], 0, 0, "refunded"),
+        ("reversed", [("spend", "settled", 5), ("refund", "unseen", 5)], 0, 0, "open"),
+        ("reversed", [("spend", "ended_unpaid", 5)], 0, 0, "unpaid"),
+        ("expired", [("spend", "settled", 5), ("refund", "ended_unpaid", 5)], 0, 0, "unpaid"),
+        (
+            "expired",
+            [("spend", "settled", 5), ("refund", "ended_unpaid", 5), ("refund", "settled", 5)],
+            0,
+            0,
+            "refunded",
+        ),
+        ("captured", [("spend", "settled", 5), ("refund", "settled", 2)], 3, 0, "settled"),
+        ("captured", [("spend", "settled", 5)], 3, 0, "open"),
+        ("captured", [("spend", "settled", 5), ("spend", "submitted", 2)], 7, 0, "open"),
+        ("captured", [("spend", "settled", 5), ("spend", "ended_unpaid", 2)], 7, 2, "unpaid"),
+        ("captured", [("spend", "settled", 5), ("spend", "ended_unpaid", 2), ("spend", "settled", 2)], 7, 0, "settled"),
+        ("refunded", [("refund", "settled", 5)], -5, 0, "refunded"),
     ],
 )
-def test_the_outcome_of_a_payment(card: str, spend: str | None, refund: str | None, word: str) -> None:
-    assert payments.outcome(card, spend, refund) == word
+def test_the_outcome_of_a_payment(card: str, legs: list[Told], due: int, owed: int, word: str) -> None:
+    assert outcomes.outcome(card, told(legs), due, owed) == word
+
+
+def told(legs: list[Told]) -> dict[str, dict[str, str]]:
+    return {
+        str(place): {"kind": kind, "state": state, "amount_raw": str(amount)}
+        for place, (kind, state, amount) in enumerate(legs)
+    }
 
 
 def test_no_pair_of_states_is_called_settled_or_declined_while_something_is_on_its_way() -> None:
     for card, spend, refund in product(CARDS, LEGS, LEGS):
-        if (spend in ("planned", "submitted", "seen") and refund is None) or refund in LEGS[1:5]:
-            assert payments.outcome(card, spend, refund) in ("open", "unseen", "unpaid")
+        legs = told([("spend", spend, 5)] if spend else []) | {
+            f"r{key}": value for key, value in told([("refund", refund, 5)] if refund else []).items()
+        }
+        if spend in ("planned", "submitted", "seen") or refund in LEGS[1:5]:
+            assert outcomes.outcome(card, legs, 0, 0) in ("open", "unseen", "unpaid")
 
 
-def test_the_docstring_shows_the_table() -> None:
-    shown = [line.split("|")[1:5] for line in (payments.__doc__ or "").splitlines() if line.startswith("| ")][1:]
-    said = [
-        (frozenset(cards.strip().split(", ")), spend.strip(), refund.strip(), word.strip())
-        for cards, spend, refund, word in shown
-    ]
-    assert tuple(said) == payments.OUTCOMES
+def test_what_was_given_up_need_not_have_moved() -> None:
+    legs = told([("spend", "settled", 5), ("spend", "ended_unpaid", 2)])
+    assert outcomes.outcome("captured", legs, 7, 0, 2) == "settled"
+
+
+def test_the_docstring_shows_the_words_of_the_table_in_its_order() -> None:
+    shown = [line.split("|")[2].strip() for line in (outcomes.__doc__ or "").splitlines() if line.startswith("| ")][1:]
+    assert shown == [word for _, word in outcomes.OUTCOMES]
 
 
 def test_an_event_without_its_beginning_is_refused_by_name() -> None:

@@ -25,7 +25,9 @@ CREATE TABLE balances (
     raised_allowance jsonb,
     block_number bigint NOT NULL,
     version integer NOT NULL,
-    changed_at timestamp with time zone NOT NULL
+    changed_at timestamp with time zone NOT NULL,
+    card_limits jsonb DEFAULT '{}'::jsonb NOT NULL,
+    blocks jsonb DEFAULT '{"mccs": [], "countries": []}'::jsonb NOT NULL
 );
 
 CREATE TABLE checkpoints (
@@ -67,7 +69,7 @@ CREATE TABLE ledger_accounts (
     credits_posted numeric(78,0) DEFAULT 0 NOT NULL,
     CONSTRAINT ledger_accounts_credits_pending_check CHECK ((credits_pending >= (0)::numeric)),
     CONSTRAINT ledger_accounts_debits_pending_check CHECK ((debits_pending >= (0)::numeric)),
-    CONSTRAINT ledger_accounts_side_check CHECK ((side = ANY (ARRAY['asset'::text, 'liability'::text])))
+    CONSTRAINT ledger_accounts_side_check CHECK ((side = ANY (ARRAY['asset'::text, 'liability'::text, 'expense'::text])))
 );
 
 CREATE TABLE ledger_postings (
@@ -85,7 +87,9 @@ CREATE TABLE ledger_postings (
     tx_hash text,
     version integer NOT NULL,
     booked_at timestamp with time zone NOT NULL,
+    book text DEFAULT 'wallet'::text NOT NULL,
     CONSTRAINT ledger_postings_amount_raw_check CHECK ((amount_raw >= (0)::numeric)),
+    CONSTRAINT ledger_postings_book_check CHECK ((book = ANY (ARRAY['wallet'::text, 'card'::text]))),
     CONSTRAINT ledger_postings_check CHECK ((debit <> credit)),
     CONSTRAINT ledger_postings_phase_check CHECK ((phase = ANY (ARRAY['pend'::text, 'void'::text, 'post'::text])))
 );
@@ -153,7 +157,17 @@ CREATE TABLE payments (
     requested_at timestamp with time zone NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     change bigint DEFAULT nextval('payments_change_number'::regclass) NOT NULL,
-    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL
+    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    authorized_minor bigint DEFAULT 0 NOT NULL,
+    open_minor bigint DEFAULT 0 NOT NULL,
+    refunded_minor bigint DEFAULT 0 NOT NULL,
+    credited_minor bigint DEFAULT 0 NOT NULL,
+    due_raw numeric(78,0) DEFAULT 0 NOT NULL,
+    receivable_raw numeric(78,0) DEFAULT 0 NOT NULL,
+    written_off_raw numeric(78,0) DEFAULT 0 NOT NULL,
+    legs jsonb DEFAULT '{}'::jsonb NOT NULL,
+    message text DEFAULT 'authorization'::text NOT NULL,
+    transaction_type text DEFAULT 'purchase'::text NOT NULL
 );
 
 CREATE TABLE persons (
@@ -224,6 +238,8 @@ CREATE INDEX deliveries_position ON deliveries USING btree ("position");
 CREATE INDEX ledger_accounts_account ON ledger_accounts USING btree (account_id);
 
 CREATE INDEX ledger_postings_account ON ledger_postings USING btree (account_id, version);
+
+CREATE INDEX ledger_postings_card ON ledger_postings USING btree (payment_id, version) WHERE (book = 'card'::text);
 
 CREATE INDEX ledger_postings_payment ON ledger_postings USING btree (payment_id) WHERE (payment_id IS NOT NULL);
 

@@ -1,0 +1,39 @@
+"""A transaction on W that ends in time: no statement of it, and no silence of ours, outlasts the answer's deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from psycopg2.errors import IdleInTransactionSessionTimeout, QueryCanceled
+from sqlalchemy import Engine as Database
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+from infra.database import Cursor, transaction
+from infra.errors import Retry, TooLate
+
+again = retry(
+    retry=retry_if_exception_type(Retry), stop=stop_after_attempt(8), wait=wait_random(0.001, 0.02), reraise=True
+)
+TIMED_OUT = (QueryCanceled, IdleInTransactionSessionTimeout)
+GRACE_MS = 200  # what is left of the network's limit for saying that our time is over
+BOUNDS = "SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)"
+
+
+@contextmanager
+def bounded(database: Database, until: float) -> Iterator[Cursor]:
+    """A transaction that is over by `until` (monotonic seconds). Raises TooLate.
+
+    Frozen in its midst, this process holds no rival up and, thawed, commits nothing: W has ended the session.
+    """
+    left_ms = str(max(GRACE_MS, int((until - time.monotonic()) * 1000)))
+    try:
+        with transaction(database) as cursor:
+            cursor.execute(BOUNDS, (left_ms, left_ms))
+            yield cursor
+    except psycopg2.Error as error:
+        if not isinstance(error, TIMED_OUT) and time.monotonic() < until:
+            raise
+        raise TooLate(f"W did not answer within {left_ms} ms; nothing was approved") from error

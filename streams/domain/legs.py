@@ -1,0 +1,48 @@
+"""The payment's chain legs: what is on its way, what has moved, and what is missing or too much against what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+NOT_SEEN = ("planned", "submitted")
+IN_FLIGHT = (*NOT_SEEN, "seen", "unseen")
+ENDED = "ended_unpaid"
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One movement of tokens that the payment needs. Amount in raw units."""
+
+    leg_id: UUID
+    kind: str
+    state: str
+    amount_raw: int
+    tx_hash: str | None = None
+    reverted: frozenset[str] = frozenset()
+    given_up: bool = False
+
+
+def of_kind(legs: Mapping[UUID, Leg], kind: str) -> list[Leg]:
+    """The legs of a kind, in the order in which they were planned."""
+    return [leg for leg in legs.values() if leg.kind == kind]
+
+
+def in_flight(legs: Mapping[UUID, Leg], kind: str) -> bool:
+    """Whether a leg of the kind may yet move, or has moved but not for good."""
+    return any(leg.state in IN_FLIGHT for leg in of_kind(legs, kind))
+
+
+def net_raw(legs: Mapping[UUID, Leg]) -> int:
+    """What has moved, or will, from the Safe to settlement less what goes back; legs that ended unpaid move nothing."""
+    return _living(of_kind(legs, "spend")) - _living(of_kind(legs, "refund"))
+
+
+def unsent_raw(legs: Mapping[UUID, Leg]) -> int:
+    """Spends that are planned and not seen: each has its part of the hold."""
+    return sum(leg.amount_raw for leg in of_kind(legs, "spend") if leg.state in NOT_SEEN)
+
+
+def _living(legs: Iterable[Leg]) -> int:
+    return sum(leg.amount_raw for leg in legs if leg.state != ENDED)
