@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import cast
 
 import pytest
 
 from infra.errors import BadInput
-from streams.event_store.points import AtBlock, AtTime, AtVersion, Point, point_of
+from schemas.definition import MESSAGES, hints
+from streams.event_store.points import TOLD_LATER, AtBlock, AtTime, AtVersion, Point, point_of
 from streams.history import Change, changes
 from tests.given import HOLD, PAYMENT, SCREEN, approved, opened, request, seen, transfer
 
@@ -55,3 +57,17 @@ def test_what_differs_is_told_by_field_and_by_key() -> None:
     told = {each.path: each for each in changes(gone, after.given(seen(transfer())).customer)}
     assert told[f"holds[{PAYMENT}]"].after is None
     assert told[f"debits[{transfer().transfer_id}].seen"].after is True
+
+
+def test_of_every_event_that_names_a_block_it_is_known_whether_it_tells_of_it_at_once() -> None:
+    at_once = {
+        *("AccountRegistered", "TransferSeen", "AllowanceObserved", "WithdrawalQueued", "IntegrityObserved", "LegSeen"),
+    }
+    named = {
+        name
+        for name, cls in MESSAGES.items()
+        if cls.topic.endswith(".events") and "block_number" in hints(cast(type, cls))
+    }
+    assert named == at_once | set(TOLD_LATER), (
+        "a new one: does it tell of its block when that is seen, or later (TOLD_LATER)?"
+    )
