@@ -15,11 +15,26 @@ from infra.database import transaction
 from schemas.messages import card_controls as controls
 from schemas.messages import payment_commands
 from streams.domain import facts, ids
+from streams.domain.circumstances import Policy
+from streams.event_store import store
+from streams.sagas.engine import Engine
 from tests.integration.conftest import Databases
 from tests.integration.programme import CENT, Programme
 
-ASKED = frozenset({"payments", "balances", "ledger_postings", "ledger_accounts", "events", "streams"})
-"""What is brought to R by hand has no Kafka headers, and nobody drives sagas and intents here."""
+ASKED = frozenset(
+    {
+        "sagas",
+        "saga_steps",
+        "saga_inbox",
+        "payments",
+        "balances",
+        "ledger_postings",
+        "ledger_accounts",
+        "events",
+        "streams",
+    }
+)
+"""What is brought to R by hand has no Kafka headers, and nobody carries out what sagas order."""
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +42,7 @@ def programme(databases: Databases) -> Iterator[Programme]:
     made = Programme(databases)
     _live(made)
     made.deliver()
+    _hear(made)
     yield made
 
 
@@ -63,6 +79,16 @@ def _live(made: Programme) -> None:
     ]
     made.streams += [each.payment_id for each in opened]
     _refund(made, opened[2].payment_id)
+
+
+def _hear(made: Programme) -> None:
+    """The sagas take everything that happened."""
+    codec = made.databases.codec
+    engine = Engine(Policy(), "sagas", lambda cursor, orders: store.send(cursor, codec, orders))
+    with transaction(made.databases.as_role("write", "sagas")) as cursor:
+        for payment_id in made.streams[1:]:
+            newest = store.read_stream(cursor, payment_id)[-1]
+            engine.deliver(cursor, {payment_id: [(newest.version, newest.event_id)]})
 
 
 def _approved(made: Programme) -> UUID:
