@@ -48,6 +48,7 @@ format: setup ## formats the code
 lock: setup ## pins every dependency anew, with hashes (ARGS: uv's, such as --upgrade)
 	@$(PIN) pyproject.toml --all-extras --output-file requirements.lock $(ARGS)
 	@$(PIN) infra/ui/requirements.in --output-file infra/ui/requirements.lock $(ARGS)
+	@$(PIN) infra/peers/requirements.in --output-file infra/peers/requirements.lock $(ARGS)
 
 setup: ## only .venv, from requirements.lock
 	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

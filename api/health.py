@@ -16,7 +16,8 @@ from api.models import Readiness, Server
 
 PATIENCE_SECONDS = 2.0
 ON_WRITE = text("""
-SELECT (SELECT max(position) FROM events) AS newest_position, cursors.seen_number AS chain_block_number,
+SELECT (SELECT max(position) FROM events) AS newest_position, newest_position() - read_horizon() AS unsettled_positions,
+       (SELECT coalesce(max(seconds), 0) FROM appending()) AS longest_append_seconds, cursors.seen_number AS chain_block_number,
        extract(epoch FROM clock_timestamp() - cursors.moved_at)::float AS chain_age_seconds
 FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM chain_cursors ORDER BY seen_time DESC LIMIT 1) AS cursors ON true
 """)

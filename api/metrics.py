@@ -55,6 +55,14 @@ def exposition(parts: Context, found: Readiness) -> str:
     gauges = {
         "payriver_ready": ("Whether this process can work.", int(found.status == "ready")),
         "payriver_live_pages": ("Pages open on the live stream.", parts.feed.viewers),
+        "payriver_unsettled_positions": (
+            "Positions that readers of all events wait with, for appends that go on.",
+            found.unsettled_positions,
+        ),
+        "payriver_longest_append_seconds": (
+            "Age of the oldest transaction that appends; all readers wait for it.",
+            found.longest_append_seconds,
+        ),
         "payriver_read_lag_events": ("Positions between the newest event stored and delivered.", found.lag_events),
         "payriver_read_lag_seconds": ("Age of the oldest event that is not delivered.", found.lag_seconds),
         "payriver_chain_age_seconds": ("Since the chain listener last moved.", found.chain_age_seconds),

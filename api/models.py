@@ -226,6 +226,16 @@ class Readiness(Answer):
     status: Literal["ready", "not_ready"]
     servers: list[Server]
     newest_position: int | None = Field(default=None, description="Newest event in the store.", examples=[20431])
+    unsettled_positions: int | None = Field(
+        default=None,
+        description="Positions that readers of all events wait with, for appends that go on.",
+        examples=[0],
+    )
+    longest_append_seconds: float | None = Field(
+        default=None,
+        description="Age of the oldest transaction that appends; who it is: `payriver status`.",
+        examples=[0.0],
+    )
     delivered_position: int | None = Field(default=None, description="Newest event on the read side.", examples=[20431])
     lag_events: int | None = Field(default=None, description="Positions between the two.", examples=[0])
     lag_seconds: float | None = Field(

@@ -15,8 +15,6 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
-import rfc8785
-
 from infra.database import Cursor
 from infra.errors import CommandIdReused, UnknownType
 from schemas.codec import Codec
@@ -26,10 +24,12 @@ from streams.domain import ids
 from streams.domain.circumstances import Circumstances, Policy
 from streams.domain.decisions import DECISIONS, Decision
 from streams.event_store import snapshots, store
+from streams.event_store.canonical import canonical
 from streams.event_store.recorded import Cause, NewEvent, RecordedEvent, category_of, new_event
+from streams.event_store.recorder import Answer
 from streams.event_store.snapshotter import Snapshotter
 from streams.event_store.states import PAGE, state_at
-from streams.event_store.store import Answer, Head
+from streams.event_store.store import Head
 
 EVOLVE = {category: aggregate.evolve for category, aggregate in AGGREGATES.items()}
 NOWHERE = Head(0, b"")
@@ -297,7 +297,7 @@ def business_of(message: Any) -> dict[str, Any]:
 
 def fingerprint_of(business: Mapping[str, Any]) -> bytes:
     """sha256 over the RFC 8785 form of the business fields."""
-    return hashlib.sha256(rfc8785.dumps(dict(business))).digest()
+    return hashlib.sha256(canonical(dict(business))).digest()
 
 
 def _is_business(message: Message, name: str) -> bool:

@@ -22,6 +22,7 @@ from infra.errors import BadInput
 # Name -> module with `measure(asked) -> figures`. Only those that are asked for are loaded.
 BENCHES: Mapping[str, str] = {
     "river": "api.bench.river",
+    "store": "api.bench.store",
 }
 
 

@@ -31,7 +31,7 @@ SHORT = 20
 
 def as_told(event: RecordedEvent) -> dict[str, Any]:
     """An event for machines."""
-    return {**vars(event), "hash": event.hash.hex()}
+    return {**event._asdict(), "hash": event.hash.hex()}
 
 
 def head(found: Found) -> Text:

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "events": "api.cli.events",
     "diff": "api.cli.events",
     "snapshots": "api.cli.snapshots",
+    "archive": "api.cli.archive",
 }
 
 

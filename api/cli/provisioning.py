@@ -23,6 +23,7 @@ from infra.stack.home import Home
 from infra.stack.supervisor import Stack
 from schemas.registry import register as register_schemas
 from schemas.restore import restore as restore_registry
+from streams.event_store.slices import open_slices
 from streams.runtime.positions import client_config
 
 
@@ -94,6 +95,8 @@ def migrate_both(doors: Doors) -> list[str]:
     for server, url in (("write", doors.write_url), ("read", doors.read_url), ("keys", doors.keys_url)):
         owner = _engine(url)
         applied += [f"{server}/{name}" for name in migrate(owner, server)]  # type: ignore[arg-type]
+        if server == "write" and (opened := open_slices(owner)):
+            applied.append(f"{opened} slices opened")
         owner.dispose()
     return applied
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli.provisioning import PARTS, Doors, migrate_both
+from api.cli.store_state import store_state, warnings
 from infra.errors import BadInput, Misconfigured, Unreachable
 from infra.settings import MachineSettings, ProvisionSettings, Settings
 from infra.stack.cache import data_folder
@@ -104,12 +105,16 @@ def down(home: HomeOption = None) -> None:
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """What runs: state, address, version, memory of each process."""
-    report = look(_folder(home))
+    """What runs: state, address, version, memory of each process; and which append all readers wait for, if one lasts."""
+    folder = _folder(home)
+    report = look(folder)
+    store = store_state(folder) if report.state == "ready" else {}
     if as_json:
-        out.print_json(json.dumps(report.as_json()))
+        out.print_json(json.dumps({**report.as_json(), "store": store}))
     else:
         _print(report)
+        for each in warnings(store):
+            err.print(each, style="yellow")
     if report.state != "ready":
         raise typer.Exit(3)
 

@@ -18,6 +18,7 @@ from infra.errors import Misconfigured
 from infra.settings import MachineSettings, Settings
 from infra.stack.home import write_private
 from infra.stack.ports import free_port
+from infra.stack.side_environment import python
 from infra.ui import environment
 from schemas.topics import TOPICS
 from streams.runtime.positions import client_config
@@ -39,7 +40,7 @@ def ui(
     settings = _settings(home)
     machine = MachineSettings()
     with Console(stderr=True).status("fetching the Kafka UI, once"):
-        packages = environment.ready(machine.cache, offline=offline or machine.offline)
+        packages = environment.KAFKA_UI.ready(machine.cache, offline=offline or machine.offline)
     folder = Path(
         tempfile.mkdtemp(prefix="payriver-ui-")
     )  # its password is read by its owner alone, and it goes with the UI
@@ -47,9 +48,9 @@ def ui(
     pages = {"port": port or free_port(set()), "topics": {topic.name: topic.doc for topic in TOPICS}}
     write_private(folder / "pages.json", json.dumps(pages))
     told = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    python = environment.python()
+    program = python()
     # The folder is its HOME too, so that nobody's own settings of kaskade change what is shown.
-    os.execve(python, [python, str(SERVE), str(folder)], {**told, "PYTHONPATH": str(packages), "HOME": str(folder)})
+    os.execve(program, [program, str(SERVE), str(folder)], {**told, "PYTHONPATH": str(packages), "HOME": str(folder)})
 
 
 def client_ini(settings: Settings) -> str:

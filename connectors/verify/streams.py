@@ -17,7 +17,8 @@ from schemas.definition import MESSAGES, to_json
 from streams.domain.decisions import DECISIONS
 from streams.event_store.recorded import category_of, event_hash
 
-HEADS = "SELECT stream_id, category, version, head_hash FROM streams ORDER BY stream_id"
+HEAD_COLUMNS = ("stream_id", "category", "version", "head_hash", "first_position", "archived_version")
+HEADS = f"SELECT {', '.join(HEAD_COLUMNS)} FROM streams ORDER BY stream_id"
 ORDERS = frozenset(cls.__name__ for cls in DECISIONS)
 TRACEPARENT = re.compile(r"(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?\Z")
 CAUSES = ("causation_id", "correlation_id", "traceparent", "actor", "command")
@@ -31,11 +32,15 @@ class Streams(Subject):
         self._heads = Aligned(context.write.stream(HEADS), lambda row: row[0], self._headless)
         (self._newest,) = context.write.one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
         self._last: Event | None = None
+        self._first_position = self._archived_version = 0
 
     def event(self, event: Event) -> None:
         """Its place, its hash, its words."""
         before = self._last if self._last is not None and self._last.stream_id == event.stream_id else None
+        if before is None:
+            self._first_position, self._archived_version = event.position, 0
         self._place(event, before)
+        self._shelf(event)
         self._hash(event)
         self._words(event)
         self._last = event
@@ -49,9 +54,14 @@ class Streams(Subject):
         if not heads:
             self._findings.absent("streams", stream_id, f"version {last.version}", "a stream with events has a head")
             return
-        found = dict(zip(("stream_id", "category", "version", "head_hash"), heads[0], strict=True))
+        found = dict(zip(HEAD_COLUMNS, heads[0], strict=True))
         expected = {"category": last.category, "version": last.version, "head_hash": last.hash}
-        self._findings.compare("streams", stream_id, found, expected, "the stream's last event says otherwise")
+        expected |= {"first_position": self._first_position, "archived_version": self._archived_version}
+        self._findings.compare("streams", stream_id, found, expected, "the stream's events say otherwise")
+        if found["archived_version"] != self._archived_version:
+            about = "column archived: the stream's head says otherwise, or the head is wrong"
+            said = f"up to version {found['archived_version']}"
+            self._findings.differ("events", last.key, f"archived up to version {self._archived_version}", said, about)
 
     def finish(self) -> None:
         """No head without events."""
@@ -65,12 +75,23 @@ class Streams(Subject):
         self._findings.expect(
             "events", event.key, event.version, version, "column version: a gap, an event of this stream is missing"
         )
+        if event.outbox is not None and event.outbox["position"] not in (None, str(event.position)):
+            about = "column position: it was announced at another"
+            self._findings.differ("events", event.key, event.position, event.outbox["position"], about)
         if event.transaction_id >= self._newest:
             about = "column transaction_id: no transaction has come so far"
             self._findings.differ("events", event.key, event.transaction_id, f"below {self._newest}", about)
         if before and (event.position <= before.position or event.recorded_at < before.recorded_at):
             found, least = (event.position, event.recorded_at), (before.position, before.recorded_at)
             self._findings.differ("events", event.key, found, f"after {least}", "position and time grow along a stream")
+
+    def _shelf(self, event: Event) -> None:
+        """What is archived is a stream's beginning: all of it up to some version."""
+        if event.archived and event.version != self._archived_version + 1:
+            about = "column archived: the event before it is not"
+            self._findings.differ("events", event.key, event.archived, False, about)
+        elif event.archived:
+            self._archived_version = event.version
 
     def _hash(self, event: Event) -> None:
         if quick_hash(event) != event.hash and (expected := slow_hash(event)) != event.hash:

@@ -23,7 +23,7 @@ OUTBOX_COLUMNS = (
 )  # fmt: skip
 EVENTS = f"""
 SELECT e.position, e.event_id, e.stream_id, e.version, e.category, e.type, e.schema_version, e.payload, e.metadata,
-       e.recorded_at, e.hash, e.transaction_id::text::bigint, {", ".join(f"o.{name}" for name in OUTBOX_COLUMNS)}
+       e.recorded_at, e.hash, e.transaction_id::text::bigint, e.archived, {", ".join(f"o.{name}" for name in OUTBOX_COLUMNS)}
 FROM events AS e LEFT JOIN outbox AS o ON o.id = e.event_id
 ORDER BY e.stream_id, e.version
 """
@@ -64,6 +64,7 @@ class Event:
     recorded_at: datetime
     hash: bytes
     transaction_id: int
+    archived: bool
     outbox: dict[str, Any] | None
     message: Message | None
 
@@ -108,10 +109,11 @@ def walk(context: Context, subjects: Sequence[Subject]) -> None:
 
 
 def _event(row: tuple[Any, ...]) -> Event:
-    told, sent = row[:12], row[12:]
+    told, sent = row[:13], row[13:]
     outbox = dict(zip(OUTBOX_COLUMNS, sent, strict=True)) if sent[0] is not None else None
     try:
         message: Message | None = message_of(told[5], told[6], told[7])
     except MALFORMED:
         message = None
-    return Event(*(*told[:10], bytes(told[10]), told[11], outbox, message))
+    values: tuple[Any, ...] = (*told[:10], bytes(told[10]), *told[11:], outbox, message)
+    return Event(*values)

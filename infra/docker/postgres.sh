@@ -14,6 +14,7 @@ SQL
 done
 
 run <<SQL
+GRANT pg_read_all_stats TO owner;
 CREATE DATABASE payriver OWNER owner;
 REVOKE ALL ON DATABASE payriver FROM PUBLIC;
 SQL

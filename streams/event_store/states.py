@@ -10,8 +10,9 @@ from infra.database import Cursor
 from streams.aggregates import State, fold
 from streams.event_store import snapshots, store
 from streams.event_store.recorded import RecordedEvent
+from streams.event_store.recorder import MAX_VERSION
 from streams.event_store.snapshots import Kept
-from streams.event_store.store import MAX_VERSION, Head
+from streams.event_store.store import Head
 
 PAGE = 2000
 """Events that are in memory at once."""

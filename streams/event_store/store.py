@@ -1,61 +1,29 @@
-"""The event store: one SQL function appends a batch over one or several streams, its outbox rows and its command answers.
+"""The event store as the product speaks to it: messages in, events out. The low door beneath it is recorder.py.
 
 Everything here works in the caller's transaction, on a psycopg2 cursor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
-import psycopg2
-import psycopg2.errors
-
 from infra.database import Cursor
-from infra.errors import Retry, TooLate, VersionConflict
+from infra.errors import EventIdReused, VersionConflict
 from schemas.codec import Codec
 from schemas.definition import Message
-from streams.event_store.recorded import NewEvent, RecordedEvent, category_of
+from streams.event_store import recorder
+from streams.event_store.arrays import plain
+from streams.event_store.recorded import NewEvent, RecordedEvent, category_of, new_event
+from streams.event_store.recorder import MAX_POSITION, Answer, Entry, Filters
 
-VERSION_CONFLICT, DEADLINE_PASSED = "PR001", "PR002"
-
-APPEND = """
-SELECT append_events(
-    %s::uuid[], %s::text[], %s::int[], %s::int[], %s::bytea[],
-    %s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::text[], %s::smallint[], %s::jsonb[], %s::jsonb[], %s::bytea[],
-    %s::text[], %s::bytea[],
-    %s::uuid[], %s::text[], %s::jsonb[], %s::bytea[], %s::jsonb[], %s::timestamptz)
-"""
 SEND = "SELECT send_commands(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[])"
+MAX_VERSION = recorder.MAX_VERSION
+BY_IDS = f"SELECT {recorder.COLUMNS} FROM events WHERE event_id = ANY(%s::uuid[])"
 LOCK = "SELECT stream_id, version, head_hash FROM lock_streams(%s::uuid[])"
-COLUMNS = "position, event_id, stream_id, version, category, type, schema_version, payload, metadata, recorded_at, hash"
-READ_STREAMS = f"""
-SELECT {COLUMNS} FROM events
-INNER JOIN unnest(%s::uuid[], %s::int[]) AS wanted (id, known) ON events.stream_id = wanted.id AND version > wanted.known
-ORDER BY stream_id, version
-"""
-READ_STREAM = f"SELECT {COLUMNS} FROM events WHERE stream_id = %s AND version > %s AND version <= %s ORDER BY version"
-READ_ALL = f"""
-SELECT transaction_id::text::bigint, {COLUMNS} FROM events
-WHERE (transaction_id, position) > (%s::text::xid8, %s) AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY transaction_id, position LIMIT %s
-"""
-MAX_VERSION = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A command's answer, stored under its id: the same command twice gives the first answer."""
-
-    command_id: UUID
-    type: str
-    business: dict[str, Any]
-    fingerprint: bytes
-    answer: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,15 +34,13 @@ class Head:
     hash: bytes
 
 
-@dataclass(frozen=True, order=True)
-class Mark:
-    """How far a reader of all events has come."""
+@dataclass(frozen=True)
+class Draft:
+    """An event whose place in its stream is not known yet: for `append_any`."""
 
-    transaction_id: int
-    position: int
-
-
-START = Mark(0, 0)
+    event_id: UUID
+    message: Message
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -96,24 +62,45 @@ def lock(cursor: Cursor, stream_ids: Iterable[UUID]) -> dict[UUID, Head]:
 
 def read_streams(cursor: Cursor, known: dict[UUID, int]) -> list[RecordedEvent]:
     """The events of several streams after the version known of each, stream by stream in order."""
-    cursor.execute(READ_STREAMS, (list(known), list(known.values())))
-    return [_recorded(row) for row in cursor.fetchall()]
+    return recorder.select_streams(cursor, known)
 
 
-def read_stream(cursor: Cursor, stream_id: UUID, *, after: int = 0, up_to: int = MAX_VERSION) -> list[RecordedEvent]:
-    """The events of one stream with after < version <= up_to, in order."""
-    cursor.execute(READ_STREAM, (stream_id, after, up_to))
-    return [_recorded(row) for row in cursor.fetchall()]
+def read_stream(
+    cursor: Cursor,
+    stream_id: UUID,
+    *,
+    after: int = 0,
+    up_to: int = MAX_VERSION,
+    backwards: bool = False,
+    limit: int | None = None,
+) -> list[RecordedEvent]:
+    """The events of one stream with after < version <= up_to, in order or backwards, at most `limit`."""
+    return recorder.select_stream(cursor, stream_id, gt=after, lte=up_to, descending=backwards, limit=limit)
 
 
-def read_all(cursor: Cursor, *, after: Mark = START, limit: int = 1000) -> list[tuple[Mark, RecordedEvent]]:
-    """All events, each with the mark to go on from. None is ever skipped because its transaction committed late.
+def read_all(
+    cursor: Cursor,
+    *,
+    after: int = 0,
+    up_to: int = MAX_POSITION,
+    inclusive: bool = False,
+    limit: int | None = 1000,
+    types: Iterable[str] | None = None,
+    categories: Iterable[str] | None = None,
+    tags: Iterable[str] | None = None,
+    backwards: bool = False,
+) -> list[RecordedEvent]:
+    """All events by position, after the one given (`inclusive`: from it on), that pass every filter given.
 
-    The order is that of transactions, then of positions: a reader only sees transactions below the oldest that is still open,
-    and all that will ever come later is above them. (By position alone a late commit could fall behind a reader.)
+    `types`, `categories`: one of them. `tags`: all of them, as `account:`, `payment:`, `card:`, `tx:` or `correlation:` and the value.
+
+    Whoever goes on from the last position read is told every event once, in the one order that all readers see: positions grow along
+    every stream, and none is ever skipped because its transaction committed late. Numbers are missing where an append was rolled back.
     """
-    cursor.execute(READ_ALL, (str(after.transaction_id), after.position, limit))
-    return [(Mark(row[0], row[1]), _recorded(row[1:])) for row in cursor.fetchall()]
+    start = after - 1 if inclusive else after
+    settled = min(up_to, recorder.horizon(cursor))
+    chosen = Filters.of(types, categories, tags)
+    return recorder.select_settled(cursor, start, settled, limit=limit, chosen=chosen, descending=backwards)
 
 
 def append(
@@ -122,38 +109,87 @@ def append(
     events: Sequence[NewEvent],
     answers: Sequence[Answer] = (),
     not_after: datetime | None = None,
-) -> int | None:
-    """Append all or nothing; gives the newest position. The versions in `events` are the expected ones, counted on.
+) -> list[int]:
+    """Append all or nothing; gives the positions. The versions in `events` are the expected ones, counted on.
 
-    Raises VersionConflict when a stream has moved on, TooLate when the server's clock is past `not_after`.
+    Raises VersionConflict when a stream has moved on, EventIdReused for an id that came before with other content, TooLate when the
+    server's clock is past `not_after`. The same events again give the first append's positions.
     """
-    ids, categories, expected, added, heads = _streams(events)
-    values = (
-        ids, categories, expected, added, heads,
-        [event.event_id for event in events],
-        [event.stream_id for event in events],
-        [event.version for event in events],
-        [category_of(event.message) for event in events],
-        [type(event.message).__name__ for event in events],
-        [event.message.schema_version for event in events],
-        [orjson.dumps(event.payload).decode() for event in events],
-        [orjson.dumps(event.metadata).decode() for event in events],
-        [event.hash for event in events],
-        [event.message.topic for event in events],
-        [codec.encode(event.message) for event in events],
-        [answer.command_id for answer in answers],
-        [answer.type for answer in answers],
-        [orjson.dumps(answer.business).decode() for answer in answers],
-        [answer.fingerprint for answer in answers],
-        [orjson.dumps(answer.answer).decode() for answer in answers],
-        not_after,
-    )  # fmt: skip
-    try:
-        cursor.execute(APPEND, values)
-    except psycopg2.Error as error:
-        raise _named(error) from error
-    row = cursor.fetchone()
-    return row[0] if row else None
+    return recorder.insert(cursor, [entry(codec, event) for event in events], answers, not_after)
+
+
+def append_any(
+    cursor: Cursor,
+    codec: Codec,
+    drafts: Sequence[Draft],
+    answers: Sequence[Answer] = (),
+    not_after: datetime | None = None,
+) -> list[int]:
+    """Append at whatever version the streams are, new or not: what is true whatever was said before. Gives the positions.
+
+    One question more than `append`: an event's hash covers its version, so the heads are locked first. Drafts that were all appended
+    before give the positions that they have. Raises EventIdReused, TooLate.
+    """
+    known = _appended(cursor, drafts)
+    if known is not None:
+        return known
+    while True:
+        cursor.execute("SAVEPOINT append_any")
+        heads = lock(cursor, {draft.message.key for draft in drafts})
+        try:
+            positions = append(cursor, codec, _placed(drafts, heads), answers, not_after)
+        except VersionConflict:  # a stream that was not there, to be locked, was made meanwhile; the locks go, too
+            cursor.execute("ROLLBACK TO SAVEPOINT append_any")
+            continue
+        cursor.execute("RELEASE SAVEPOINT append_any")
+        return positions
+
+
+def _placed(drafts: Sequence[Draft], heads: Mapping[UUID, Head]) -> list[NewEvent]:
+    versions = {stream_id: head.version for stream_id, head in heads.items()}
+    placed = []
+    for draft in drafts:
+        stream_id = draft.message.key
+        versions[stream_id] = versions.get(stream_id, 0) + 1
+        placed.append(new_event(draft.event_id, versions[stream_id], draft.message, draft.metadata))
+    return placed
+
+
+def _appended(cursor: Cursor, drafts: Sequence[Draft]) -> list[int] | None:
+    """The positions of drafts that were appended before; None where none of them was. Raises EventIdReused for other content, or some."""
+    ids = plain(draft.event_id for draft in drafts)
+    found = {event.event_id: event for event in recorder.recorded(cursor, BY_IDS, (ids,))}
+    if not found:
+        return None
+    for draft in drafts:
+        event = found.get(draft.event_id)
+        if event is None:
+            raise EventIdReused(
+                f"event {next(iter(found))} was appended before, without event {draft.event_id} beside it"
+            )
+        if new_event(draft.event_id, event.version, draft.message, draft.metadata).hash != event.hash:
+            raise EventIdReused(
+                f"event {draft.event_id} was appended before with other content; a new event needs a new id"
+            )
+    return [found[draft.event_id].position for draft in drafts]
+
+
+def entry(codec: Codec, event: NewEvent) -> Entry:
+    """The event with its outbox row, as the low door takes it."""
+    message = event.message
+    return Entry(
+        event_id=event.event_id,
+        stream_id=event.stream_id,
+        version=event.version,
+        category=category_of(message),
+        type=type(message).__name__,
+        schema_version=message.schema_version,
+        payload=event.payload,
+        metadata=event.metadata,
+        hash=event.hash,
+        topic=message.topic,
+        record=codec.encode(message),
+    )
 
 
 def send(cursor: Cursor, codec: Codec, commands: Sequence[OutgoingCommand]) -> None:
@@ -173,35 +209,3 @@ def send(cursor: Cursor, codec: Codec, commands: Sequence[OutgoingCommand]) -> N
             [str(each.correlation_id) for each in commands],
         ),
     )
-
-
-def _streams(events: Sequence[NewEvent]) -> tuple[list[UUID], list[str], list[int], list[int], list[bytes]]:
-    by_stream: dict[UUID, list[NewEvent]] = {}
-    for event in events:
-        by_stream.setdefault(event.stream_id, []).append(event)
-    ordered = sorted(by_stream.items())
-    return (
-        [stream_id for stream_id, _ in ordered],
-        [category_of(each[0].message) for _, each in ordered],
-        [each[0].version - 1 for _, each in ordered],
-        [len(each) for _, each in ordered],
-        [each[-1].hash for _, each in ordered],
-    )
-
-
-def _named(error: psycopg2.Error) -> Exception:
-    if error.pgcode == VERSION_CONFLICT:
-        stream_id, expected, actual = (error.diag.message_detail or "").split()
-        return VersionConflict(stream_id, int(expected), int(actual))
-    if error.pgcode == DEADLINE_PASSED:
-        return TooLate(f"{error.diag.message_primary}; nothing was appended")
-    if isinstance(error, psycopg2.errors.UniqueViolation):
-        return Retry(
-            f"the same command arrived twice at once ({error.diag.constraint_name}); again, and the first answer is there"
-        )
-    return error
-
-
-def _recorded(row: tuple[Any, ...]) -> RecordedEvent:
-    told: list[Any] = [*row[:-1], bytes(row[-1])]
-    return RecordedEvent(*told)

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from infra import bootstrap
 from tests.architecture.tree import ROOT
 
-LOCKS = ("requirements.lock", "infra/ui/requirements.lock")
+LOCKS = ("requirements.lock", "infra/ui/requirements.lock", "infra/peers/requirements.lock")
 ENTRY = re.compile(
     r"^([A-Za-z0-9._-]+)==(\S+?)(?: ; .*?)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )

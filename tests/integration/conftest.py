@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from infra.database import engine, transaction
-from infra.migrations.runner import migrate
+from infra.migrations.runner import Server, migrate
 from infra.stack import access
 from infra.stack.supervisor import Stack
 from schemas.codec import Codec
@@ -43,11 +43,17 @@ class Databases:
 def databases() -> Iterator[Databases]:
     """W and R with their roles and tables; W knows a schema id for every message."""
     with Stack(servers=("write", "read"), components=()) as stack:
-        made = Databases(stack)
-        for server in ("write", "read"):
-            migrate(made.as_role(server, "owner"), server)  # type: ignore[arg-type]
+        made = migrated(stack, ("write", "read"))
         migrate(made.keys("owner"), "keys")
-        with transaction(made.as_role("write", "owner")) as cursor:
-            for number, cls in enumerate(MESSAGES.values(), 1):
-                remember(cursor, number, cls)
         yield made
+
+
+def migrated(stack: Stack, servers: tuple[Server, ...]) -> Databases:
+    """The tables of these servers, and in W a schema id for every message."""
+    made = Databases(stack)
+    for server in servers:
+        migrate(made.as_role(server, "owner"), server)
+    with transaction(made.as_role("write", "owner")) as cursor:
+        for number, cls in enumerate(MESSAGES.values(), 1):
+            remember(cursor, number, cls)
+    return made

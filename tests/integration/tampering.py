@@ -33,10 +33,14 @@ GIVEN = {
     "timestamp with time zone": "now()",
     "jsonb": "'{}'::jsonb",
 }
+TABLES = """
+SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+"""
 COLUMNS = """
 SELECT column_name, data_type, udt_name FROM information_schema.columns
 WHERE table_schema = 'public' AND table_name = %s ORDER BY ordinal_position
 """
+PLACE = "tableoid::text || ' ' || ctid::text"  # where a row stands; each partition has its own count
 CHECKS = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' AND conrelid = %s::regclass"
 
 
@@ -51,10 +55,8 @@ class Column:
 
 
 def tables(cursor: Any) -> list[str]:
-    """All tables of the server."""
-    cursor.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
-    )
+    """All tables of the server; partitions are looked at through their table."""
+    cursor.execute(TABLES)
     return sorted(name for (name,) in cursor.fetchall())
 
 
@@ -73,7 +75,7 @@ def _words(name: str, checks: list[str]) -> tuple[str, ...]:
 
 def a_row(cursor: Any, table: str, where: str, place: int) -> str | None:
     """Where the `place`-th row (counted round) stands; None for a table without such rows."""
-    cursor.execute(f"SELECT ctid::text FROM {table} WHERE {where} ORDER BY {table}::text")
+    cursor.execute(f"SELECT {PLACE} FROM {table} WHERE {where} ORDER BY {table}::text")
     found = [row[0] for row in cursor.fetchall()]
     return found[place % len(found)] if found else None
 
@@ -99,7 +101,7 @@ def rows_of_each_word(cursor: Any, table: str, column: Column, where: str, place
 
 def others(cursor: Any, table: str, column: Column, ctid: str) -> list[str]:
     """What may be written there instead, as SQL: every other word of the column, or one other value."""
-    cursor.execute(f'SELECT "{column.name}"::text FROM {table} WHERE ctid = %s', (ctid,))
+    cursor.execute(f'SELECT "{column.name}"::text FROM {table} WHERE {PLACE} = %s', (ctid,))
     (old,) = cursor.fetchone()
     if column.words:
         return [f"'{word}'" for word in column.words if word != old]
@@ -112,11 +114,11 @@ def others(cursor: Any, table: str, column: Column, ctid: str) -> list[str]:
 def changed(cursor: Any, table: str, column: Column, ctid: str, value: str) -> Iterator[str | None]:
     """The row with one value of it changed; gives what was changed, or None where the table itself refuses it."""
     name = f'"{column.name}"'
-    cursor.execute(f"SELECT {name}::text FROM {table} WHERE ctid = %s", (ctid,))
+    cursor.execute(f"SELECT {name}::text FROM {table} WHERE {PLACE} = %s", (ctid,))
     (old,) = cursor.fetchone()
     try:
         cursor.execute(
-            f"UPDATE {table} SET {name} = {value} WHERE ctid = %s RETURNING ctid::text, {name}::text", (ctid,)
+            f"UPDATE {table} SET {name} = {value} WHERE {PLACE} = %s RETURNING {PLACE}, {name}::text", (ctid,)
         )
     except (psycopg2.IntegrityError, psycopg2.DataError):
         yield None
@@ -126,15 +128,15 @@ def changed(cursor: Any, table: str, column: Column, ctid: str, value: str) -> I
     try:
         yield f"{table}.{column.name}: {old} -> {now}"
     finally:
-        cursor.execute(f"UPDATE {table} SET {name} = %s::{column.udt} WHERE ctid = %s RETURNING ctid", (old, new))
+        cursor.execute(f"UPDATE {table} SET {name} = %s::{column.udt} WHERE {PLACE} = %s RETURNING {PLACE}", (old, new))
         assert cursor.rowcount == 1
 
 
 @contextmanager
 def deleted(cursor: Any, table: str, ctid: str) -> Iterator[None]:
     """The table without one of its rows."""
-    cursor.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM {table} WHERE ctid = %s", (ctid,))
-    cursor.execute(f"DELETE FROM {table} WHERE ctid = %s", (ctid,))
+    cursor.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM {table} WHERE {PLACE} = %s", (ctid,))
+    cursor.execute(f"DELETE FROM {table} WHERE {PLACE} = %s", (ctid,))
     try:
         yield
     finally:

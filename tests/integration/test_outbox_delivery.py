@@ -115,7 +115,7 @@ def _write_on(stack: Stack, rows: list[OutboxRow]) -> None:
                 write_rows(stack, [row])
                 break
             except Exception as error:  # noqa: BLE001 - the server is down, or the row is there and only the answer was lost
-                if "outbox_pkey" in str(error):
+                if "outbox_0_id" in str(error):
                     break
                 time.sleep(0.05)
         time.sleep(0.004)

@@ -23,13 +23,14 @@ from infra.database import engine, transaction
 from infra.settings import Settings
 from schemas.codec import Codec
 from schemas.definition import Raw
+from schemas.messages.account_events import AccountRegistered
 from schemas.registry import load_codec
 from streams.command_agent import CommandAgent
 from streams.command_handler import CommandHandler, Order, Outcome
 from streams.domain import ids
 from streams.domain.circumstances import Policy
 from streams.event_store import store
-from streams.event_store.recorded import Cause
+from streams.event_store.recorded import Cause, NewEvent, new_event
 from streams.runtime.records import Record
 from streams.sagas.engine import Engine
 from tests.given import CENT, registration
@@ -47,6 +48,13 @@ WHERE o.topic = 'payments.commands' AND o.key = %s AND NOT EXISTS (SELECT FROM c
 def cause(command_id: UUID) -> Cause:
     """A story of its own."""
     return Cause(command_id, command_id, f"00-{command_id.hex}-{command_id.hex[:16]}-01", "test")
+
+
+def opened(stream_id: UUID | None = None, version: int = 1, event_id: UUID | None = None, **changes: Any) -> NewEvent:
+    """A new account's first event, or another at this place: for what looks at the store alone."""
+    told = registration(**{"account_id": stream_id or uuid4()} | changes)
+    chosen = event_id or uuid4()
+    return new_event(chosen, version, AccountRegistered(**told.__dict__), cause(chosen).metadata("RegisterAccount"))
 
 
 @dataclass

@@ -1,15 +1,23 @@
--- The memory: streams of events, their outbox, and the answers to commands. One function appends; nothing updates or deletes.
+-- The memory: streams of events, their outbox, and the answers to commands. One function appends (0009_append.sql); no role updates or deletes.
 
 CREATE TABLE streams (
-    stream_id  uuid PRIMARY KEY,
-    category   text NOT NULL CHECK (category IN ('account', 'payment')),
-    version    integer NOT NULL CHECK (version > 0),
-    head_hash  bytea NOT NULL                         -- the newest event's hash: what a cached state is checked by
-);
+    stream_id         uuid PRIMARY KEY,
+    category          text NOT NULL CHECK (category IN ('account', 'payment')),
+    version           integer NOT NULL CHECK (version > 0),
+    head_hash         bytea NOT NULL,                 -- the newest event's hash: what a cached state is checked by
+    first_position    bigint NOT NULL,                -- of its first event: a reader of the stream looks into no slice below it
+    archived_version  integer NOT NULL DEFAULT 0      -- its events up to this version lie in cold partitions
+) WITH (fillfactor = 85);                             -- a head is updated in its own page, and touches no index
 
+-- Positions are given out under a lock (0009_append.sql) and one at a time: with a cache, a session could hand out an old one late.
+CREATE SEQUENCE event_positions CACHE 1;
+
+-- In slices of positions, so that no index grows without end; within each a hot and a cold partition (open_slices).
+-- What no index over all slices can hold is held thus: a position comes from the one sequence; a version from the stream's head,
+-- under its lock; an event id follows from its command's id, which command_answers has once.
 CREATE TABLE events (
-    position        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    event_id        uuid NOT NULL UNIQUE,
+    position        bigint NOT NULL,
+    event_id        uuid NOT NULL,
     stream_id       uuid NOT NULL,
     version         integer NOT NULL CHECK (version > 0),
     category        text NOT NULL,
@@ -20,13 +28,26 @@ CREATE TABLE events (
     recorded_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     transaction_id  xid8 NOT NULL DEFAULT pg_current_xact_id(),
     hash            bytea NOT NULL,                   -- sha256 over RFC 8785 JSON of id, stream, version, type, payload, metadata
-    UNIQUE (stream_id, version)
-);
+    archived        boolean NOT NULL DEFAULT false    -- in the cold partition of its slice
+) PARTITION BY RANGE (position);
 
-CREATE INDEX events_transaction ON events (transaction_id, position);  -- a reader of all events goes by it, and skips none
+-- By what an event may be found, besides its stream: read out of what is stored and hashed, so that it can neither drift nor be forged.
+CREATE FUNCTION tags_of(payload jsonb, metadata jsonb) RETURNS text []
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN array_remove(ARRAY[
+    'account:' || (payload ->> 'account_id'),
+    'payment:' || (payload ->> 'payment_id'),
+    'card:' || (payload ->> 'card_token'),
+    'tx:' || (payload ->> 'tx_hash'),
+    'correlation:' || (metadata ->> 'correlation_id')
+], null);
 
+-- New entries wait in a short list and are sorted in by the hundred, so that an append hardly notices them.
+CREATE INDEX events_tags ON events USING gin (tags_of(payload, metadata)) WITH (fastupdate = on, gin_pending_list_limit = 1024);
+
+-- Slices of the order in which rows were written: old ones are dropped whole (drop_outbox_slices).
+CREATE SEQUENCE outbox_numbers;
 CREATE TABLE outbox (
-    id              uuid PRIMARY KEY,
+    id              uuid NOT NULL,
     topic           text NOT NULL,
     key             text NOT NULL,
     type            text NOT NULL,
@@ -41,10 +62,11 @@ CREATE TABLE outbox (
     causation_id    text,
     correlation_id  text,
     stream_version  text,
-    position        text
-);
+    position        text,
+    number          bigint NOT NULL DEFAULT nextval('outbox_numbers')
+) PARTITION BY RANGE (number);
 
-CREATE PUBLICATION outbox_publication FOR TABLE outbox WITH (publish = 'insert');
+CREATE PUBLICATION outbox_publication FOR TABLE outbox WITH (publish = 'insert', publish_via_partition_root = true);
 
 CREATE TABLE command_answers (
     command_id   uuid PRIMARY KEY,
@@ -64,103 +86,67 @@ CREATE TABLE schema_ids (
     recorded_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Appends to one or several streams, with the outbox rows and the command answers, all or nothing, in one round trip.
--- Streams come as (id, category, expected version, number of events, new head hash); events in order; commands for other
--- components as ready outbox rows. p_not_after: refuse (PR002) when this server's clock is past it.
-CREATE FUNCTION append_events(
-    p_streams uuid [], p_categories text [], p_expected integer [], p_added integer [], p_heads bytea [],
-    p_event_ids uuid [], p_event_streams uuid [], p_versions integer [], p_event_categories text [], p_types text [],
-    p_schema_versions smallint [], p_payloads jsonb [], p_metadata jsonb [], p_hashes bytea [],
-    p_topics text [], p_records bytea [],
-    p_command_ids uuid [], p_command_types text [], p_business jsonb [], p_fingerprints bytea [], p_answers jsonb [],
-    p_not_after timestamptz
-) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    last      bigint;
-    conflict  record;
+-- What stays empty as long as slices are opened ahead in time. Should nobody do so nothing is refused, and opening moves the rows.
+CREATE TABLE events_beyond PARTITION OF events DEFAULT;
+CREATE UNIQUE INDEX events_beyond_position ON events_beyond (position);
+CREATE UNIQUE INDEX events_beyond_event_id ON events_beyond (event_id);
+CREATE UNIQUE INDEX events_beyond_version ON events_beyond (stream_id, version);
+CREATE TABLE outbox_beyond PARTITION OF outbox DEFAULT;
+CREATE UNIQUE INDEX outbox_beyond_id ON outbox_beyond (id);
+
+-- One leaf of a slice of events, with what is unique within it.
+CREATE FUNCTION open_leaf(p_slice text, p_leaf text, p_archived boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
-    IF p_not_after IS NOT NULL AND clock_timestamp() > p_not_after THEN
-        RAISE EXCEPTION 'the deadline % has passed', p_not_after USING ERRCODE = 'PR002';
-    END IF;
-
-    INSERT INTO streams (stream_id, category, version, head_hash)
-    SELECT s.id, s.category, s.added, s.head
-    FROM unnest(p_streams, p_categories, p_expected, p_added, p_heads) AS s (id, category, expected, added, head)
-    WHERE s.expected = 0
-    ORDER BY s.id
-    ON CONFLICT DO NOTHING;
-
-    UPDATE streams
-    SET version = s.expected + s.added, head_hash = s.head
-    FROM unnest(p_streams, p_expected, p_added, p_heads) AS s (id, expected, added, head)
-    WHERE streams.stream_id = s.id AND s.expected > 0 AND streams.version = s.expected;
-
-    SELECT s.id, s.expected, coalesce(h.version, 0) AS actual INTO conflict
-    FROM unnest(p_streams, p_expected, p_added, p_heads) AS s (id, expected, added, head)
-    LEFT JOIN streams AS h ON h.stream_id = s.id
-    WHERE h.version IS DISTINCT FROM s.expected + s.added OR h.head_hash IS DISTINCT FROM s.head
-    LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'stream % is at version %, expected %', conflict.id, conflict.actual, conflict.expected
-            USING ERRCODE = 'PR001', DETAIL = concat_ws(' ', conflict.id, conflict.expected, conflict.actual);
-    END IF;
-
-    WITH stored AS (
-        INSERT INTO events (event_id, stream_id, version, category, type, schema_version, payload, metadata, hash)
-        SELECT e.* FROM unnest(
-            p_event_ids, p_event_streams, p_versions, p_event_categories, p_types,
-            p_schema_versions, p_payloads, p_metadata, p_hashes
-        ) AS e
-        RETURNING event_id, stream_id, version, type, metadata, recorded_at, position
-    ), records AS (
-        SELECT * FROM unnest(p_event_ids, p_topics, p_records) AS r (event_id, topic, record)
-    ), published AS (
-        INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
-                            traceparent, causation_id, correlation_id, stream_version, position)
-        SELECT
-            s.event_id, r.topic, s.stream_id::text, s.type, r.record, s.event_id::text, s.type, 'payriver', s.stream_id::text,
-            to_char(s.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-            s.metadata ->> 'traceparent', s.metadata ->> 'causation_id', s.metadata ->> 'correlation_id',
-            s.version::text, s.position::text
-        FROM stored AS s INNER JOIN records AS r USING (event_id)
-        ORDER BY s.position
-    )
-    SELECT max(stored.position) INTO last FROM stored;
-
-    INSERT INTO command_answers (command_id, type, business, fingerprint, answer)
-    SELECT c.* FROM unnest(p_command_ids, p_command_types, p_business, p_fingerprints, p_answers) AS c;
-
-    RETURN last;
+    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES IN (%L)', p_leaf, p_slice, p_archived);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (position)', p_leaf || '_position', p_leaf);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (event_id)', p_leaf || '_event_id', p_leaf);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (stream_id, version)', p_leaf || '_version', p_leaf);
 END
 $$;
 
--- Orders to another component leave through the same outbox as events do.
-CREATE FUNCTION send_commands(
-    p_ids uuid [], p_topics text [], p_keys text [], p_types text [], p_records bytea [],
-    p_traceparents text [], p_causations text [], p_correlations text []
-) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
-                        traceparent, causation_id, correlation_id)
-    SELECT c.id, c.topic, c.key, c.type, c.record, c.id::text, c.type, 'payriver', c.key,
-           to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-           c.traceparent, c.causation, c.correlation
-    FROM unnest(p_ids, p_topics, p_keys, p_types, p_records, p_traceparents, p_causations, p_correlations)
-        AS c (id, topic, key, type, record, traceparent, causation, correlation)
+-- Opens slices of events and of the outbox until p_ahead of each lie empty before the newest row; gives how many were opened.
+-- A slice holds 20 million rows. Safe to repeat. A long reader would make it wait, and others behind it: it gives up after 2 seconds.
+CREATE FUNCTION open_slices(p_ahead integer DEFAULT 1) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    rows    CONSTANT bigint := 20000000;
+    opened  integer := 0;
+    slice   text;
+    number  bigint;
+    bounds  text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('open_slices'));
+    FOR number IN SELECT generate_series(0, (SELECT last_value FROM event_positions) / rows + p_ahead) LOOP
+        slice := format('events_%s', number);
+        CONTINUE WHEN to_regclass(slice) IS NOT NULL;
+        EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING ALL) PARTITION BY LIST (archived)', slice);
+        PERFORM open_leaf(slice, slice || '_hot', false);
+        bounds := format('FROM (%s) TO (%s)', number * rows, (number + 1) * rows);
+        EXECUTE format('WITH late AS (DELETE FROM events_beyond WHERE position >= %s AND position < %s RETURNING *)
+                        INSERT INTO %I SELECT * FROM late', number * rows, (number + 1) * rows, slice);
+        EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES ', slice) || bounds;
+        opened := opened + 1;
+    END LOOP;
+    FOR number IN SELECT generate_series(o.last_value / rows, o.last_value / rows + p_ahead) FROM outbox_numbers AS o LOOP
+        slice := format('outbox_%s', number);
+        CONTINUE WHEN to_regclass(slice) IS NOT NULL;
+        EXECUTE format('CREATE TABLE %I (LIKE outbox INCLUDING ALL)', slice);
+        EXECUTE format('CREATE UNIQUE INDEX %I ON %I (id)', slice || '_id', slice);
+        bounds := format('FROM (%s) TO (%s)', number * rows, (number + 1) * rows);
+        EXECUTE format('WITH late AS (DELETE FROM outbox_beyond WHERE number >= %s AND number < %s RETURNING *)
+                        INSERT INTO %I SELECT * FROM late', number * rows, (number + 1) * rows, slice);
+        EXECUTE format('ALTER TABLE outbox ATTACH PARTITION %I FOR VALUES ', slice) || bounds;
+        opened := opened + 1;
+    END LOOP;
+    RETURN opened;
+END
 $$;
 
--- Heads of streams, locked in one order, so that rivals queue on the row and never deadlock.
-CREATE FUNCTION lock_streams(p_streams uuid [])
-RETURNS TABLE (stream_id uuid, version integer, head_hash bytea)
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT s.stream_id, s.version, s.head_hash FROM streams AS s WHERE s.stream_id = ANY (p_streams) ORDER BY s.stream_id FOR UPDATE
-$$;
+SELECT open_slices();
 
-REVOKE ALL ON FUNCTION append_events, send_commands, lock_streams FROM public;
-GRANT EXECUTE ON FUNCTION append_events, lock_streams TO listener, commands, sagas, submitter, gateway, operator;
-GRANT EXECUTE ON FUNCTION send_commands TO sagas, gateway, operator;
+REVOKE ALL ON FUNCTION open_leaf, open_slices FROM public;
 GRANT SELECT ON streams, events, command_answers TO listener, commands, sagas, submitter, gateway, operator, auditor;
 GRANT SELECT ON events, streams TO projections, notifications;
-GRANT SELECT ON outbox TO auditor;
+GRANT SELECT ON outbox, events_beyond, outbox_beyond TO auditor;
 GRANT SELECT ON schema_ids TO listener, commands, sagas, submitter, gateway, operator, auditor, projections, notifications;

@@ -1,66 +1,151 @@
 -- What the numbered steps of this folder end in. Written by `python -m infra.migrations.dump`; a test compares.
 
-CREATE FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) RETURNS bigint
+CREATE FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) RETURNS bigint[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
 DECLARE
-    last      bigint;
-    conflict  record;
+    positions  bigint [] := '{}';
+    moved      integer;
+    made       integer := 0;
+    now        timestamptz;
 BEGIN
     IF p_not_after IS NOT NULL AND clock_timestamp() > p_not_after THEN
         RAISE EXCEPTION 'the deadline % has passed', p_not_after USING ERRCODE = 'PR002';
     END IF;
 
-    INSERT INTO streams (stream_id, category, version, head_hash)
-    SELECT s.id, s.category, s.added, s.head
-    FROM unnest(p_streams, p_categories, p_expected, p_added, p_heads) AS s (id, category, expected, added, head)
-    WHERE s.expected = 0
-    ORDER BY s.id
-    ON CONFLICT DO NOTHING;
-
+    -- In one order, so that rivals never deadlock. A stream that was expected not to be there is not locked here, though it may be there
+    -- by now: whoever has locked the others before would take it out of order.
+    IF cardinality(p_streams) > 1 THEN
+        PERFORM FROM unnest(p_streams, p_expected) AS w (id, expected) INNER JOIN streams ON streams.stream_id = w.id
+        WHERE w.expected > 0 ORDER BY w.id FOR UPDATE OF streams;
+    END IF;
     UPDATE streams
-    SET version = s.expected + s.added, head_hash = s.head
-    FROM unnest(p_streams, p_expected, p_added, p_heads) AS s (id, expected, added, head)
-    WHERE streams.stream_id = s.id AND s.expected > 0 AND streams.version = s.expected;
+    SET version = w.expected + w.added, head_hash = w.head
+    FROM unnest(p_streams, p_expected, p_added, p_heads) AS w (id, expected, added, head)
+    WHERE streams.stream_id = w.id AND w.expected > 0 AND streams.version = w.expected;
+    GET DIAGNOSTICS moved = ROW_COUNT;
 
-    SELECT s.id, s.expected, coalesce(h.version, 0) AS actual INTO conflict
-    FROM unnest(p_streams, p_expected, p_added, p_heads) AS s (id, expected, added, head)
-    LEFT JOIN streams AS h ON h.stream_id = s.id
-    WHERE h.version IS DISTINCT FROM s.expected + s.added OR h.head_hash IS DISTINCT FROM s.head
-    LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'stream % is at version %, expected %', conflict.id, conflict.actual, conflict.expected
-            USING ERRCODE = 'PR001', DETAIL = concat_ws(' ', conflict.id, conflict.expected, conflict.actual);
+    -- Only now, with the heads ours, positions: so they grow along every stream. All readers wait for this transaction from here on,
+    -- so it may neither rest nor last: the server ends it.
+    IF cardinality(p_event_ids) > 0 THEN
+        PERFORM set_config('idle_in_transaction_session_timeout', '20s', true), set_config('transaction_timeout', '5min', true);
+        PERFORM pg_advisory_xact_lock_shared(append_lock(newest_position()));
+        positions := ARRAY(SELECT nextval('event_positions') FROM generate_series(1, cardinality(p_event_ids)));
     END IF;
 
-    WITH stored AS (
-        INSERT INTO events (event_id, stream_id, version, category, type, schema_version, payload, metadata, hash)
-        SELECT e.* FROM unnest(
-            p_event_ids, p_event_streams, p_versions, p_event_categories, p_types,
-            p_schema_versions, p_payloads, p_metadata, p_hashes
-        ) AS e
-        RETURNING event_id, stream_id, version, type, metadata, recorded_at, position
-    ), records AS (
-        SELECT * FROM unnest(p_event_ids, p_topics, p_records) AS r (event_id, topic, record)
-    ), published AS (
-        INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
-                            traceparent, causation_id, correlation_id, stream_version, position)
-        SELECT
-            s.event_id, r.topic, s.stream_id::text, s.type, r.record, s.event_id::text, s.type, 'payriver', s.stream_id::text,
-            to_char(s.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-            s.metadata ->> 'traceparent', s.metadata ->> 'causation_id', s.metadata ->> 'correlation_id',
-            s.version::text, s.position::text
-        FROM stored AS s INNER JOIN records AS r USING (event_id)
-        ORDER BY s.position
-    )
-    SELECT max(stored.position) INTO last FROM stored;
+    IF moved < cardinality(p_streams) THEN
+        INSERT INTO streams (stream_id, category, version, head_hash, first_position)
+        SELECT w.id, w.category, w.added, w.head, positions[array_position(p_event_streams, w.id)]
+        FROM unnest(p_streams, p_categories, p_expected, p_added, p_heads) AS w (id, category, expected, added, head)
+        WHERE w.expected = 0
+          AND NOT EXISTS (SELECT FROM streams AS h WHERE h.stream_id = w.id)  -- else it would wait for who appends to it
+        ORDER BY w.id
+        ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS made = ROW_COUNT;
+        IF moved + made < cardinality(p_streams) THEN
+            RETURN appended_before(p_streams, p_expected, p_added, p_heads, p_event_ids, p_hashes, cardinality(p_command_ids) > 0);
+        END IF;
+    END IF;
+    IF cardinality(p_command_ids) = 0 THEN            -- no command id vouches for the event ids: look into every slice
+        PERFORM refuse_known(p_event_ids);
+    END IF;
 
-    INSERT INTO command_answers (command_id, type, business, fingerprint, answer)
-    SELECT c.* FROM unnest(p_command_ids, p_command_types, p_business, p_fingerprints, p_answers) AS c;
+    now := clock_timestamp();
+    INSERT INTO events (position, event_id, stream_id, version, category, type, schema_version, payload, metadata, hash, recorded_at)
+    SELECT e.*, now FROM unnest(
+        positions, p_event_ids, p_event_streams, p_versions, p_event_categories, p_types,
+        p_schema_versions, p_payloads, p_metadata, p_hashes
+    ) AS e;
+    INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
+                        traceparent, causation_id, correlation_id, stream_version, position)
+    SELECT
+        o.id, o.topic, o.key, o.type, o.record, o.id, o.type, 'payriver', o.key,
+        to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        o.metadata ->> 'traceparent', o.metadata ->> 'causation_id', o.metadata ->> 'correlation_id', o.version, o.position
+    FROM unnest(positions, p_event_ids, p_event_streams, p_versions, p_types, p_metadata, p_topics, p_records)
+        AS o (position, id, key, version, type, metadata, topic, record);
 
-    RETURN last;
+    IF cardinality(p_command_ids) > 0 THEN
+        INSERT INTO command_answers (command_id, type, business, fingerprint, answer)
+        SELECT c.* FROM unnest(p_command_ids, p_command_types, p_business, p_fingerprints, p_answers) AS c;
+    END IF;
+    RETURN positions;
 END
+$$;
+
+CREATE FUNCTION append_lock(p_above bigint) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((20562)::bigint << 48) | p_above);
+
+CREATE FUNCTION appended_before(p_streams uuid[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_hashes bytea[], p_command boolean) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    found     record;
+    conflict  record;
+BEGIN
+    SELECT array_agg(e.position ORDER BY n.place) AS positions, count(e.position) AS known,
+           min(n.id::text) FILTER (WHERE e.hash <> n.hash) AS other INTO found
+    FROM unnest(p_event_ids, p_hashes) WITH ORDINALITY AS n (id, hash, place) LEFT JOIN events AS e ON e.event_id = n.id;
+    IF found.other IS NOT NULL AND NOT p_command THEN
+        RAISE EXCEPTION 'event % was appended before with other content', found.other USING ERRCODE = 'PR003', DETAIL = found.other;
+    ELSIF found.other IS NULL AND found.known = cardinality(p_event_ids) THEN
+        RETURN found.positions;
+    END IF;
+    SELECT w.id, w.expected, coalesce(h.version, 0) AS actual INTO conflict
+    FROM unnest(p_streams, p_expected, p_added, p_heads) AS w (id, expected, added, head)
+    LEFT JOIN streams AS h ON h.stream_id = w.id
+    ORDER BY h.version IS DISTINCT FROM w.expected + w.added OR h.head_hash IS DISTINCT FROM w.head DESC
+    LIMIT 1;
+    RAISE EXCEPTION 'stream % is at version %, expected %', conflict.id, conflict.actual, conflict.expected
+        USING ERRCODE = 'PR001', DETAIL = concat_ws(' ', conflict.id, conflict.expected, conflict.actual);
+END
+$$;
+
+CREATE FUNCTION appending() RETURNS TABLE(above bigint, pid integer, role text, application text, state text, seconds double precision)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    SELECT min(((l.classid::bigint & 65535) << 32) | l.objid::bigint) AS above, l.pid, a.usename::text, a.application_name, a.state,
+           extract(epoch FROM clock_timestamp() - a.xact_start)::double precision
+    FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.classid::bigint >> 16 = 20562 AND l.granted
+      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    GROUP BY l.pid, a.usename, a.application_name, a.state, a.xact_start
+    ORDER BY above
+$$;
+
+CREATE FUNCTION archive_streams(p_before timestamp with time zone, p_limit integer, OUT streams_moved integer, OUT events_moved integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    ids    uuid [];
+    least  bigint;
+BEGIN
+    SELECT array_agg(l.stream_id), min(l.first_position) INTO ids, least FROM (
+        SELECT s.stream_id, s.first_position FROM streams AS s
+        INNER JOIN closed_streams(p_before) AS c ON c.stream_id = s.stream_id AND c.version = s.version
+        ORDER BY s.stream_id LIMIT p_limit FOR UPDATE OF s SKIP LOCKED
+    ) AS l;
+    streams_moved := coalesce(cardinality(ids), 0);
+    UPDATE events SET archived = true WHERE stream_id = ANY (ids) AND position >= least AND NOT archived;
+    GET DIAGNOSTICS events_moved = ROW_COUNT;
+    UPDATE streams SET archived_version = version WHERE stream_id = ANY (ids);
+END
+$$;
+
+CREATE FUNCTION closed_streams(p_before timestamp with time zone) RETURNS TABLE(stream_id uuid, version integer, first_position bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    SELECT s.stream_id, s.version, s.first_position
+    FROM streams AS s INNER JOIN sagas AS g ON g.saga_id = s.stream_id
+    WHERE s.category = 'payment' AND s.archived_version < s.version AND g.handled = s.version AND g.ended_at < p_before
+      AND (SELECT e.recorded_at FROM events AS e
+           WHERE e.stream_id = s.stream_id AND e.version = s.version AND e.position >= s.first_position) < p_before
 $$;
 
 CREATE FUNCTION drop_snapshots(p_streams uuid[], p_keep bytea[]) RETURNS bigint
@@ -80,6 +165,117 @@ CREATE FUNCTION lock_streams(p_streams uuid[]) RETURNS TABLE(stream_id uuid, ver
     SET search_path TO 'public', 'pg_temp'
     AS $$
     SELECT s.stream_id, s.version, s.head_hash FROM streams AS s WHERE s.stream_id = ANY (p_streams) ORDER BY s.stream_id FOR UPDATE
+$$;
+
+CREATE FUNCTION newest_position() RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_positions
+$$;
+
+CREATE FUNCTION open_cold() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET lock_timeout TO '2s'
+    AS $$
+DECLARE
+    opened  integer := 0;
+    slice   text;
+BEGIN
+    FOR slice IN SELECT i.inhrelid::regclass::text FROM pg_inherits AS i INNER JOIN pg_class AS c ON c.oid = i.inhrelid
+                 WHERE i.inhparent = 'events'::regclass AND c.relkind = 'p' ORDER BY 1 LOOP
+        CONTINUE WHEN to_regclass(slice || '_cold') IS NOT NULL;
+        PERFORM open_leaf(slice, slice || '_cold', true);
+        opened := opened + 1;
+    END LOOP;
+    RETURN opened;
+END
+$$;
+
+CREATE FUNCTION open_leaf(p_slice text, p_leaf text, p_archived boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES IN (%L)', p_leaf, p_slice, p_archived);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (position)', p_leaf || '_position', p_leaf);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (event_id)', p_leaf || '_event_id', p_leaf);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (stream_id, version)', p_leaf || '_version', p_leaf);
+END
+$$;
+
+CREATE FUNCTION open_slices(p_ahead integer DEFAULT 1) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET lock_timeout TO '2s'
+    AS $$
+DECLARE
+    rows    CONSTANT bigint := 20000000;
+    opened  integer := 0;
+    slice   text;
+    number  bigint;
+    bounds  text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('open_slices'));
+    FOR number IN SELECT generate_series(0, (SELECT last_value FROM event_positions) / rows + p_ahead) LOOP
+        slice := format('events_%s', number);
+        CONTINUE WHEN to_regclass(slice) IS NOT NULL;
+        EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING ALL) PARTITION BY LIST (archived)', slice);
+        PERFORM open_leaf(slice, slice || '_hot', false);
+        bounds := format('FROM (%s) TO (%s)', number * rows, (number + 1) * rows);
+        EXECUTE format('WITH late AS (DELETE FROM events_beyond WHERE position >= %s AND position < %s RETURNING *)
+                        INSERT INTO %I SELECT * FROM late', number * rows, (number + 1) * rows, slice);
+        EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES ', slice) || bounds;
+        opened := opened + 1;
+    END LOOP;
+    FOR number IN SELECT generate_series(o.last_value / rows, o.last_value / rows + p_ahead) FROM outbox_numbers AS o LOOP
+        slice := format('outbox_%s', number);
+        CONTINUE WHEN to_regclass(slice) IS NOT NULL;
+        EXECUTE format('CREATE TABLE %I (LIKE outbox INCLUDING ALL)', slice);
+        EXECUTE format('CREATE UNIQUE INDEX %I ON %I (id)', slice || '_id', slice);
+        bounds := format('FROM (%s) TO (%s)', number * rows, (number + 1) * rows);
+        EXECUTE format('WITH late AS (DELETE FROM outbox_beyond WHERE number >= %s AND number < %s RETURNING *)
+                        INSERT INTO %I SELECT * FROM late', number * rows, (number + 1) * rows, slice);
+        EXECUTE format('ALTER TABLE outbox ATTACH PARTITION %I FOR VALUES ', slice) || bounds;
+        opened := opened + 1;
+    END LOOP;
+    RETURN opened;
+END
+$$;
+
+CREATE FUNCTION read_horizon() RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    newest  bigint;
+    held    bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'all events are read in READ COMMITTED, not in %', current_setting('transaction_isolation')
+            USING ERRCODE = 'PR004';
+    END IF;
+    newest := newest_position();
+    SELECT min(((l.classid::bigint & 65535) << 32) | l.objid::bigint) INTO held FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.classid::bigint >> 16 = 20562 AND l.granted
+      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
+    RETURN least(newest, held);
+END
+$$;
+
+CREATE FUNCTION refuse_known(p_event_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    known  uuid;
+BEGIN
+    SELECT event_id INTO known FROM events WHERE event_id = ANY (p_event_ids) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'event % was appended before with other content', known USING ERRCODE = 'PR003', DETAIL = known;
+    END IF;
+END
 $$;
 
 CREATE FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) RETURNS SETOF uuid
@@ -125,6 +321,10 @@ CREATE FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_ty
     FROM unnest(p_ids, p_topics, p_keys, p_types, p_records, p_traceparents, p_causations, p_correlations)
         AS c (id, topic, key, type, record, traceparent, causation, correlation)
 $$;
+
+CREATE FUNCTION tags_of(payload jsonb, metadata jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN array_remove(ARRAY[('account:'::text || (payload ->> 'account_id'::text)), ('payment:'::text || (payload ->> 'payment_id'::text)), ('card:'::text || (payload ->> 'card_token'::text)), ('tx:'::text || (payload ->> 'tx_hash'::text)), ('correlation:'::text || (metadata ->> 'correlation_id'::text))], NULL::text);
 
 CREATE TABLE cards (
     card_token text NOT NULL,
@@ -251,6 +451,13 @@ CREATE TABLE command_answers (
     recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
+CREATE SEQUENCE event_positions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
 CREATE TABLE events (
     "position" bigint NOT NULL,
     event_id uuid NOT NULL,
@@ -264,16 +471,96 @@ CREATE TABLE events (
     recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
     hash bytea NOT NULL,
+    archived boolean DEFAULT false NOT NULL,
+    CONSTRAINT events_version_check CHECK ((version > 0))
+)
+PARTITION BY RANGE ("position");
+
+CREATE TABLE events_0 (
+    "position" bigint CONSTRAINT events_position_not_null NOT NULL,
+    event_id uuid CONSTRAINT events_event_id_not_null NOT NULL,
+    stream_id uuid CONSTRAINT events_stream_id_not_null NOT NULL,
+    version integer CONSTRAINT events_version_not_null NOT NULL,
+    category text CONSTRAINT events_category_not_null NOT NULL,
+    type text CONSTRAINT events_type_not_null NOT NULL,
+    schema_version smallint CONSTRAINT events_schema_version_not_null NOT NULL,
+    payload jsonb CONSTRAINT events_payload_not_null NOT NULL,
+    metadata jsonb CONSTRAINT events_metadata_not_null NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT events_recorded_at_not_null NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() CONSTRAINT events_transaction_id_not_null NOT NULL,
+    hash bytea CONSTRAINT events_hash_not_null NOT NULL,
+    archived boolean DEFAULT false CONSTRAINT events_archived_not_null NOT NULL,
+    CONSTRAINT events_version_check CHECK ((version > 0))
+)
+PARTITION BY LIST (archived);
+
+CREATE TABLE events_0_hot (
+    "position" bigint CONSTRAINT events_position_not_null NOT NULL,
+    event_id uuid CONSTRAINT events_event_id_not_null NOT NULL,
+    stream_id uuid CONSTRAINT events_stream_id_not_null NOT NULL,
+    version integer CONSTRAINT events_version_not_null NOT NULL,
+    category text CONSTRAINT events_category_not_null NOT NULL,
+    type text CONSTRAINT events_type_not_null NOT NULL,
+    schema_version smallint CONSTRAINT events_schema_version_not_null NOT NULL,
+    payload jsonb CONSTRAINT events_payload_not_null NOT NULL,
+    metadata jsonb CONSTRAINT events_metadata_not_null NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT events_recorded_at_not_null NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() CONSTRAINT events_transaction_id_not_null NOT NULL,
+    hash bytea CONSTRAINT events_hash_not_null NOT NULL,
+    archived boolean DEFAULT false CONSTRAINT events_archived_not_null NOT NULL,
     CONSTRAINT events_version_check CHECK ((version > 0))
 );
 
-ALTER TABLE events ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME events_position_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
+CREATE TABLE events_1 (
+    "position" bigint CONSTRAINT events_position_not_null NOT NULL,
+    event_id uuid CONSTRAINT events_event_id_not_null NOT NULL,
+    stream_id uuid CONSTRAINT events_stream_id_not_null NOT NULL,
+    version integer CONSTRAINT events_version_not_null NOT NULL,
+    category text CONSTRAINT events_category_not_null NOT NULL,
+    type text CONSTRAINT events_type_not_null NOT NULL,
+    schema_version smallint CONSTRAINT events_schema_version_not_null NOT NULL,
+    payload jsonb CONSTRAINT events_payload_not_null NOT NULL,
+    metadata jsonb CONSTRAINT events_metadata_not_null NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT events_recorded_at_not_null NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() CONSTRAINT events_transaction_id_not_null NOT NULL,
+    hash bytea CONSTRAINT events_hash_not_null NOT NULL,
+    archived boolean DEFAULT false CONSTRAINT events_archived_not_null NOT NULL,
+    CONSTRAINT events_version_check CHECK ((version > 0))
+)
+PARTITION BY LIST (archived);
+
+CREATE TABLE events_1_hot (
+    "position" bigint CONSTRAINT events_position_not_null NOT NULL,
+    event_id uuid CONSTRAINT events_event_id_not_null NOT NULL,
+    stream_id uuid CONSTRAINT events_stream_id_not_null NOT NULL,
+    version integer CONSTRAINT events_version_not_null NOT NULL,
+    category text CONSTRAINT events_category_not_null NOT NULL,
+    type text CONSTRAINT events_type_not_null NOT NULL,
+    schema_version smallint CONSTRAINT events_schema_version_not_null NOT NULL,
+    payload jsonb CONSTRAINT events_payload_not_null NOT NULL,
+    metadata jsonb CONSTRAINT events_metadata_not_null NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT events_recorded_at_not_null NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() CONSTRAINT events_transaction_id_not_null NOT NULL,
+    hash bytea CONSTRAINT events_hash_not_null NOT NULL,
+    archived boolean DEFAULT false CONSTRAINT events_archived_not_null NOT NULL,
+    CONSTRAINT events_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE events_beyond (
+    "position" bigint CONSTRAINT events_position_not_null NOT NULL,
+    event_id uuid CONSTRAINT events_event_id_not_null NOT NULL,
+    stream_id uuid CONSTRAINT events_stream_id_not_null NOT NULL,
+    version integer CONSTRAINT events_version_not_null NOT NULL,
+    category text CONSTRAINT events_category_not_null NOT NULL,
+    type text CONSTRAINT events_type_not_null NOT NULL,
+    schema_version smallint CONSTRAINT events_schema_version_not_null NOT NULL,
+    payload jsonb CONSTRAINT events_payload_not_null NOT NULL,
+    metadata jsonb CONSTRAINT events_metadata_not_null NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT events_recorded_at_not_null NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() CONSTRAINT events_transaction_id_not_null NOT NULL,
+    hash bytea CONSTRAINT events_hash_not_null NOT NULL,
+    archived boolean DEFAULT false CONSTRAINT events_archived_not_null NOT NULL,
+    CONSTRAINT events_version_check CHECK ((version > 0))
 );
 
 CREATE TABLE migrations (
@@ -281,6 +568,13 @@ CREATE TABLE migrations (
     sha256 text NOT NULL,
     applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
+
+CREATE SEQUENCE outbox_numbers
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 
 CREATE TABLE outbox (
     id uuid NOT NULL,
@@ -298,7 +592,69 @@ CREATE TABLE outbox (
     causation_id text,
     correlation_id text,
     stream_version text,
-    "position" text
+    "position" text,
+    number bigint DEFAULT nextval('outbox_numbers'::regclass) NOT NULL
+)
+PARTITION BY RANGE (number);
+
+CREATE TABLE outbox_0 (
+    id uuid CONSTRAINT outbox_id_not_null NOT NULL,
+    topic text CONSTRAINT outbox_topic_not_null NOT NULL,
+    key text CONSTRAINT outbox_key_not_null NOT NULL,
+    type text CONSTRAINT outbox_type_not_null NOT NULL,
+    payload bytea CONSTRAINT outbox_payload_not_null NOT NULL,
+    ce_specversion text DEFAULT '1.0'::text CONSTRAINT outbox_ce_specversion_not_null NOT NULL,
+    ce_id text CONSTRAINT outbox_ce_id_not_null NOT NULL,
+    ce_type text CONSTRAINT outbox_ce_type_not_null NOT NULL,
+    ce_source text CONSTRAINT outbox_ce_source_not_null NOT NULL,
+    ce_subject text CONSTRAINT outbox_ce_subject_not_null NOT NULL,
+    ce_time text CONSTRAINT outbox_ce_time_not_null NOT NULL,
+    traceparent text,
+    causation_id text,
+    correlation_id text,
+    stream_version text,
+    "position" text,
+    number bigint DEFAULT nextval('outbox_numbers'::regclass) CONSTRAINT outbox_number_not_null NOT NULL
+);
+
+CREATE TABLE outbox_1 (
+    id uuid CONSTRAINT outbox_id_not_null NOT NULL,
+    topic text CONSTRAINT outbox_topic_not_null NOT NULL,
+    key text CONSTRAINT outbox_key_not_null NOT NULL,
+    type text CONSTRAINT outbox_type_not_null NOT NULL,
+    payload bytea CONSTRAINT outbox_payload_not_null NOT NULL,
+    ce_specversion text DEFAULT '1.0'::text CONSTRAINT outbox_ce_specversion_not_null NOT NULL,
+    ce_id text CONSTRAINT outbox_ce_id_not_null NOT NULL,
+    ce_type text CONSTRAINT outbox_ce_type_not_null NOT NULL,
+    ce_source text CONSTRAINT outbox_ce_source_not_null NOT NULL,
+    ce_subject text CONSTRAINT outbox_ce_subject_not_null NOT NULL,
+    ce_time text CONSTRAINT outbox_ce_time_not_null NOT NULL,
+    traceparent text,
+    causation_id text,
+    correlation_id text,
+    stream_version text,
+    "position" text,
+    number bigint DEFAULT nextval('outbox_numbers'::regclass) CONSTRAINT outbox_number_not_null NOT NULL
+);
+
+CREATE TABLE outbox_beyond (
+    id uuid CONSTRAINT outbox_id_not_null NOT NULL,
+    topic text CONSTRAINT outbox_topic_not_null NOT NULL,
+    key text CONSTRAINT outbox_key_not_null NOT NULL,
+    type text CONSTRAINT outbox_type_not_null NOT NULL,
+    payload bytea CONSTRAINT outbox_payload_not_null NOT NULL,
+    ce_specversion text DEFAULT '1.0'::text CONSTRAINT outbox_ce_specversion_not_null NOT NULL,
+    ce_id text CONSTRAINT outbox_ce_id_not_null NOT NULL,
+    ce_type text CONSTRAINT outbox_ce_type_not_null NOT NULL,
+    ce_source text CONSTRAINT outbox_ce_source_not_null NOT NULL,
+    ce_subject text CONSTRAINT outbox_ce_subject_not_null NOT NULL,
+    ce_time text CONSTRAINT outbox_ce_time_not_null NOT NULL,
+    traceparent text,
+    causation_id text,
+    correlation_id text,
+    stream_version text,
+    "position" text,
+    number bigint DEFAULT nextval('outbox_numbers'::regclass) CONSTRAINT outbox_number_not_null NOT NULL
 );
 
 CREATE TABLE parked_messages (
@@ -396,9 +752,12 @@ CREATE TABLE streams (
     category text NOT NULL,
     version integer NOT NULL,
     head_hash bytea NOT NULL,
+    first_position bigint NOT NULL,
+    archived_version integer DEFAULT 0 NOT NULL,
     CONSTRAINT streams_category_check CHECK ((category = ANY (ARRAY['account'::text, 'payment'::text, 'person'::text]))),
     CONSTRAINT streams_version_check CHECK ((version > 0))
-);
+)
+WITH (fillfactor='85');
 
 CREATE TABLE webhook_attempts (
     message_id uuid NOT NULL,
@@ -441,6 +800,22 @@ CREATE TABLE webhook_messages (
     CONSTRAINT webhook_messages_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'parked'::text])))
 );
 
+ALTER TABLE ONLY events ATTACH PARTITION events_0 FOR VALUES FROM ('0') TO ('20000000');
+
+ALTER TABLE ONLY events_0 ATTACH PARTITION events_0_hot FOR VALUES IN (false);
+
+ALTER TABLE ONLY events ATTACH PARTITION events_1 FOR VALUES FROM ('20000000') TO ('40000000');
+
+ALTER TABLE ONLY events_1 ATTACH PARTITION events_1_hot FOR VALUES IN (false);
+
+ALTER TABLE ONLY events ATTACH PARTITION events_beyond DEFAULT;
+
+ALTER TABLE ONLY outbox ATTACH PARTITION outbox_0 FOR VALUES FROM ('0') TO ('20000000');
+
+ALTER TABLE ONLY outbox ATTACH PARTITION outbox_1 FOR VALUES FROM ('20000000') TO ('40000000');
+
+ALTER TABLE ONLY outbox ATTACH PARTITION outbox_beyond DEFAULT;
+
 ALTER TABLE ONLY cards
     ADD CONSTRAINT cards_pkey PRIMARY KEY (card_token);
 
@@ -480,20 +855,8 @@ ALTER TABLE ONLY checkpoints
 ALTER TABLE ONLY command_answers
     ADD CONSTRAINT command_answers_pkey PRIMARY KEY (command_id);
 
-ALTER TABLE ONLY events
-    ADD CONSTRAINT events_event_id_key UNIQUE (event_id);
-
-ALTER TABLE ONLY events
-    ADD CONSTRAINT events_pkey PRIMARY KEY ("position");
-
-ALTER TABLE ONLY events
-    ADD CONSTRAINT events_stream_id_version_key UNIQUE (stream_id, version);
-
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
-
-ALTER TABLE ONLY outbox
-    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY parked_messages
     ADD CONSTRAINT parked_messages_consumer_topic_id_partition_offset_key UNIQUE (consumer, topic_id, partition, "offset");
@@ -549,7 +912,41 @@ CREATE INDEX chain_wallets_new ON chain_wallets USING btree (chain_id) WHERE (st
 
 CREATE INDEX chain_wallets_queued ON chain_wallets USING btree (chain_id) WHERE (queued_block IS NOT NULL);
 
-CREATE INDEX events_transaction ON events USING btree (transaction_id, "position");
+CREATE UNIQUE INDEX events_0_hot_event_id ON events_0_hot USING btree (event_id);
+
+CREATE UNIQUE INDEX events_0_hot_position ON events_0_hot USING btree ("position");
+
+CREATE INDEX events_tags ON ONLY events USING gin (tags_of(payload, metadata)) WITH (fastupdate='on', gin_pending_list_limit='1024');
+
+CREATE INDEX events_0_tags_of_idx ON ONLY events_0 USING gin (tags_of(payload, metadata)) WITH (fastupdate='on', gin_pending_list_limit='1024');
+
+CREATE INDEX events_0_hot_tags_of_idx ON events_0_hot USING gin (tags_of(payload, metadata)) WITH (fastupdate='on', gin_pending_list_limit='1024');
+
+CREATE UNIQUE INDEX events_0_hot_version ON events_0_hot USING btree (stream_id, version);
+
+CREATE UNIQUE INDEX events_1_hot_event_id ON events_1_hot USING btree (event_id);
+
+CREATE UNIQUE INDEX events_1_hot_position ON events_1_hot USING btree ("position");
+
+CREATE INDEX events_1_tags_of_idx ON ONLY events_1 USING gin (tags_of(payload, metadata)) WITH (fastupdate='on', gin_pending_list_limit='1024');
+
+CREATE INDEX events_1_hot_tags_of_idx ON events_1_hot USING gin (tags_of(payload, metadata)) WITH (fastupdate='on', gin_pending_list_limit='1024');
+
+CREATE UNIQUE INDEX events_1_hot_version ON events_1_hot USING btree (stream_id, version);
+
+CREATE UNIQUE INDEX events_beyond_event_id ON events_beyond USING btree (event_id);
+
+CREATE UNIQUE INDEX events_beyond_position ON events_beyond USING btree ("position");
+
+CREATE INDEX events_beyond_tags_of_idx ON events_beyond USING gin (tags_of(payload, metadata)) WITH (fastupdate='on', gin_pending_list_limit='1024');
+
+CREATE UNIQUE INDEX events_beyond_version ON events_beyond USING btree (stream_id, version);
+
+CREATE UNIQUE INDEX outbox_0_id ON outbox_0 USING btree (id);
+
+CREATE UNIQUE INDEX outbox_1_id ON outbox_1 USING btree (id);
+
+CREATE UNIQUE INDEX outbox_beyond_id ON outbox_beyond USING btree (id);
 
 CREATE INDEX parked_messages_held ON parked_messages USING btree (consumer, key, "offset") WHERE (state = ANY (ARRAY['parked'::text, 'queued'::text]));
 
@@ -567,6 +964,16 @@ CREATE INDEX webhook_messages_parked ON webhook_messages USING btree (ended_at) 
 
 CREATE INDEX webhook_messages_stream ON webhook_messages USING btree (stream_id);
 
+ALTER INDEX events_0_tags_of_idx ATTACH PARTITION events_0_hot_tags_of_idx;
+
+ALTER INDEX events_tags ATTACH PARTITION events_0_tags_of_idx;
+
+ALTER INDEX events_1_tags_of_idx ATTACH PARTITION events_1_hot_tags_of_idx;
+
+ALTER INDEX events_tags ATTACH PARTITION events_1_tags_of_idx;
+
+ALTER INDEX events_tags ATTACH PARTITION events_beyond_tags_of_idx;
+
 ALTER TABLE ONLY chain_intents
     ADD CONSTRAINT chain_intents_invalidates_fkey FOREIGN KEY (invalidates) REFERENCES chain_intents(leg_id);
 
@@ -579,7 +986,7 @@ ALTER TABLE ONLY webhook_attempts
 ALTER TABLE ONLY webhook_messages
     ADD CONSTRAINT webhook_messages_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(endpoint_id);
 
-CREATE PUBLICATION outbox_publication WITH (publish = 'insert');
+CREATE PUBLICATION outbox_publication WITH (publish = 'insert', publish_via_partition_root = true);
 
 ALTER PUBLICATION outbox_publication ADD TABLE ONLY outbox;
 
@@ -591,6 +998,27 @@ GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_exp
 GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO gateway;
 GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO operator;
 
+REVOKE ALL ON FUNCTION append_lock(p_above bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION appended_before(p_streams uuid[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_hashes bytea[], p_command boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION appending() FROM PUBLIC;
+GRANT ALL ON FUNCTION appending() TO listener;
+GRANT ALL ON FUNCTION appending() TO commands;
+GRANT ALL ON FUNCTION appending() TO sagas;
+GRANT ALL ON FUNCTION appending() TO submitter;
+GRANT ALL ON FUNCTION appending() TO gateway;
+GRANT ALL ON FUNCTION appending() TO operator;
+GRANT ALL ON FUNCTION appending() TO auditor;
+GRANT ALL ON FUNCTION appending() TO projections;
+GRANT ALL ON FUNCTION appending() TO notifications;
+
+REVOKE ALL ON FUNCTION archive_streams(p_before timestamp with time zone, p_limit integer, OUT streams_moved integer, OUT events_moved integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION archive_streams(p_before timestamp with time zone, p_limit integer, OUT streams_moved integer, OUT events_moved integer) TO operator;
+
+REVOKE ALL ON FUNCTION closed_streams(p_before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION closed_streams(p_before timestamp with time zone) TO operator;
+
 REVOKE ALL ON FUNCTION drop_snapshots(p_streams uuid[], p_keep bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION drop_snapshots(p_streams uuid[], p_keep bytea[]) TO operator;
 
@@ -601,6 +1029,37 @@ GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO sagas;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO submitter;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO gateway;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO operator;
+
+REVOKE ALL ON FUNCTION newest_position() FROM PUBLIC;
+GRANT ALL ON FUNCTION newest_position() TO listener;
+GRANT ALL ON FUNCTION newest_position() TO commands;
+GRANT ALL ON FUNCTION newest_position() TO sagas;
+GRANT ALL ON FUNCTION newest_position() TO submitter;
+GRANT ALL ON FUNCTION newest_position() TO gateway;
+GRANT ALL ON FUNCTION newest_position() TO operator;
+GRANT ALL ON FUNCTION newest_position() TO auditor;
+GRANT ALL ON FUNCTION newest_position() TO projections;
+GRANT ALL ON FUNCTION newest_position() TO notifications;
+
+REVOKE ALL ON FUNCTION open_cold() FROM PUBLIC;
+GRANT ALL ON FUNCTION open_cold() TO operator;
+
+REVOKE ALL ON FUNCTION open_leaf(p_slice text, p_leaf text, p_archived boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION open_slices(p_ahead integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION read_horizon() FROM PUBLIC;
+GRANT ALL ON FUNCTION read_horizon() TO listener;
+GRANT ALL ON FUNCTION read_horizon() TO commands;
+GRANT ALL ON FUNCTION read_horizon() TO sagas;
+GRANT ALL ON FUNCTION read_horizon() TO submitter;
+GRANT ALL ON FUNCTION read_horizon() TO gateway;
+GRANT ALL ON FUNCTION read_horizon() TO operator;
+GRANT ALL ON FUNCTION read_horizon() TO auditor;
+GRANT ALL ON FUNCTION read_horizon() TO projections;
+GRANT ALL ON FUNCTION read_horizon() TO notifications;
+
+REVOKE ALL ON FUNCTION refuse_known(p_event_ids uuid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION save_snapshots(p_streams uuid[], p_fingerprints bytea[], p_categories text[], p_versions integer[], p_heads bytea[], p_states jsonb[], p_digests bytea[]) TO listener;
@@ -680,7 +1139,11 @@ GRANT SELECT ON TABLE events TO auditor;
 GRANT SELECT ON TABLE events TO projections;
 GRANT SELECT ON TABLE events TO notifications;
 
+GRANT SELECT ON TABLE events_beyond TO auditor;
+
 GRANT SELECT ON TABLE outbox TO auditor;
+
+GRANT SELECT ON TABLE outbox_beyond TO auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO commands;
 GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO sagas;

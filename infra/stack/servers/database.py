@@ -47,6 +47,7 @@ class Database:
             for role in roles:
                 if role not in there:
                     self._create_role(db, role)
+            db.execute("GRANT pg_read_all_stats TO owner")  # its functions say who holds up whom
             _create_database(db, DATABASE, "owner")
             if self.name == "read":
                 _create_database(db, "registry", "registry")

@@ -1,0 +1,55 @@
+"""`payriver archive`: moves closed payments to the cold partitions of the event store. Nothing is changed, nothing is lost, all is read as before."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from api.cli.roots import Root
+from infra.errors import BadInput
+from streams.event_store import slices
+
+
+def archive(
+    before: Annotated[
+        str, typer.Option(help="Day or time (ISO 8601; UTC where it says no zone) before which they closed.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would move.")] = False,
+    home: Annotated[Path | None, typer.Option("--home", help="The stack's folder; also PAYRIVER_HOME.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Move payments that closed before a day to cold partitions, a few hundred in a transaction; ended at any time, it goes on when called again."""
+    until = time_of(before)
+    operator = Root.begin("operator", home).write
+    wanted = slices.closed(operator, until)
+    streams = events = 0
+    if not dry_run:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("closed payments", total=wanted)
+            for moved in slices.archive(operator, until):
+                streams, events = streams + moved[0], events + moved[1]
+                progress.advance(task, moved[0])
+    if as_json:
+        typer.echo(json.dumps({"before": until.isoformat(), "closed": wanted, "streams": streams, "events": events}))
+    elif dry_run:
+        typer.echo(f"{wanted} payments closed before {until.isoformat()} and would move")
+    else:
+        typer.echo(f"{streams} payments with {events} events moved to cold partitions")
+
+
+def time_of(told: str) -> datetime:
+    """Raises BadInput for what is no time, or one that has not come: what is not over cannot be archived."""
+    try:
+        found = datetime.fromisoformat(told)
+    except ValueError:
+        raise BadInput(f"{told!r} is no day or time; give one as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+    until = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if until > datetime.now(UTC):
+        raise BadInput(f"{until.isoformat()} has not come yet; give a day that is over")
+    return until
