@@ -23,9 +23,11 @@ COLUMNS = (
 POSTINGS = (
     f"SELECT {', '.join(COLUMNS)} FROM ledger_postings WHERE book = 'wallet' ORDER BY account_id, version, posting_id"
 )
-CARD_POSTINGS = (
-    f"SELECT {', '.join(COLUMNS)} FROM ledger_postings WHERE book = 'card' ORDER BY payment_id, version, posting_id"
-)
+NOBODY = UUID(int=0)
+CARD_POSTINGS = f"""
+SELECT {", ".join(COLUMNS)} FROM ledger_postings WHERE book = 'card'
+ORDER BY coalesce(payment_id, '{NOBODY}'), version, posting_id
+"""
 SUMS = ("debits_pending", "credits_pending", "debits_posted", "credits_posted")
 ACCOUNTS = f"SELECT name, account_id, side, currency, {', '.join(SUMS)} FROM ledger_accounts ORDER BY name"
 SIDES = {"customer": ("safe", "customer"), "settlement": ("settlement", "network")}
@@ -96,7 +98,9 @@ class Ledger(Subject):
     def __init__(self, context: Context) -> None:
         self._context, self._findings = context, context.findings
         self._rows = Aligned(context.read.stream(POSTINGS), lambda row: (row[2], row[12]), self._unknown)
-        self._card_rows = Aligned(context.read.stream(CARD_POSTINGS), lambda row: (row[10], row[12]), self._unknown)
+        self._card_rows = Aligned(
+            context.read.stream(CARD_POSTINGS), lambda row: (row[10] or NOBODY, row[12]), self._unknown
+        )
         self._requested: Any = None
         self._names: dict[UUID, tuple[str, str]] = {}
         self._accounts: dict[str, dict[str, Any]] = {}

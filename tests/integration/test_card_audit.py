@@ -185,5 +185,17 @@ def test_whatever_is_changed_is_found(table: str, change: str, databases: Databa
             )
 
 
+def test_a_wallets_posting_in_the_card_book_is_found(databases: Databases, programme: Programme) -> None:
+    """One that belongs to no payment has no place there at all."""
+    where = "account_id = %s AND kind = 'opening'"
+    with transaction(databases.as_role("read", "owner")) as cursor:
+        cursor.execute(f"UPDATE ledger_postings SET book = 'card' WHERE {where}", (programme.account_id,))
+    try:
+        assert differences(databases, programme)
+    finally:
+        with transaction(databases.as_role("read", "owner")) as cursor:
+            cursor.execute(f"UPDATE ledger_postings SET book = 'wallet' WHERE {where}", (programme.account_id,))
+
+
 def _json(row: dict[str, object]) -> str:
     return json.dumps(row, default=str)
