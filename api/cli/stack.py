@@ -21,7 +21,7 @@ from rich.table import Table
 from api.cli.provisioning import PARTS, Doors, migrate_both
 from api.cli.store_state import store_state, warnings
 from infra.errors import BadInput, Misconfigured, Unreachable
-from infra.settings import MachineSettings, ProvisionSettings, Settings
+from infra.settings import MachineSettings, ProvisionSettings
 from infra.stack.cache import data_folder
 from infra.stack.doctor import examine
 from infra.stack.home import Home, end_left_overs, read_state, take_lock
@@ -63,11 +63,11 @@ def up(
     if is_running(folder):
         _print(look(folder))
         return
-    if chain is not None and Settings().keystore is None:
-        raise Misconfigured(
-            "--chain needs the keys that send there: set PAYRIVER_KEYSTORE to the folder of settlement.json, delegate.json and "
-            "relayer.json (encrypted keystore files), and PAYRIVER_KEYSTORE_PASSWORD"
-        )
+    if chain is not None:
+        from api.cli import foreign
+
+        for hint in foreign.examined(chain):
+            err.print(f"note: {hint}", style="yellow", highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
     options = {"offline": offline, "throwaway": throwaway, "restore": restore}
     supervisor = _detach(folder, chain, *(f"--{name}" for name, chosen in options.items() if chosen))

@@ -1,0 +1,29 @@
+"""`payriver up --chain FILE`: the chain file and the keys, tried before anything starts, since a background process tells nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from connectors.chain.keystore import open_keys
+from connectors.chain.preflight import examine
+from connectors.chain.rpc import Rpc
+from connectors.chain.settings import load_chain_settings
+from infra.errors import Misconfigured
+from infra.settings import Settings
+
+
+def examined(chain_file: Path) -> list[str]:
+    """What a person should know; raises Misconfigured, Unreachable for what cannot work."""
+    chain, settings = load_chain_settings(chain_file), Settings()
+    folder = settings.keystore
+    if folder is None:
+        raise Misconfigured(
+            "--chain needs the keys that send there: set PAYRIVER_KEYSTORE to the folder of settlement.json, delegate.json and "
+            "relayer.json (encrypted keystore files), and PAYRIVER_KEYSTORE_PASSWORD"
+        )
+    keys = open_keys(folder, settings.keystore_password)
+    rpc = Rpc(chain.rpc_urls, timeout_seconds=chain.request_timeout_seconds)
+    try:
+        return examine(chain, rpc, keys)
+    finally:
+        rpc.close()
