@@ -129,9 +129,11 @@ class Ledger(Subject):
         """The card book: at most one posting an event, between two accounts of the payment's own account."""
         if event.type == "PaymentRequested":
             self._requested = said
-        account_id, currency = self._requested.account_id, self._requested.currency
         rows = self._card_rows.take((event.stream_id, event.version))
         found = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in rows}
+        if self._requested is None or self._requested.payment_id != event.stream_id:
+            return  # its beginning is gone, which the streams' own subject tells; whose books these are nobody can say
+        account_id, currency = self._requested.account_id, self._requested.currency
         owner = "suspense" if self._requested.message == "refund" else "card"
         sides = card_sides(event.type, said, owner)
         if sides is not None:
