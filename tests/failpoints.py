@@ -12,8 +12,8 @@ PROCESS = {"gateway": "api", "timeout": "sagas"}
 """Whose names are not their process's."""
 DRIVERS = ("sagas", "gateway", "timeout")
 """What runs the saga engine."""
-ELSEWHERE = ("rewind", "unseen", "pause", "timeout.")
-"""What no ordinary payment passes: a reorg, an overloaded receiver, a timeout. Their processes die in the tests of their components."""
+ELSEWHERE = ("rewind", "unseen", "past", "pause", "timeout.")
+"""What no ordinary payment passes: a reorg, history in bulk, an overloaded receiver, a timeout. They die in the tests of their components."""
 
 
 def every(consumers: Sequence[str]) -> set[str]:

@@ -19,6 +19,7 @@ from api.cli.roots import Root
 from api.cli.work import consume, until_signalled
 from connectors.chain.abi import checksummed
 from connectors.chain.booking import Booking
+from connectors.chain.discovery import Discovery
 from connectors.chain.intents import IntentAgent
 from connectors.chain.keystore import Keyring, open_keys
 from connectors.chain.listener import Listener
@@ -26,7 +27,7 @@ from connectors.chain.preflight import examine
 from connectors.chain.reading import AccountReader
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.registration import Registrar, Request
-from connectors.chain.rpc import Rpc
+from connectors.chain.rpc import Rpc, rpc_of
 from connectors.chain.settings import ChainSettings, Token, load_chain_settings
 from connectors.chain.submitter import Submitter
 from infra.errors import BadInput, Misconfigured
@@ -47,7 +48,7 @@ class ChainRoot(Root):
     @cached_property
     def rpc(self) -> Rpc:
         """The nodes."""
-        return Rpc(self.chain.rpc_urls, timeout_seconds=self.chain.request_timeout_seconds)
+        return rpc_of(self.chain)
 
     @cached_property
     def reader(self) -> AccountReader:
@@ -84,16 +85,21 @@ class ChainRoot(Root):
 def listen() -> None:
     """Follow the chain: what it says of our accounts becomes events."""
     root = ChainRoot.begin("listener")
-    listener = Listener(
+    listener_of(root, f"{socket.gethostname()}/{os.getpid()}").run(until_signalled())
+
+
+def listener_of(root: ChainRoot, name: str) -> Listener:
+    """The chain's listener, under a name of its own."""
+    return Listener(
         database=root.write,
         rpc=root.rpc,
         chain=root.chain,
         booking=Booking(root.chain.chain_id, root.handler),
-        reconciler=Reconciler(root.rpc, root.chain, root.reader),
-        name=f"{socket.gethostname()}/{os.getpid()}",
+        reconciler=Reconciler(root.write, root.rpc, root.chain, root.reader),
+        discovery=Discovery(root.write, root.chain, root.registrar),
+        name=name,
         poll_seconds=root.settings.poll_seconds,
     )
-    listener.run(until_signalled())
 
 
 def submit() -> None:
@@ -132,6 +138,20 @@ def register(
     token = _token(root.chain, currency)
     request = Request(wallet, token, kind, roles_module=roles, delay_module=delay, card_token=card, person_id=person)
     Console().print(f"account [bold]{root.registrar.register(request, 'operator')}[/] follows {wallet}")
+
+
+@account.command()
+def bind(
+    wallet: Annotated[str, typer.Argument(help="Address that holds the tokens (the Safe).")],
+    card: Annotated[str, typer.Argument(help="Token of its card; never a PAN.")],
+    currency: Annotated[str | None, typer.Option(help="Which of the chain file's tokens, by currency.")] = None,
+    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder.")] = None,
+) -> None:
+    """Give an account that was found by itself its card."""
+    root = ChainRoot.begin("operator", home=home)
+    account_id = root.registrar.account_of(wallet, _token(root.chain, currency))
+    root.registrar.bind_card(account_id, card, "operator")
+    Console().print(f"account [bold]{account_id}[/] has card {card}")
 
 
 def _token(chain: ChainSettings, currency: str | None) -> Token:

@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "person": "api.cli.person",
     "forget": "api.cli.person",
     "payment": "api.cli.payment",
+    "backfill": "api.cli.backfill",
+    "chain": "api.cli.chain_status",
     "parked": "api.cli.parked",
     "schemas": "api.cli.schemas",
     "ui": "api.cli.ui",

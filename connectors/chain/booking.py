@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from connectors.chain import cursor as rows
+from connectors.chain import wallets
 from connectors.chain.cursor import Sighting
 from connectors.chain.interpret import TakenBack
 from infra.database import Cursor
@@ -54,10 +55,36 @@ class Booking:
         sightings += {each.sighting_id: each for each in said}.values()
         rows.sight(cursor, self.chain_id, sightings)
         rows.mark_legs(cursor, transfers, "seen")
-        for fact in found:
-            if isinstance(fact, facts.QueueWithdrawal):
-                rows.queued(cursor, fact.block.number, [fact.account_id])
+        self._queue(cursor, found)
         failpoint("listener.after_sightings")
+
+    def past(
+        self, cursor: Cursor, found: Sequence[Any], readings: Sequence[Any], taken_back: Sequence[TakenBack] = ()
+    ) -> None:
+        """Facts of blocks that were final before they were read, and what was read since: all of it final at once.
+
+        What was taken back is only noted: the contract is asked before the leg ends, as always.
+        """
+        transfers = [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
+        known = rows.known_sightings(cursor, [each.transfer_id for each in transfers])
+        told = [each for fact in found for each in _for_good(_again(fact, known))]
+        self._handle(cursor, [*told, *readings], {})
+        failpoint("listener.after_past_events")
+        changed = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)}
+        sightings = [rows.sighting_of(each, 1) for each in transfers]
+        sightings += [_reading(account_id, block, 1) for account_id, block in sorted(changed, key=str)]
+        rows.sight(cursor, self.chain_id, sightings, "final")
+        said = [rows.sighting_of_taken_back(each, 1) for each in taken_back]
+        rows.sight(cursor, self.chain_id, list({each.sighting_id: each for each in said}.values()))
+        rows.mark_legs(cursor, transfers, "final")
+        self._queue(cursor, found)
+
+    def observe(self, cursor: Cursor, found: Sequence[Any]) -> None:
+        """What was read at a final block and belongs to no log."""
+        self._handle(cursor, found, {})
+        for fact in found:
+            if isinstance(fact, facts.ObserveDrift) and fact.what == "queue":
+                wallets.queued(cursor, fact.block.number, [fact.account_id])
 
     def final(self, cursor: Cursor, sightings: Sequence[Sighting], extra: Sequence[Any]) -> None:
         """Sightings whose blocks are final, and what was read at the final block."""
@@ -66,7 +93,7 @@ class Booking:
         failpoint("listener.after_final_events")
         rows.mark(cursor, sightings, "final")
         rows.mark_legs(cursor, [each.transfer() for each in sightings if each.kind == "transfer"], "final")
-        rows.emptied(cursor, [fact.account_id for fact in extra if isinstance(fact, facts.EmptyDelayQueue)])
+        wallets.emptied(cursor, [fact.account_id for fact in extra if isinstance(fact, facts.EmptyDelayQueue)])
         rows.end_legs(cursor, [fact.leg_id for fact in extra if isinstance(fact, facts.FinalizeInvalidation)])
 
     def unseen(self, cursor: Cursor, sightings: Sequence[Sighting], extra: Sequence[Any], reorg: str) -> None:
@@ -78,6 +105,11 @@ class Booking:
         failpoint("listener.after_unseen_events")
         rows.mark(cursor, sightings, "unseen")
         rows.mark_legs(cursor, [each.transfer() for each in gone], "submitted")
+
+    def _queue(self, cursor: Cursor, found: Sequence[Any]) -> None:
+        for fact in found:
+            if isinstance(fact, facts.QueueWithdrawal):
+                wallets.queued(cursor, fact.block.number, [fact.account_id])
 
     def _handle(self, cursor: Cursor, found: Sequence[Any], visits: Mapping[str, object]) -> None:
         """One append for all. An id follows from what the fact says, so a block that is booked again after a crash is booked once."""
@@ -98,6 +130,15 @@ FINAL: Mapping[str, Callable[[Sighting], Any]] = {
     READING: lambda seen: facts.FinalizeAllowanceRaise(seen.account_id, seen.block),
 }
 """What a sighting means when its block is final. What was taken back, the contract is asked first."""
+
+
+def _for_good(fact: Any) -> list[Any]:
+    """A fact and what makes it final."""
+    if isinstance(fact, facts.SeeTransfer):
+        return [fact, facts.FinalizeTransfer(fact.transfer)]
+    if isinstance(fact, facts.ObserveAllowance) and fact.cause == "set":
+        return [fact, facts.FinalizeAllowanceRaise(fact.account_id, fact.block)]
+    return [fact]
 
 
 def _again(fact: Any, known: set[tuple[UUID, UUID]]) -> Any:

@@ -1,9 +1,9 @@
-"""Where the listener stands: cursor, blocks, wallets and sightings, by SQL, in the same transaction as the events they led to."""
+"""Where the listener stands: cursor, blocks and sightings, by SQL, in the same transaction as the events they led to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,6 @@ import orjson
 from psycopg2.extras import execute_values
 
 from connectors.chain.chain_values import Header
-from connectors.chain.directory import Wallet
 from connectors.chain.interpret import Leg, Legs, TakenBack
 from infra.database import Cursor
 from streams.domain import ids
@@ -34,32 +33,33 @@ UPDATE chain_cursors SET seen_number = %s, seen_hash = %s, seen_time = %s, final
 WHERE chain_id = %s AND seen_number = %s AND seen_hash = %s AND final_number = %s AND welcomes = %s
 """
 BLOCKS = """
-INSERT INTO chain_blocks (chain_id, number, hash, parent_hash, time, state) VALUES %s
+INSERT INTO chain_blocks (chain_id, number, hash, parent_hash, time, state, skipped) VALUES %s
 ON CONFLICT (chain_id, hash) DO UPDATE SET state = 'seen', visit = chain_blocks.visit + 1, recorded_at = clock_timestamp()
 RETURNING hash, visit
+"""
+STRETCH = """
+INSERT INTO chain_blocks (chain_id, number, hash, parent_hash, time, state, skipped) VALUES %s
+ON CONFLICT (chain_id, hash) DO UPDATE SET state = 'final', skipped = excluded.skipped, visit = chain_blocks.visit + 1
 """
 SEEN_BLOCKS = """
 SELECT number, hash, time FROM chain_blocks WHERE chain_id = %s AND state = 'seen' AND number <= %s ORDER BY number DESC LIMIT %s
 """
 FINAL_BLOCKS = "UPDATE chain_blocks SET state = 'final' WHERE chain_id = %s AND state = 'seen' AND number <= %s"
 ORPHAN_BLOCKS = "UPDATE chain_blocks SET state = 'orphaned' WHERE chain_id = %s AND state = 'seen' AND number > %s"
-WALLET_COLUMNS = "account_id, kind, wallet, token, roles_module, delay_module, opening_block"
-WALLETS = f"SELECT {WALLET_COLUMNS} FROM chain_wallets WHERE chain_id = %s AND state = %s ORDER BY account_id"
-FOLLOWED = "UPDATE chain_wallets SET state = 'followed' WHERE account_id = ANY(%s::uuid[])"
-QUEUED = "UPDATE chain_wallets SET queued_block = %s WHERE account_id = ANY(%s::uuid[])"
-EMPTIED = "UPDATE chain_wallets SET queued_block = NULL WHERE account_id = ANY(%s::uuid[])"
-QUEUES = "SELECT account_id FROM chain_wallets WHERE chain_id = %s AND queued_block <= %s"
 KNOWN = "SELECT sighting_id, account_id FROM chain_sightings WHERE sighting_id = ANY(%s::uuid[])"
 SIGHT = """
 INSERT INTO chain_sightings (sighting_id, account_id, chain_id, kind, state, block_number, block_hash, block_time,
     tx_hash, visit, detail)
-VALUES %s ON CONFLICT (sighting_id, account_id) DO UPDATE SET state = 'seen', block_number = excluded.block_number,
+VALUES %s ON CONFLICT (sighting_id, account_id) DO UPDATE SET state = excluded.state, block_number = excluded.block_number,
     block_hash = excluded.block_hash, block_time = excluded.block_time, tx_hash = excluded.tx_hash, visit = excluded.visit,
     detail = excluded.detail
 """
 SIGHTINGS = """
 SELECT sighting_id, account_id, kind, block_number, block_hash, block_time, tx_hash, visit, detail FROM chain_sightings
 WHERE chain_id = %s AND state = 'seen' AND block_number {} %s ORDER BY block_number, (detail ->> 'log_index')::int, account_id
+"""
+MOVING = """
+SELECT DISTINCT account_id FROM chain_sightings WHERE chain_id = %s AND state = 'seen' AND account_id = ANY(%s::uuid[])
 """
 UP_TO, ABOVE = SIGHTINGS.format("<="), SIGHTINGS.format(">")
 STATE = """
@@ -147,8 +147,14 @@ def move(cursor: Cursor, chain_id: int, old: Position, new: Position) -> bool:
 
 def add_blocks(cursor: Cursor, chain_id: int, headers: Iterable[Header]) -> dict[str, int]:
     """Blocks whose events are stored in this transaction; gives by hash how often the listener has come by each."""
-    rows = [(chain_id, each.number, each.hash, each.parent_hash, each.time, "seen") for each in headers]
+    rows = [(chain_id, each.number, each.hash, each.parent_hash, each.time, "seen", 0) for each in headers]
     return dict(execute_values(cursor, BLOCKS, rows, page_size=len(rows), fetch=True))
+
+
+def add_stretch(cursor: Cursor, chain_id: int, first: int, last: Header) -> None:
+    """The last of the final blocks from `first` on, which were read together; those before it are not kept."""
+    row = (chain_id, last.number, last.hash, last.parent_hash, last.time, "final", last.number - first)
+    execute_values(cursor, STRETCH, [row])
 
 
 def visits(cursor: Cursor, chain_id: int, hashes: Sequence[str]) -> dict[str, int]:
@@ -169,6 +175,15 @@ def final_block(cursor: Cursor, chain_id: int, number: int) -> tuple[int, str, i
     return row
 
 
+def standing_block(cursor: Cursor, chain_id: int, number: int) -> str | None:
+    """The hash of our block at a height, if the listener came by one that was not dropped."""
+    cursor.execute(
+        "SELECT hash FROM chain_blocks WHERE chain_id = %s AND number = %s AND state = 'seen'", (chain_id, number)
+    )
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
 def seen_blocks(cursor: Cursor, chain_id: int, below: int, limit: int) -> list[tuple[int, str, int]]:
     """(number, hash, time) of blocks that are not final, newest first, from `below` down."""
     cursor.execute(SEEN_BLOCKS, (chain_id, below, limit))
@@ -185,45 +200,22 @@ def orphan_blocks(cursor: Cursor, chain_id: int, above: int) -> None:
     cursor.execute(ORPHAN_BLOCKS, (chain_id, above))
 
 
-def wallets(cursor: Cursor, chain_id: int, state: str) -> list[Wallet]:
-    """Wallets under watch: `followed`, or `new` ones whose past is still to be read."""
-    cursor.execute(WALLETS, (chain_id, state))
-    return [_wallet(row) for row in cursor.fetchall()]
-
-
-def follow(cursor: Cursor, account_ids: Sequence[UUID]) -> None:
-    """These wallets' pasts are stored: from now on they are followed with the others."""
-    cursor.execute(FOLLOWED, (list(account_ids),))
-
-
-def queued(cursor: Cursor, block_number: int, account_ids: Sequence[UUID]) -> None:
-    """Something entered these accounts' Delay queues."""
-    if account_ids:
-        cursor.execute(QUEUED, (block_number, list(account_ids)))
-
-
-def emptied(cursor: Cursor, account_ids: Sequence[UUID]) -> None:
-    """These accounts' Delay queues are empty at a final block."""
-    if account_ids:
-        cursor.execute(EMPTIED, (list(account_ids),))
-
-
-def queues(cursor: Cursor, chain_id: int, final: int) -> list[UUID]:
-    """Accounts whose queue was filled at or before a final block and may be empty by now."""
-    cursor.execute(QUEUES, (chain_id, final))
-    return [row[0] for row in cursor.fetchall()]
-
-
 def known_sightings(cursor: Cursor, sighting_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
     """(sighting, account) of those that were seen before."""
     cursor.execute(KNOWN, (list(sighting_ids),))
     return set(cursor.fetchall())
 
 
-def sight(cursor: Cursor, chain_id: int, sightings: Sequence[Sighting]) -> None:
-    """Remember what a reorg may take back."""
+def sight(cursor: Cursor, chain_id: int, sightings: Sequence[Sighting], state: str = "seen") -> None:
+    """Remember what a reorg may take back; or, `final`, what none can any more."""
     if sightings:
-        execute_values(cursor, SIGHT, [_row(chain_id, each) for each in sightings])
+        execute_values(cursor, SIGHT, [_row(chain_id, each, state) for each in sightings], page_size=1000)
+
+
+def moving(cursor: Cursor, chain_id: int, account_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the accounts of which something is seen that is not final."""
+    cursor.execute(MOVING, (chain_id, list(account_ids)))
+    return {row[0] for row in cursor.fetchall()}
 
 
 def sightings_up_to(cursor: Cursor, chain_id: int, number: int) -> list[Sighting]:
@@ -275,7 +267,7 @@ def our_legs(cursor: Cursor, consumed: Sequence[str], transactions: Sequence[str
 
 def sighting_of(transfer: Transfer, visit: int) -> Sighting:
     """A transfer as a sighting; amounts as text, for they do not fit a JSON number."""
-    told = asdict(transfer)
+    told = vars(transfer)
     kept = ("direction", "kind", "counterparty", "payment_id", "leg_id", "leg_kind", "log_index")
     detail = {name: _text(told[name]) for name in kept} | {"amount_raw": str(transfer.amount_raw)}
     return Sighting(
@@ -290,15 +282,9 @@ def sighting_of_taken_back(found: TakenBack, visit: int) -> Sighting:
     return Sighting(sighting_id, found.account_id, TAKEN_BACK, found.block, found.tx_hash, visit, detail)
 
 
-def _wallet(row: Sequence[Any]) -> Wallet:
-    account_id, kind, *addresses, opening_block = row
-    wallet, token, roles_module, delay_module = (_lower(each) for each in addresses)
-    return Wallet(account_id, kind, wallet or "", token or "", roles_module, delay_module, opening_block)
-
-
-def _row(chain_id: int, each: Sighting) -> tuple[Any, ...]:
+def _row(chain_id: int, each: Sighting, state: str) -> tuple[Any, ...]:
     return (
-        each.sighting_id, each.account_id, chain_id, each.kind, "seen", each.block.number, each.block.hash,
+        each.sighting_id, each.account_id, chain_id, each.kind, state, each.block.number, each.block.hash,
         each.block.time, each.tx_hash, each.visit, orjson.dumps(each.detail).decode(),
     )  # fmt: skip
 
@@ -314,7 +300,3 @@ def _text(value: Any) -> str | None:
 
 def _uuid(value: str | None) -> UUID | None:
     return UUID(value) if value else None
-
-
-def _lower(value: str | None) -> str | None:
-    return value.lower() if value else None

@@ -230,7 +230,11 @@ READERS: Mapping[type, Callable[[_Transaction, Log, Any], Iterable[Any]]] = {
     chain.TransactionAdded: _queued,
 }
 WATCHED_TOPICS = tuple(
-    chain.TOPICS[event] for event in (*READERS, chain.Spend, chain.HashExecuted, chain.HashInvalidated, *REREAD)
+    chain.TOPICS[event]
+    for event in (
+        *(*READERS, chain.Spend, chain.HashExecuted, chain.HashInvalidated, chain.ModuleProxyCreation),
+        *REREAD,
+    )
 )
 
 

@@ -10,34 +10,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from time import monotonic
-from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
 
 from connectors.chain import cursor as rows
-from connectors.chain import events as chain
+from connectors.chain import wallets
 from connectors.chain.blocks import Blocks, Forked
-from connectors.chain.booking import READING, Booking
+from connectors.chain.booking import Booking
 from connectors.chain.chain_values import Header
-from connectors.chain.cursor import Position, Sighting
+from connectors.chain.cursor import Position
 from connectors.chain.directory import Directory, Wallet
-from connectors.chain.interpret import Meaning, Seen, TakenBack, interpret
+from connectors.chain.discovery import Discovery
+from connectors.chain.drift import Drift
+from connectors.chain.heads import Heads
+from connectors.chain.history import History, taken_back
+from connectors.chain.lease import Lease
+from connectors.chain.quorum import Quorum
 from connectors.chain.reconcile import Reconciler
+from connectors.chain.reorgs import Reorgs
 from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import UnknownBlock
 from connectors.chain.settings import ByDepth, ChainSettings
+from connectors.chain.stretches import Stretches
 from infra.database import transaction
-from infra.errors import FinalityBroken, Misconfigured
+from infra.errors import Misconfigured
 from infra.failpoints import failpoint
-from streams.domain.facts import Block
+from streams.domain.facts import SeeTransfer
 from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
-LEASE_SECONDS = 3.0
+BULK = 64  # so many final blocks behind, it reads stretches of them instead of each
 LOOK_SECONDS = 0.25  # so often at least it looks at everything: new wallets, finality that moves without a new head
-REORG_WINDOW = 1000
 
 
 @dataclass
@@ -49,17 +54,33 @@ class Listener:
     chain: ChainSettings
     booking: Booking
     reconciler: Reconciler
+    discovery: Discovery
     name: str
     poll_seconds: float
     directory: Directory = field(default_factory=Directory)
     blocks: Blocks = field(init=False)
-    _leased_until: float = 0.0
-    _holding: bool = False
+    lease: Lease = field(init=False)
+    stretches: Stretches = field(init=False)
+    fills: Stretches = field(init=False)
+    history: History = field(init=False)
+    quorum: Quorum = field(init=False)
+    reorgs: Reorgs = field(init=False)
+    heads: Heads = field(init=False)
+    drift: Drift = field(init=False)
     _welcomes: int = -1
+    _looked: int = -1
     _head: str = ""
 
     def __post_init__(self) -> None:
         self.blocks = Blocks(self.rpc, self.chain)
+        self.lease = Lease(self.database, self.chain.chain_id, self.name, self.poll_seconds)
+        self.stretches = Stretches(self.rpc, self.chain)
+        self.fills = Stretches(self.rpc, self.chain)
+        self.history = History(self.blocks, self.reconciler)
+        self.heads = Heads(self.rpc.pool)
+        self.drift = Drift(self.database, self.reconciler, self.booking, self.chain.reconcile_accounts)
+        self.quorum = Quorum(self.rpc, self.chain)
+        self.reorgs = Reorgs(self.database, self.rpc, self.chain, self.booking, self.reconciler)
 
     def run(self, stop: Event) -> None:
         """Step until `stop` is set. Raises Misconfigured for a node of another chain, FinalityBroken for a reorg too deep."""
@@ -78,57 +99,54 @@ class Listener:
 
     def step(self) -> bool:
         """Look once, and take what there is: a reorg, new wallets, new blocks, new finality. True if anything was written."""
-        if not self._lease():
+        if not self.lease.held():
             return False
         position, newcomers = self._stand()
         head, final, here = self._look(position)
-        if here is None or here.hash != position.hash:
-            return self._rewind(position)
-        moved = False
-        if newcomers:
+        if here is None:  # the node lags: a chain that was reorganised is as high as before, or soon will be
+            return False
+        if here.hash != position.hash:
+            return not self._outvoted(here.hash, position) and self.reorgs.rewind(position, self.directory)
+        late = [each for each in newcomers if each.opening_block + BULK < position.final]
+        if late:  # beside following the head, not before it
+            self._fill(position, late, final)
+        elif newcomers:
             if not self._welcome(position, newcomers):
                 return False
             position, _ = self._stand()
-            moved = True  # what they did may be final already
-        elif head is not None and head.number > position.number:
+            return self._finalize(position, min(final, position.number)) or True  # what they did may be final already
+        if final > position.number + BULK:
+            return self._finalize(position, position.number) or self._catch_up(position, final)
+        moved = self._discover(final) or bool(late)
+        if head is not None and head.number > position.number:
             position = self._advance(position, head) or position
             moved = True
         if moved or min(final, position.number) > position.final:
             moved = self._finalize(position, min(final, position.number)) or moved
-        return moved
+        return moved or self.drift.look(position, self.directory)
 
     # -- looking
 
     def _await_head(self, stop: Event) -> None:
         """One small question at a time, until the head is another block or it is time to look at everything."""
+        if self.heads.told():
+            self.heads.wait(LOOK_SECONDS)
+            return
         until = monotonic() + LOOK_SECONDS
         while not stop.wait(self.poll_seconds) and monotonic() < until:
-            head = self.rpc.block("latest") if self._holding else None
+            head = self.rpc.block("latest") if self.lease.holding else None
             if head is not None and head.hash != self._head:
                 return
-
-    def _lease(self) -> bool:
-        """Whether this listener works now."""
-        if monotonic() < self._leased_until - LEASE_SECONDS * 2 / 3:
-            return self._holding
-        with transaction(self.database) as cursor:
-            held = rows.take_lease(cursor, self.chain.chain_id, self.name, LEASE_SECONDS)
-            held = held or rows.position(cursor, self.chain.chain_id) is None
-        if held and not self._holding:
-            log.info("listener_works", listener=self.name)
-        self._holding = held
-        self._leased_until = monotonic() + (LEASE_SECONDS if held else LEASE_SECONDS * 2 / 3 + self.poll_seconds)
-        return held
 
     def _stand(self) -> tuple[Position, list[Wallet]]:
         """Where we stand, with the wallets that are followed there: another listener may have welcomed some. The fence counts them."""
         with transaction(self.database) as cursor:
             position = rows.position(cursor, self.chain.chain_id)
             if position is not None and position.welcomes != self._welcomes:
-                self.directory = Directory.of(rows.wallets(cursor, self.chain.chain_id, "followed"))
+                self.directory = Directory.of(wallets.wallets(cursor, self.chain.chain_id, "followed"))
                 self._welcomes = position.welcomes
             if position is not None:
-                return position, rows.wallets(cursor, self.chain.chain_id, "new")
+                return position, wallets.wallets(cursor, self.chain.chain_id, "new")
         self._begin()
         return self._stand()
 
@@ -138,6 +156,7 @@ class Listener:
             raise Misconfigured(
                 f"{self.rpc.node} has no block {self.chain.start_block}; mend start_block in the chain file"
             )
+        self.discovery.settle(header.number)
         with transaction(self.database) as cursor:
             rows.begin(cursor, self.chain.chain_id, header)
             rows.add_blocks(cursor, self.chain.chain_id, [header])
@@ -153,7 +172,42 @@ class Listener:
             return head, (head.number if head else position.number) - finality.depth, here
         return head, final.number if final else 0, here
 
+    def _outvoted(self, other: str, position: Position) -> bool:
+        """Whether the node that tells us of a reorg is alone with it."""
+        several = len(self.rpc.pool.answering) > 1
+        return several and not self.quorum.stands(position.number, other)
+
+    def _discover(self, final: int) -> bool:
+        """Ask the modifiers whose blocks have become final whose they are. True when accounts came under watch."""
+        if final == self._looked:
+            return False
+        found = self.discovery.look(final)
+        self._looked = final
+        return found > 0
+
     # -- going on
+
+    def _catch_up(self, position: Position, final: int) -> bool:
+        """Take many blocks that are all final, with whatever accounts were made in them: those come under watch first."""
+        stretch = self.stretches.after(position.number, final)
+        if self.discovery.found_in(stretch.logs, final):
+            return True
+        if not self.quorum.stands(stretch.last.number, stretch.last.hash):
+            self.stretches.forget()
+            return False
+        past = self.history.past(stretch, self.directory, final)
+        if not self.quorum.attests(fact.transfer for fact in past.facts if isinstance(fact, SeeTransfer)):
+            return False
+        last = stretch.last
+        new = replace(position, number=last.number, hash=last.hash, time=last.time, final=last.number)
+        with transaction(self.database) as cursor:
+            if not rows.move(cursor, self.chain.chain_id, position, new):
+                return False
+            rows.add_stretch(cursor, self.chain.chain_id, stretch.first, last)
+            self.booking.past(cursor, past.facts, past.readings, past.taken_back)
+            failpoint("listener.before_past_commit")
+        log.info("listener_catches_up", block_number=last.number, final=final, facts=len(past.facts))
+        return True
 
     def _advance(self, position: Position, head: Header) -> Position | None:
         """Store the next blocks. None: the chain or another listener moved under us; look again."""
@@ -164,8 +218,8 @@ class Listener:
             seen = self.blocks.logs(headers, self.directory)
         except (UnknownBlock, Forked):
             return None
-        meanings = self._interpret(headers, seen, self.directory)
-        reread, readings = self._reread(meanings, self.directory)
+        meanings = self.history.meanings(headers, seen, self.directory)
+        reread, readings = self.history.reread(meanings, self.directory)
         newest = headers[-1]
         new = replace(position, number=newest.number, hash=newest.hash, time=newest.time)
         with transaction(self.database) as cursor:
@@ -174,27 +228,11 @@ class Listener:
             failpoint("listener.after_move")
             visits = rows.add_blocks(cursor, self.chain.chain_id, headers)
             found = [fact for _, meaning in meanings for fact in meaning.facts]
-            self.booking.seen(cursor, [*found, *readings], reread, visits, _taken_back(meanings))
+            self.booking.seen(cursor, [*found, *readings], reread, visits, taken_back(meanings))
+            self.discovery.note(cursor, [each for logs in seen.values() for each in logs])
             failpoint("listener.before_commit")
         failpoint("listener.after_commit")
         return new
-
-    def _interpret(
-        self, headers: Sequence[Header], seen: dict[str, list[Seen]], directory: Directory
-    ) -> list[tuple[Header, Meaning]]:
-        every = [each for found in seen.values() for each in found]
-        consumed = [event.hash for _, event in every if isinstance(event, chain.HashExecuted | chain.HashInvalidated)]
-        with transaction(self.database) as cursor:
-            legs = rows.our_legs(cursor, consumed, list({each.transaction_hash for each, _ in every}))
-        return [(each, interpret(_block(each), seen[each.hash], directory, legs, self.chain)) for each in headers]
-
-    def _reread(
-        self, meanings: Sequence[tuple[Header, Meaning]], directory: Directory
-    ) -> tuple[list[tuple[UUID, Block]], list[Any]]:
-        """Whose integrity may have changed in which block, and what it was there."""
-        reread = [(each, _block(header)) for header, meaning in meanings for each in meaning.reread]
-        asked = [(directory.of_account(account_id), block) for account_id, block in reread]
-        return reread, self.reconciler.integrity(asked)
 
     # -- wallets that came under watch
 
@@ -205,8 +243,8 @@ class Listener:
         """
         theirs = Directory.of(newcomers)
         headers = self.blocks.between(min(each.opening_block for each in newcomers) + 1, position.number, position.hash)
-        meanings = self._interpret(headers, self.blocks.logs(headers, theirs), theirs)
-        reread, readings = self._reread(meanings, theirs)
+        meanings = self.history.meanings(headers, self.blocks.logs(headers, theirs), theirs)
+        reread, readings = self.history.reread(meanings, theirs)
         new = replace(position, welcomes=position.welcomes + 1)
         with transaction(self.database) as cursor:
             if not rows.move(cursor, self.chain.chain_id, position, new):
@@ -214,11 +252,30 @@ class Listener:
             visits = rows.visits(cursor, self.chain.chain_id, [header.hash for header, _ in meanings])
             found = [fact for _, meaning in meanings for fact in meaning.facts]
             visits = {header.hash: 1 for header, _ in meanings} | visits
-            self.booking.seen(cursor, [*found, *readings], reread, visits, _taken_back(meanings))
-            rows.follow(cursor, [each.account_id for each in newcomers])
+            self.booking.seen(cursor, [*found, *readings], reread, visits, taken_back(meanings))
+            wallets.follow(cursor, [each.account_id for each in newcomers])
             failpoint("listener.before_welcome_commit")
+        if self._welcomes == position.welcomes:
+            self._add(newcomers, new.welcomes)
         log.info("wallets_followed", count=len(newcomers))
         return True
+
+    def _fill(self, position: Position, late: Sequence[Wallet], final: int) -> None:
+        """One more stretch of what happened to wallets whose past reaches far back; it is all final."""
+        number = min(each.opening_block for each in late)
+        stretch = self.fills.after(number, position.final)
+        past = self.history.past(stretch, Directory.of(late), final)
+        reached = [each.account_id for each in late if each.opening_block < stretch.last.number]
+        with transaction(self.database) as cursor:
+            if rows.move(cursor, self.chain.chain_id, position, position):
+                self.booking.past(cursor, past.facts, past.readings, past.taken_back)
+                wallets.filled(cursor, reached, stretch.last.number)
+
+    def _add(self, newcomers: Sequence[Wallet], welcomes: int) -> None:
+        """They are followed: the directory grows by them, and need not be read anew."""
+        for wallet in newcomers:
+            self.directory.add(wallet)
+        self._welcomes = welcomes
 
     # -- finality
 
@@ -226,10 +283,12 @@ class Listener:
         """Money moves here, and only here: everything seen in blocks that are final by now."""
         with transaction(self.database) as cursor:
             sightings = rows.sightings_up_to(cursor, self.chain.chain_id, final)
-            waiting = rows.queues(cursor, self.chain.chain_id, final)
+            waiting = wallets.queues(cursor, self.chain.chain_id, final)
             said = [each for each in sightings if each.kind == rows.TAKEN_BACK]
             signed = rows.signed_spends(cursor, [UUID(each.detail["leg_id"]) for each in said])
         if not sightings and final <= position.final:
+            return False
+        if not (self._stands(final) and self.quorum.attests(e.transfer() for e in sightings if e.kind == "transfer")):
             return False
         asked = self.reconciler.emptied([self.directory.of_account(each) for each in waiting], final)
         asked += self.reconciler.taken_back(said, signed, final)
@@ -243,53 +302,8 @@ class Listener:
             failpoint("listener.before_final_commit")
         return True
 
-    # -- reorgs
-
-    def _rewind(self, position: Position) -> bool:
-        """The block we stand on is gone: take back what was seen above the common ancestor. Nothing is rewritten."""
-        ancestor = self._ancestor(position)
+    def _stands(self, number: int) -> bool:
+        """Whether our block at a height that is final now is what the nodes agree on."""
         with transaction(self.database) as cursor:
-            dropped = rows.sightings_above(cursor, self.chain.chain_id, ancestor.number)
-        again = self._read_again(dropped, ancestor)
-        new = replace(position, number=ancestor.number, hash=ancestor.hash, time=ancestor.time)
-        with transaction(self.database) as cursor:
-            if not rows.move(cursor, self.chain.chain_id, position, new):
-                return False
-            failpoint("listener.after_rewind")
-            visit = rows.visits(cursor, self.chain.chain_id, [position.hash]).get(position.hash, 1)
-            rows.orphan_blocks(cursor, self.chain.chain_id, ancestor.number)
-            self.booking.unseen(cursor, dropped, again, reorg=f"{position.hash}/{visit}")
-            failpoint("listener.before_rewind_commit")
-        log.warning(
-            "chain_reorganised",
-            depth=position.number - ancestor.number,
-            dropped=len(dropped),
-            block_number=ancestor.number,
-        )
-        return True
-
-    def _ancestor(self, position: Position) -> Block:
-        """The newest of our blocks that still stands. Raises FinalityBroken when a final one does not."""
-        with transaction(self.database) as cursor:
-            ours = rows.seen_blocks(cursor, self.chain.chain_id, position.number, REORG_WINDOW)
-            last = rows.final_block(cursor, self.chain.chain_id, position.final)
-        for number, digest, time in [*ours, *([last] if last else [])]:
-            standing = self.rpc.block(number)
-            if standing is not None and standing.hash == digest:
-                return Block(number, digest, time)
-        raise FinalityBroken(
-            f"block {position.final} was final as {last[1] if last else 'unknown'} and is another one now: {self.rpc.node} lies, or "
-            "finality in the chain file is set too low; nothing more is read until a person decides (infra/decisions)"
-        )
-
-    def _read_again(self, dropped: Sequence[Sighting], ancestor: Block) -> list[Any]:
-        accounts: list[UUID] = sorted({each.account_id for each in dropped if each.kind == READING})
-        return self.reconciler.after_reorg([self.directory.of_account(each) for each in accounts], ancestor)
-
-
-def _taken_back(meanings: Sequence[tuple[Header, Meaning]]) -> list[TakenBack]:
-    return [each for _, meaning in meanings for each in meaning.taken_back]
-
-
-def _block(header: Header) -> Block:
-    return Block(header.number, header.hash, header.time)
+            ours = rows.standing_block(cursor, self.chain.chain_id, number)
+        return ours is None or self.quorum.stands(number, ours)

@@ -12,9 +12,25 @@ from infra.errors import Undecodable
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*\Z")
 
 
+@dataclass(frozen=True)
+class LogFilter:
+    """Which logs are wanted: of any of these addresses (none: of all), with one of these texts at each topic's place (None: any)."""
+
+    addresses: tuple[str, ...] = ()
+    topics: tuple[tuple[str, ...] | None, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As `eth_getLogs` takes it."""
+        topics = [None if each is None else list(each) for each in self.topics]
+        return ({"address": list(self.addresses)} if self.addresses else {}) | ({"topics": topics} if topics else {})
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One log of one block. All text is lower-case hex with 0x. Its place in a block may change by a reorg, its content not."""
+    """One log of one block. All text is lower-case hex with 0x. Its place in a block may change by a reorg, its content not.
+
+    `block_time`: Unix seconds, where the node tells it beside the log.
+    """
 
     address: str
     topics: tuple[str, ...]
@@ -25,6 +41,7 @@ class Log:
     transaction_index: int
     index: int
     removed: bool = False
+    block_time: int | None = None
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Log:
@@ -40,6 +57,7 @@ class Log:
                 transaction_index=int(record["transactionIndex"], 16),
                 index=int(record["logIndex"], 16),
                 removed=bool(record.get("removed", False)),
+                block_time=int(record["blockTimestamp"], 16) if record.get("blockTimestamp") else None,
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise Undecodable(f"no log of a mined block: {error!r} in {str(record)[:300]}") from None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Engine
+
 from connectors.chain.abi import call_data
 from connectors.chain.cursor import Sighting
 from connectors.chain.directory import Wallet
@@ -26,31 +28,43 @@ QUEUE = "DelayQueueNotEmpty"
 class Reconciler:
     """Reads accounts at one block and tells what is so."""
 
+    database: Engine
     rpc: Rpc
     chain: ChainSettings
     reader: AccountReader
 
     def integrity(self, asked: Sequence[tuple[Wallet | None, Block]]) -> list[Any]:
         """Each account's integrity at the block that changed it. The queue has events of its own."""
+        at: dict[Block, list[Wallet]] = {}
+        for wallet, block in asked:
+            if wallet is not None:
+                at.setdefault(block, []).append(wallet)
         return [
             facts.ObserveIntegrity(wallet.account_id, verdict(reading, self.chain), block)
-            for wallet, block in asked
-            if wallet is not None
-            for reading in self._read([wallet], block.hash)
+            for block, wallets in at.items()
+            for wallet, reading in zip(wallets, self._read(wallets, block.hash), strict=True)
         ]
+
+    def integrity_at(self, asked: Sequence[Wallet | None], final: int) -> list[Any]:
+        """The integrity of several accounts at one final block."""
+        wallets = [each for each in asked if each is not None]
+        block = self._block(final) if wallets else None
+        return self.integrity([(each, block) for each in wallets]) if block is not None else []
+
+    def at(self, wallets: Sequence[Wallet], final: int) -> tuple[Block, list[AccountReading]]:
+        """What the contracts of several accounts say at one final block."""
+        block = self._block(final)
+        return block, self._read(wallets, block.hash)
 
     def emptied(self, asked: Sequence[Wallet | None], final: int) -> list[Any]:
         """Which of the Delay queues are empty at a final block: execution and expiry leave no log there."""
         wallets = [each for each in asked if each is not None]
         if not wallets:
             return []
-        header = self.rpc.block(final)
-        if header is None:
-            raise Retry(f"{self.rpc.node} no longer has block {final}")
-        block = Block(header.number, header.hash, header.time)
+        block = self._block(final)
         return [
             facts.EmptyDelayQueue(wallet.account_id, reading.queue_nonce or 0, block)
-            for wallet, reading in zip(wallets, self._read(wallets, header.hash), strict=True)
+            for wallet, reading in zip(wallets, self._read(wallets, block.hash), strict=True)
             if reading.queue_empty
         ]
 
@@ -93,9 +107,17 @@ class Reconciler:
             told.append(facts.ObserveIntegrity(wallet.account_id, verdict(reading, self.chain), ancestor))
         return told
 
+    def _block(self, number: int) -> Block:
+        header = self.rpc.block(number)
+        if header is None:
+            raise Retry(f"{self.rpc.node} no longer has block {number}")
+        return Block(header.number, header.hash, header.time)
+
     def _read(self, wallets: Sequence[Wallet], at: str) -> list[AccountReading]:
         contracts = [
-            AccountContracts(each.wallet, each.roles_module or "", each.delay_module or "", each.token)
+            AccountContracts(
+                each.wallet, each.roles_module or each.wallet, each.delay_module or each.wallet, each.token
+            )
             for each in wallets
         ]
         return self.reader.read(contracts, at) if contracts else []

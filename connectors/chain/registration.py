@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Engine
 
 from connectors.chain.chain_values import Header
+from connectors.chain.openings import opening_balances
 from connectors.chain.reading import AccountContracts, AccountReader
 from connectors.chain.reconcile import verdict
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ByDepth, ChainSettings, Token
 from infra.database import Cursor, transaction
-from infra.errors import BadInput, Retry
+from infra.errors import BadInput, NotFound, Retry
 from infra.telemetry import new_traceparent
 from schemas.definition import Raw
-from schemas.messages.account_commands import RegisterAccount
+from schemas.messages.account_commands import BindCard, RegisterAccount
 from streams.command_handler import CommandHandler, Order
 from streams.domain import ids
+from streams.domain.allowance import Allowance
+from streams.domain.facts import Block, ObserveIntegrity
 from streams.event_store.recorded import Cause
 
 WATCH = """
@@ -27,6 +31,10 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (account_id) DO NOTHING
 """
 CARD = "INSERT INTO cards (card_token, account_id) VALUES (%s, %s) ON CONFLICT (card_token) DO NOTHING"
 WHOSE = "SELECT account_id FROM cards WHERE card_token = %s"
+CARD_OF = "SELECT card_token FROM cards WHERE account_id = %s"
+WATCHED = "SELECT account_id FROM chain_wallets WHERE chain_id = %s AND lower(wallet) = lower(%s) AND token = %s"
+UNMADE = "RolesNotDeployed"
+"""Integrity of an account in the block before its modifiers were made."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,28 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Found:
+    """An account that was found on chain. Its facts count from `made_block` on; None: from the block at which it was found."""
+
+    request: Request
+    made_block: int | None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What an account was at the block after which its facts count."""
+
+    block: Header
+    balance_raw: int
+    allowance: Allowance
+    queue_empty: bool
+    integrity: str
+
+
+NOTHING = Allowance(balance=0, max_refill=0, refill=0, period_seconds=0, timestamp=0)
+
+
+@dataclass(frozen=True)
 class Registrar:
     """Registers accounts on one chain."""
 
@@ -53,23 +83,82 @@ class Registrar:
     handler: CommandHandler
 
     def register(self, request: Request, actor: str) -> UUID:
-        """Take the wallet under watch; one that is under watch already stays as it is. Gives the account's id.
+        """Take the wallet under watch; one that is under watch already stays as it is, and may be given its card. Gives the account's id.
 
         Raises BadInput for a wallet that the chain does not know as one, and for a card that is another account's.
         """
-        order = self._order(request, self._final_block())
-        command_id = ids.derived("register", order.account_id)
-        cause = Cause(command_id, command_id, new_traceparent(), actor)
+        known = self._watched(request)
+        if known is not None:
+            if request.card_token:
+                self.bind_card(known, request.card_token, actor)
+            return known
+        order = self._registration(request, self.read(request, self.final_block()))
         with transaction(self.database) as cursor:
-            self.handler.handle(cursor, [Order(command_id, order, cause)])
-            row = (order.account_id, order.chain_id, order.kind, order.wallet, order.token, order.roles_module)
-            queued = None if order.queue_empty else order.block_number
-            cursor.execute(WATCH, (*row, order.delay_module, order.block_number, queued))
+            self.handler.handle(cursor, [_order("register", order, actor)])
+            _watch(cursor, order)
             if order.card_token:
                 _give_card(cursor, order.card_token, order.account_id)
         return order.account_id
 
-    def _final_block(self) -> Header:
+    def account_of(self, wallet: str, token: Token) -> UUID:
+        """The account of a wallet under watch. Raises NotFound."""
+        found = self._watched(Request(wallet, token))
+        if found is None:
+            raise NotFound(
+                f"wallet {wallet} is not under watch in {token.symbol}; `payriver account register` takes it"
+            )
+        return found
+
+    def bind_card(self, account_id: UUID, card_token: str, actor: str) -> None:
+        """Give an account that has no card this one. Raises BadInput where either of them has another already."""
+        order = BindCard(account_id=account_id, card_token=card_token)
+        with transaction(self.database) as cursor:
+            cursor.execute(CARD_OF, (account_id,))
+            other = next((row[0] for row in cursor.fetchall() if row[0] != card_token), None)
+            if other is not None:
+                raise BadInput(f"account {account_id} has card {other!r}; an account has one card")
+            _give_card(cursor, card_token, account_id)
+            self.handler.handle(cursor, [_order(f"bind/{card_token}", order, actor)])
+
+    def register_found(self, found: Sequence[Found], final: Header) -> None:
+        """Take accounts under watch that were found by a final block, all in one append, with what they were before they were made."""
+        orders = [self._registration(each.request, opening) for each, opening in self._openings(found, final)]
+        contracts = [_contracts(each.request) for each in found]
+        readings = {each.contracts.safe: each for each in self.reader.read(contracts, final.hash)}
+        block = Block(final.number, final.hash, final.time)
+        told = []
+        for order in orders:
+            word = "Ok" if order.kind == "settlement" else verdict(readings[order.wallet], self.chain)
+            observed = ObserveIntegrity(order.account_id, word, block)
+            told += [_order("found", order, "listener"), _order("found/integrity", observed, "listener")]
+        with transaction(self.database) as cursor:
+            self.handler.handle(cursor, told)
+            for order in orders:
+                _watch(cursor, order)
+
+    def read(self, request: Request, block: Header) -> Opening:
+        """What the chain says of the account at a block. Raises BadInput when it does not know it as one."""
+        if request.kind == "customer" and not (request.roles_module and request.delay_module):
+            raise BadInput(
+                f"wallet {request.wallet}: a customer's account needs its Roles and Delay modifiers' addresses"
+            )
+        (reading,) = self.reader.read([_contracts(request)], block.hash)
+        if reading.balance_raw is None or (request.kind == "customer" and reading.allowance is None):
+            raise BadInput(
+                f"wallet {request.wallet}: token {request.token.address} or its Roles modifier {request.roles_module} does not "
+                f"answer at the final block {block.number}; check the addresses, or wait until its set-up is final"
+            )
+        customer = request.kind == "customer"
+        return Opening(
+            block=block,
+            balance_raw=reading.balance_raw,
+            allowance=reading.allowance or NOTHING,
+            queue_empty=reading.queue_empty or not customer,
+            integrity=verdict(reading, self.chain) if customer else "Ok",
+        )
+
+    def final_block(self) -> Header:
+        """The newest final block. Raises Retry where the node tells none yet."""
         finality = self.chain.finality
         if isinstance(finality, ByDepth):
             head = self.rpc.block("latest")
@@ -80,24 +169,33 @@ class Registrar:
             raise Retry(f"{self.rpc.node} tells no final block yet")
         return found
 
-    def _order(self, request: Request, block: Header) -> RegisterAccount:
-        if request.kind == "customer" and not (request.roles_module and request.delay_module):
-            raise BadInput(
-                f"wallet {request.wallet}: a customer's account needs its Roles and Delay modifiers' addresses"
-            )
-        contracts = AccountContracts(
-            request.wallet,
-            request.roles_module or request.wallet,
-            request.delay_module or request.wallet,
-            request.token.address,
-        )
-        (reading,) = self.reader.read([contracts], block.hash)
-        if reading.balance_raw is None or (request.kind == "customer" and reading.allowance is None):
-            raise BadInput(
-                f"wallet {request.wallet}: token {request.token.address} or its Roles modifier {request.roles_module} does not "
-                f"answer at the final block {block.number}; check the addresses, or wait until its set-up is final"
-            )
-        allowance = reading.allowance
+    def _openings(self, found: Sequence[Found], final: Header) -> list[tuple[Found, Opening]]:
+        """Those that were made in a block that we know are as they were before it; the others as they are now."""
+        late = [(each, self.read(each.request, final)) for each in found if each.made_block is None]
+        made = [each for each in found if each.made_block is not None]
+        headers = self.rpc.blocks([max(0, (each.made_block or 0) - 1) for each in made])
+        if None in headers:
+            raise Retry(f"{self.rpc.node} does not have every block in which an account was made")
+        before = [
+            (each.request.wallet, each.request.token, header)
+            for each, header in zip(made, headers, strict=True)
+            if header
+        ]
+        balances = opening_balances(self.rpc, before, final)
+        early = [
+            (each, Opening(header, balance, NOTHING, True, "Ok" if each.request.kind == "settlement" else UNMADE))
+            for each, (_, _, header), balance in zip(made, before, balances, strict=True)
+        ]
+        return [*early, *late]
+
+    def _watched(self, request: Request) -> UUID | None:
+        with transaction(self.database) as cursor:
+            cursor.execute(WATCHED, (self.chain.chain_id, request.wallet, request.token.address))
+            row = cursor.fetchone()
+        return row[0] if row else None
+
+    def _registration(self, request: Request, opening: Opening) -> RegisterAccount:
+        allowance, customer = opening.allowance, request.kind == "customer"
         return RegisterAccount(
             account_id=ids.account_id(self.chain.chain_id, request.wallet, request.token.address),
             kind=request.kind,
@@ -107,23 +205,42 @@ class Registrar:
             currency=request.token.currency,
             decimals=request.token.decimals,
             settlement_address=self.chain.settlement_address,
-            spender_module=self.chain.spender_module if request.kind == "customer" else None,
+            spender_module=self.chain.spender_module if customer else None,
             roles_module=request.roles_module,
             delay_module=request.delay_module,
             card_token=request.card_token,
             person_id=request.person_id,
-            opening_balance_raw=Raw(reading.balance_raw),
-            allowance_balance_raw=Raw(allowance.balance if allowance else 0),
-            allowance_max_refill_raw=Raw(allowance.max_refill if allowance else 0),
-            allowance_refill_raw=Raw(allowance.refill if allowance else 0),
-            allowance_period_seconds=allowance.period_seconds if allowance else 0,
-            allowance_timestamp=allowance.timestamp if allowance else 0,
-            queue_empty=reading.queue_empty or request.kind == "settlement",
-            integrity=verdict(reading, self.chain) if request.kind == "customer" else "Ok",
-            block_number=block.number,
-            block_hash=block.hash,
-            block_time=block.time,
+            opening_balance_raw=Raw(opening.balance_raw),
+            allowance_balance_raw=Raw(allowance.balance),
+            allowance_max_refill_raw=Raw(allowance.max_refill),
+            allowance_refill_raw=Raw(allowance.refill),
+            allowance_period_seconds=allowance.period_seconds,
+            allowance_timestamp=allowance.timestamp,
+            queue_empty=opening.queue_empty,
+            integrity=opening.integrity,
+            block_number=opening.block.number,
+            block_hash=opening.block.hash,
+            block_time=opening.block.time,
         )
+
+
+def _contracts(request: Request) -> AccountContracts:
+    wallet = request.wallet
+    return AccountContracts(
+        wallet, request.roles_module or wallet, request.delay_module or wallet, request.token.address
+    )
+
+
+def _order(name: str, message: RegisterAccount | BindCard | ObserveIntegrity, actor: str) -> Order:
+    """An order that means the same however often it is given."""
+    command_id = ids.derived(name, message.account_id)
+    return Order(command_id, message, Cause(command_id, command_id, new_traceparent(), actor))
+
+
+def _watch(cursor: Cursor, order: RegisterAccount) -> None:
+    queued = None if order.queue_empty else order.block_number
+    addresses = (order.wallet, order.token, order.roles_module, order.delay_module)
+    cursor.execute(WATCH, (order.account_id, order.chain_id, order.kind, *addresses, order.block_number, queued))
 
 
 def _give_card(cursor: Cursor, card_token: str, account_id: UUID) -> None:

@@ -5,119 +5,56 @@ Numbers are decoded here and nowhere else: what leaves is values with ints; hash
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
-import orjson
 from eth_utils.crypto import keccak
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from connectors.chain.chain_values import At, Fees, Header, Receipt, block_parameter
-from connectors.chain.logs import Log
-from connectors.chain.rpc_errors import AlreadyKnown, RpcRefused, RpcUnreachable, refused
-
-Question = tuple[str, Sequence[Any]]
-MAX_PAUSE_SECONDS = 5.0
-
-
-class _NoAnswer(Exception):
-    """A node did not answer well this time; `retry_after` seconds where it said so."""
-
-    def __init__(self, why: str, retry_after: float | None = None) -> None:
-        super().__init__(why)
-        self.retry_after = retry_after
+from connectors.chain.endpoint import Endpoint, Question, good
+from connectors.chain.logs import Log, LogFilter
+from connectors.chain.pool import Pool
+from connectors.chain.rpc_errors import AlreadyKnown, RangeTooWide, RpcRefused, UnknownBlock
+from connectors.chain.settings import ChainSettings
+from connectors.chain.transport import transport_for
 
 
 class Rpc:
-    """The nodes at `urls`, the first one preferred. One connection pool; safe to use from several threads."""
+    """The nodes at `urls`, the first one preferred while none is clearly better. Safe to use from several threads.
+
+    `chain_id`: a node of another chain is never asked. `a_second`: so many questions a second each node is asked at most.
+    """
 
     def __init__(
-        self, urls: Sequence[str], *, timeout_seconds: float = 10, tries: int = 4, pause_seconds: float = 0.1
+        self,
+        urls: Sequence[str],
+        *,
+        chain_id: int | None = None,
+        timeout_seconds: float = 10,
+        tries: int = 4,
+        pause_seconds: float = 0.1,
+        a_second: int | None = None,
     ) -> None:
-        self._urls = tuple(urls)
-        self._current = 0
-        self._tries = max(tries, len(self._urls))
-        self._pause = wait_exponential_jitter(multiplier=pause_seconds, max=MAX_PAUSE_SECONDS, jitter=pause_seconds)
-        self._numbers = itertools.count(1)
-        self._switching = threading.Lock()
-        self._http = httpx.Client(
-            timeout=timeout_seconds, trust_env=False, headers={"content-type": "application/json"}
-        )
+        endpoints = [Endpoint(url, transport_for(url, timeout_seconds), a_second) for url in urls]
+        self.pool = Pool(endpoints, chain_id, tries, pause_seconds)
 
     def close(self) -> None:
-        self._http.close()
+        self.pool.close()
 
     @property
     def node(self) -> str:
         """Host and port of the node that is asked now."""
-        return _shown(self._urls[self._current])
+        return self.pool.current.name
 
     # -- any question
 
     def call(self, method: str, *params: Any) -> Any:
         """The result. Raises `RpcRefused` (by name) or `RpcUnreachable`."""
-        answer = self.batch([(method, params)])[0]
-        if isinstance(answer, RpcRefused):
-            raise answer
-        return answer
+        return good(self.batch([(method, params)])[0])
 
     def batch(self, questions: Sequence[Question]) -> list[Any]:
         """Results in the order of the questions; a refused one is its `RpcRefused`, and does not spoil the others."""
-        if not questions:
-            return []
-        try:
-            return list(self._retrying()(self._ask, questions))
-        except _NoAnswer as error:
-            raise RpcUnreachable(f"no answer to {questions[0][0]} after {self._tries} tries; last: {error}") from None
-
-    def _retrying(self) -> Retrying:
-        return Retrying(
-            stop=stop_after_attempt(self._tries),
-            wait=self._wait,
-            retry=retry_if_exception_type(_NoAnswer),
-            before_sleep=lambda _: self._next_node(),
-            reraise=True,
-        )
-
-    def _wait(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, _NoAnswer) else None
-        return min(asked, MAX_PAUSE_SECONDS) if asked is not None else float(self._pause(state))
-
-    def _next_node(self) -> None:
-        with self._switching:
-            self._current = (self._current + 1) % len(self._urls)
-
-    def _ask(self, questions: Sequence[Question]) -> list[Any]:
-        url = self._urls[self._current]
-        numbers = [next(self._numbers) for _ in questions]
-        body = [
-            {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
-            for number, (method, params) in zip(numbers, questions, strict=True)
-        ]
-        answers = self._post(url, body if len(body) > 1 else body[0])
-        by_number = {
-            a.get("id"): a for a in (answers if isinstance(answers, list) else [answers]) if isinstance(a, dict)
-        }
-        if set(by_number) != set(numbers):
-            raise _NoAnswer(f"{_shown(url)} left answers out: {str(answers)[:200]}")
-        return [_result(method, by_number[number]) for number, (method, _) in zip(numbers, questions, strict=True)]
-
-    def _post(self, url: str, body: Any) -> Any:
-        try:
-            response = self._http.post(url, content=orjson.dumps(body))
-        except httpx.TransportError as error:
-            raise _NoAnswer(f"{_shown(url)}: {type(error).__name__} {error}") from None
-        if response.status_code != 200:
-            raise _NoAnswer(f"{_shown(url)} answered HTTP {response.status_code}", _retry_after(response))
-        try:
-            return orjson.loads(response.content)
-        except orjson.JSONDecodeError:
-            raise _NoAnswer(f"{_shown(url)} answered {len(response.content)} bytes that are no JSON") from None
+        return self.pool.ask(questions) if questions else []
 
     # -- reading
 
@@ -131,22 +68,55 @@ class Rpc:
     def blocks(self, places: Sequence[At]) -> list[Header | None]:
         """Many headers in one request, in order."""
         questions = [_block_question(at) for at in places]
-        return [Header.from_json(record) if record else None for record in map(_good, self.batch(questions))]
+        return [Header.from_json(record) if record else None for record in map(good, self.batch(questions))]
+
+    def logs_of_blocks(self, block_hashes: Sequence[str], filters: Sequence[LogFilter]) -> list[Log]:
+        """All logs of these blocks that any filter wants, in one request. Raises `UnknownBlock` when one was orphaned."""
+        wheres = [{"blockHash": each} for each in block_hashes]
+        return _merged(map(good, self.batch([_logs_question(where, each) for where in wheres for each in filters])))
 
     def logs_of_block(self, block_hash: str, topics: Iterable[str] = ()) -> list[Log]:
         """All logs of one block by its hash, with any of these topic0s. Raises `UnknownBlock` when it was orphaned."""
-        return self._logs({"blockHash": block_hash}, topics, None)
+        return self.logs_of_blocks([block_hash], [_by_topics(topics)])
 
     def logs(
         self, first: int, last: int, topics: Iterable[str] = (), addresses: Sequence[str] | None = None
     ) -> list[Log]:
-        """All logs of the blocks [first, last]. Raises `RangeTooWide` when the node gives fewer at once."""
-        return self._logs({"fromBlock": hex(first), "toBlock": hex(last)}, topics, addresses)
+        """All logs of the blocks [first, last] in one request. Raises `RangeTooWide` when the node gives fewer at once."""
+        return self._logs(first, last, [_by_topics(topics, addresses or ())])
 
-    def _logs(self, where: dict[str, Any], topics: Iterable[str], addresses: Sequence[str] | None) -> list[Log]:
-        wanted = list(topics)
-        filters = where | ({"topics": [wanted]} if wanted else {}) | ({"address": list(addresses)} if addresses else {})
-        return [Log.from_json(record) for record in self.call("eth_getLogs", filters)]
+    def find_logs(self, first: int, last: int, filters: Sequence[LogFilter]) -> list[Log]:
+        """As `logs`, for any of several filters, in as many requests as the node wants. Raises RangeTooWide for one block with too many."""
+        found: list[Log] = []
+        waiting = [(first, last)]
+        while waiting:
+            first, last = waiting.pop()
+            if first > last:
+                continue
+            limit = self.pool.pick().range_limit or last - first + 1
+            if last - first + 1 > limit:
+                waiting += [(first + limit, last), (first, first + limit - 1)]
+                continue
+            try:
+                found += self._logs(first, last, filters)
+            except RangeTooWide as error:
+                if first == last:
+                    raise
+                middle = first + min(error.hint or last, (last - first + 1) // 2) - 1
+                waiting += [(middle + 1, last), (first, middle)]
+        return found
+
+    def _logs(self, first: int, last: int, filters: Sequence[LogFilter]) -> list[Log]:
+        where = {"fromBlock": hex(first), "toBlock": hex(last)}
+        return _merged(map(good, self.batch([_logs_question(where, each) for each in filters])))
+
+    def logs_of_receipts(self, header: Header) -> list[Log]:
+        """All logs of a block, by its receipts: what `eth_getLogs` is held against. Raises UnknownBlock when it is gone."""
+        block = dict(self.call("eth_getBlockByHash", header.hash, False) or {})
+        receipts = self.receipts(list(block.get("transactions", ())))
+        if not block or None in receipts:
+            raise UnknownBlock("eth_getBlockByHash", 0, f"block {header.hash} or a receipt of it is gone")
+        return [each for receipt in receipts if receipt is not None for each in receipt.logs]
 
     def receipt(self, transaction_hash: str) -> Receipt | None:
         """The receipt, or None while (or since) it is not mined."""
@@ -155,7 +125,7 @@ class Rpc:
     def receipts(self, transaction_hashes: Sequence[str]) -> list[Receipt | None]:
         """Many receipts in one request, in order."""
         found = self.batch([("eth_getTransactionReceipt", [one]) for one in transaction_hashes])
-        return [Receipt.from_json(record) if record else None for record in map(_good, found)]
+        return [Receipt.from_json(record) if record else None for record in map(good, found)]
 
     def transaction(self, transaction_hash: str) -> dict[str, Any] | None:
         """The transaction as the node tells it, mined or waiting; None when it knows of none."""
@@ -189,7 +159,7 @@ class Rpc:
         """What the next block asks, by the latest header and the node's own suggestion of a tip."""
         header, tip = self.batch([_block_question("latest"), ("eth_maxPriorityFeePerGas", [])])
         suggested = 10**9 if isinstance(tip, RpcRefused) else int(tip, 16)
-        return Fees(base_wei=Header.from_json(_good(header)).base_fee_wei or 0, tip_wei=suggested)
+        return Fees(base_wei=Header.from_json(good(header)).base_fee_wei or 0, tip_wei=suggested)
 
     # -- writing
 
@@ -204,6 +174,16 @@ class Rpc:
             return "0x" + bytes(keccak(raw)).hex()
 
 
+def rpc_of(chain: ChainSettings) -> Rpc:
+    """The client of a chain file's nodes."""
+    return Rpc(
+        chain.rpc_urls,
+        chain_id=chain.chain_id,
+        timeout_seconds=chain.request_timeout_seconds,
+        a_second=chain.requests_a_second,
+    )
+
+
 def _block_question(at: At) -> Question:
     by_hash = isinstance(at, str) and len(at) == 66
     return (
@@ -212,20 +192,20 @@ def _block_question(at: At) -> Question:
     )
 
 
-def _result(method: str, answer: dict[str, Any]) -> Any:
-    return refused(method, answer["error"]) if answer.get("error") else answer.get("result")
+def _by_topics(topics: Iterable[str], addresses: Sequence[str] = ()) -> LogFilter:
+    wanted = tuple(topics)
+    return LogFilter(tuple(addresses), (wanted,) if wanted else ())
 
 
-def _good(answer: Any) -> Any:
-    if isinstance(answer, RpcRefused):
-        raise answer
-    return answer
+def _logs_question(where: dict[str, Any], wanted: LogFilter) -> Question:
+    return "eth_getLogs", [where | wanted.as_json()]
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    said = response.headers.get("retry-after", "")
-    return float(said) if said.isdigit() else None
+def _merged(answers: Iterable[Any]) -> list[Log]:
+    """The logs of several answers in the chain's order, each once: filters may overlap, and nodes have told a log twice."""
+    found = {(log.block_hash, log.index): log for answer in answers for log in map(Log.from_json, answer)}
+    return sorted(found.values(), key=_place)
 
 
-def _shown(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
+def _place(log: Log) -> tuple[int, int]:
+    return log.block_number, log.index

@@ -39,6 +39,21 @@ class RangeTooWide(RpcRefused):
 
     reason = "range_too_wide"
 
+    @property
+    def limit(self) -> int | None:
+        """The most blocks that it says it gives at once; None where it counts logs, or does not say."""
+        return range_limit(self.message)
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is the logs that were too many, not the blocks."""
+        return bool(COUNTED.search(self.message.replace("eth_getLogs", "")))
+
+    @property
+    def hint(self) -> int | None:
+        """How many blocks it says would do for this question."""
+        return range_hint(self.message) or self.limit
+
 
 class UnknownBlock(RpcRefused):
     """The node has no such block, or no state of it."""
@@ -88,8 +103,10 @@ WORDINGS: tuple[tuple[type[RpcRefused], re.Pattern[str]], ...] = tuple(
         (Underpriced, r"underpriced|fee too low|FeeTooLow|max fee per gas less than block base fee|gas price.* too low"),
         (NoFunds, r"insufficient (funds|balance|MaxFeePerGas for sender balance)"),
         (CallReverted, r"revert|VM execution error|out of gas|invalid opcode"),
-        (RangeTooWide, r"range (is )?too (large|wide)|block range|too many (results|logs)|more than [\d,]+ (results|logs)"
-                       r"|response size|limit(ed)? (exceeded|to)|query returned more"),
+        (RangeTooWide, r"range (is )?too (large|wide)|block range|max(imum)? range|ranges? over|range limit|range exceeds"
+                       r"|too many (results|logs|blocks)|more than [\d,]+ (results|logs)|(results|logs) [^.]*limit|max results"
+                       r"|response (is )?too (big|large)|response size|limit(ed)? (exceeded|to)|query (returned more|exceeds)"
+                       r"|number of requested blocks"),
         (UnknownBlock, r"unknown block|block not found|header not found|missing trie node|state .*(not|un)available"
                        r"|BlockOutOfRange|pruned|resource not found"),
     )
@@ -102,6 +119,34 @@ def refused(method: str, error: dict[str, Any]) -> RpcRefused:
     message = str(error.get("message", ""))
     kind = next((kind for kind, wording in WORDINGS if wording.search(message)), RpcRefused)
     return kind(method, int(error.get("code", 0)), message, error.get("data"))
+
+
+NUMBER = re.compile(r"(\d[\d,_]*)\s*(k)?\b", re.IGNORECASE)
+COUNTED = re.compile(r"results|logs|response", re.IGNORECASE)
+UP_TO = re.compile(r"up to an? [\dk,]+ block range", re.IGNORECASE)
+BETWEEN = re.compile(r"\[?\b(0x[0-9a-f]+|\d{2,})\s*[,-]\s*(0x[0-9a-f]+|\d{2,})\b\]?", re.IGNORECASE)
+
+
+def range_limit(message: str) -> int | None:
+    """The most blocks a provider says it gives at once, whatever its words; None: it counts logs, or names no number."""
+    said = message.replace("eth_getLogs", "")
+    up_to = UP_TO.search(said)
+    if COUNTED.search(said) and not up_to:
+        return None
+    numbers = NUMBER.findall(up_to[0] if up_to else said)  # what was asked for comes first, where it is repeated at all
+    digits, thousand = numbers[-1] if numbers else ("0", "")
+    return int(re.sub(r"\D", "", digits)) * (1000 if thousand else 1) or None
+
+
+def range_hint(message: str) -> int | None:
+    """How many blocks the range has that a provider proposes instead ("try with this block range [0x1, 0x3e8]")."""
+    if not re.search(r"try|retry|should work", message, re.IGNORECASE):
+        return None
+    found = BETWEEN.search(message)
+    if not found:
+        return None
+    first, last = (int(text, 0) for text in found.groups())
+    return last - first + 1 if last >= first else None
 
 
 PANIC = "Panic(uint256)"

@@ -20,6 +20,10 @@ from infra.drawn import table
 from infra.errors import Misconfigured
 
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
+MODULE_FACTORY = "0x000000000000aDdB49795b0f9bA5BC298cDda236"
+ROLES_MASTERCOPIES = ("0x732B9E9f259fbA6f65A1a012DC89c20872ffBd2f", "0x9646fDAD06d3e24444381f44362a3B0eB343D337")
+DELAY_MASTERCOPIES = ("0x22d903fd45F441F51bcad198D14eBa8a75EA1ef0", "0x4A97E65188A950Dd4b0f21F9b5434dAeE0BBF9f5")
+"""Both generations live (account-kit, src/deployments.ts before and since June 2026): no account is known by one alone."""
 
 
 def _address(text: str) -> str:
@@ -40,8 +44,8 @@ def _bytes32(text: str) -> str:
 
 
 def _rpc_url(text: str) -> str:
-    if urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname:
-        raise ValueError("an RPC URL begins with http:// or https://")
+    if urlsplit(text).scheme not in ("http", "https", "ws", "wss") or not urlsplit(text).hostname:
+        raise ValueError("an RPC URL begins with http:// or https://, ws:// or wss://")
     return text
 
 
@@ -89,11 +93,38 @@ class ByDepth(_Part):
     depth: int = Field(ge=1, le=10_000, description="Blocks on top of a final one.")
 
 
+class Discovery(_Part):
+    """Whose accounts come under watch by themselves: those whose modifiers let our spender pay our settlement address."""
+
+    enabled: bool = Field(True, description="False: only what `payriver account register` names is watched.")
+    module_factory: Address = Field(MODULE_FACTORY, description="Makes the modifiers; its word on them is trusted.")
+    roles_mastercopies: tuple[Address, ...] = Field(ROLES_MASTERCOPIES, description="Roles v2 builds that are known.")
+    delay_mastercopies: tuple[Address, ...] = Field(DELAY_MASTERCOPIES, description="Delay builds that are known.")
+
+    def kind_of(self, mastercopy: str) -> str | None:
+        """What a module made from `mastercopy` (any case) is: roles, delay, or None: nothing of ours."""
+        kinds = {"roles": self.roles_mastercopies, "delay": self.delay_mastercopies}
+        return next((kind for kind, of in kinds.items() if mastercopy.lower() in {each.lower() for each in of}), None)
+
+
+class Quorum(_Part):
+    """How many nodes must say the same before it counts, where there are several."""
+
+    nodes: int = Field(
+        2,
+        ge=1,
+        description="So many must say the same of a final block, and of a large sum; never more than there are.",
+    )
+    above: int | None = Field(None, ge=0, description="Whole currency units from which a sum is large; null: none is.")
+
+
 class ChainSettings(_Part):
     """One chain, as the listener, the submitter and the gateway are told of it."""
 
     rpc_urls: tuple[RpcUrl, ...] = Field(
-        min_length=1, repr=False, description="Nodes, the preferred one first. They may hold keys: never logged whole."
+        min_length=1,
+        repr=False,
+        description="Nodes, the preferred one first; one over a WebSocket tells of new heads. They may hold keys: never logged whole.",
     )
     chain_id: int = Field(ge=1, description="EIP-155 id; a node that says another is refused. Gnosis Chain is 100.")
     start_block: int = Field(0, ge=0, description="Nothing before it is read.")
@@ -116,7 +147,15 @@ class ChainSettings(_Part):
     max_fee_gwei: int = Field(
         1_000, ge=1, description="The most that a transaction of ours pays for a unit of gas; dearer, it waits."
     )
+    discovery: Discovery = Field(Discovery(), description="Whose accounts are found by themselves.")
+    quorum: Quorum = Field(Quorum(), description="What is not taken on one node's word.")
+    reconcile_accounts: int = Field(
+        100, ge=0, description="Accounts held against the contracts at each final block; 0: none."
+    )
     request_timeout_seconds: float = Field(10, gt=0, description="How long a node may take for an answer.")
+    requests_a_second: int | None = Field(
+        None, ge=1, description="So many questions each node is asked at most; null: any."
+    )
 
     @model_validator(mode="after")
     def _tokens_differ(self) -> ChainSettings:
@@ -163,12 +202,17 @@ def schema_text() -> str:
     return json.dumps(ChainSettings.model_json_schema(), indent=2)
 
 
+def _plain_json(default: Any) -> str:
+    return json.dumps(default.model_dump(mode="json") if isinstance(default, BaseModel) else default)
+
+
 def drawn() -> str:
     """What a chain file may hold, as a table for the docs."""
     rows = []
-    for prefix, part in (("", ChainSettings), ("tokens[].", Token), ("finality.", ByTag), ("finality.", ByDepth)):
+    parts = (("finality.", ByTag), ("finality.", ByDepth), ("discovery.", Discovery), ("quorum.", Quorum))
+    for prefix, part in (("", ChainSettings), ("tokens[].", Token), *parts):
         for name, field in part.model_fields.items():
-            default = "required" if field.is_required() else json.dumps(field.default)
+            default = "required" if field.is_required() else _plain_json(field.default)
             rows.append((f"`{prefix}{name}`", f"{field.description}", "" if default == "required" else f"`{default}`"))
     return table(("field", "what it says", "if it is left out"), rows)
 

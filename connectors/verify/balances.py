@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -126,6 +126,8 @@ class Tally:
                 self.limit, self.raised = self.raised or self.limit, None
             case on_account.WithdrawalQueued() | on_account.DelayQueueEmptied():
                 self.queue_empty = isinstance(said, on_account.DelayQueueEmptied)
+            case on_account.DriftObserved():
+                self.queue_empty = self.queue_empty and said.what != "queue"
             case on_account.IntegrityObserved():
                 self.integrity = said.integrity
             case controls.CardLimitsSet():
@@ -139,6 +141,8 @@ class Tally:
                 self.blocks["countries"].add(said.country)
             case controls.CountryUnblocked():
                 self.blocks["countries"].discard(said.country)
+            case on_account.CardBound():
+                self.opened = replace(self.opened, card_token=said.card_token)
             case on_account.CardFrozen() | on_account.CardUnfrozen():
                 self.card = "frozen" if isinstance(said, on_account.CardFrozen) else "active"
 

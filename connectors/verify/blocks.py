@@ -16,7 +16,7 @@ from infra.errors import Undecodable
 
 CURSORS = "SELECT chain_id, seen_number, seen_hash, seen_time, final_number FROM chain_cursors ORDER BY chain_id"
 BLOCKS = """
-SELECT number, hash, parent_hash, time, state FROM chain_blocks WHERE chain_id = %s AND state <> 'orphaned' ORDER BY number, hash
+SELECT number, hash, parent_hash, time, state, skipped FROM chain_blocks WHERE chain_id = %s AND state <> 'orphaned' ORDER BY number, hash
 """
 FINAL_HASH = "SELECT hash FROM chain_blocks WHERE chain_id = %s AND number = %s AND state = 'final'"
 SENT = """
@@ -61,16 +61,16 @@ def check(context: Context, balances: Balances) -> None:
 
 
 def _links(context: Context, cursor: Mapping[str, Any]) -> list[Row]:
-    """Each block is the child of the one before; nothing is missing up to where the listener stands. Gives the newest."""
+    """Each block is the child of the one before, or follows those that it says were read in bulk. Gives the newest."""
     findings, chain_id = context.findings, cursor["chain_id"]
     before: Row | None = None
     final: int | None = None
     newest: deque[Row] = deque(maxlen=NEWEST_BLOCKS)
     for row in context.write.stream(BLOCKS, (chain_id,)):
-        number, digest, parent, _, state = row
+        number, digest, parent, _, state, skipped = row
         key = f"{chain_id} {digest}"
         findings.checked["blocks"] += 1
-        if before is not None and (number != before[0] + 1 or parent != before[1]):
+        if before is not None and (number != before[0] + 1 + skipped or (not skipped and parent != before[1])):
             link = f"block {number}, child of {parent}"
             findings.differ("chain_blocks", key, link, f"block {before[0] + 1}, child of {before[1]}", "a broken link")
         wanted = "final" if number <= cursor["final_number"] else "seen"

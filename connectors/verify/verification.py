@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import Engine
 
-from connectors.chain.rpc import Rpc
+from connectors.chain.rpc import Rpc, rpc_of
 from connectors.chain.settings import ChainSettings
 from connectors.verify import blocks, consumers, vocabulary
 from connectors.verify.answers import Answers
@@ -87,7 +87,7 @@ def _subjects(context: Context, balances: Balances) -> list[Subject]:
 
 
 def _node(chain: ChainSettings) -> Rpc:
-    return Rpc(chain.rpc_urls, timeout_seconds=chain.request_timeout_seconds)
+    return rpc_of(chain)
 
 
 def _silent(what: str, done: int, total: int) -> None:

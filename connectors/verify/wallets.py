@@ -71,6 +71,8 @@ class Wallets(Subject):
                 self._queued = None if said.queue_empty else said.block_number
             case "WithdrawalQueued":
                 self._queued = said.block_number
+            case "DriftObserved" if said.what == "queue":
+                self._queued = said.block_number
             case "DelayQueueEmptied":
                 self._queued = None
 
@@ -116,9 +118,9 @@ class Wallets(Subject):
         rows = self._cards.take(account_id)
         for token, _ in rows:
             if token != card_token:
-                self._findings.surplus("cards", token, account_id, f"the account was registered with card {card_token}")
+                self._findings.surplus("cards", token, account_id, f"the account's card is {card_token}")
         if card_token is not None and all(token != card_token for token, _ in rows):
-            self._findings.absent("cards", card_token, account_id, "the account was registered with this card")
+            self._findings.absent("cards", card_token, account_id, "the account's stream says that this is its card")
 
     def _sighted(self, row: dict[str, Any], chain_id: int) -> None:
         key = f"{row['sighting_id']} {row['account_id']}"

@@ -53,8 +53,13 @@ class Deployment:
     def load(cls, path: Path) -> Deployment:
         return cls(**json.loads(path.read_text()))
 
-    def chain_file(self, rpc_urls: list[str], *, start_block: int = 0, finality: dict[str, Any]) -> dict[str, Any]:
-        """The chain file (`payriver up --chain FILE`) of this chain. `finality`: {"tag": "finalized"} or {"depth": 5}."""
+    def chain_file(
+        self, rpc_urls: list[str], *, start_block: int = 0, finality: dict[str, Any], discovery: bool = False
+    ) -> dict[str, Any]:
+        """The chain file (`payriver up --chain FILE`) of this chain. `finality`: {"tag": "finalized"} or {"depth": 5}.
+
+        Without `discovery` only those accounts come under watch that somebody registers: so plays the demo.
+        """
         token = {"address": self.token, "symbol": self.symbol, "currency": "EUR", "decimals": self.decimals}
         return {
             "rpc_urls": rpc_urls,
@@ -65,6 +70,7 @@ class Deployment:
             "spender_module": self.spender_module,
             "spender_generation": "module-tx-salt",
             "finality": finality,
+            "discovery": {"enabled": discovery},
         }
 
 

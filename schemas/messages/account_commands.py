@@ -41,6 +41,14 @@ class RegisterAccount(Message):
 
 
 @message(ACCOUNT_COMMANDS, "account_id")
+class BindCard(Message):
+    """Give an account that has none its card."""
+
+    account_id: UUID = f(ACCOUNT)
+    card_token: str = f("Token of the card; never a PAN.")
+
+
+@message(ACCOUNT_COMMANDS, "account_id")
 class FreezeCard(Message):
     """Freeze the account's card."""
 

@@ -194,6 +194,18 @@ class IntegrityObserved(Message):
     block_hash: str = f(BLOCK_HASH)
 
 
+@message(ACCOUNT_EVENTS, "account_id")
+class DriftObserved(Message):
+    """At a final block the contracts said otherwise than our books, without any log that tells why: a person must look."""
+
+    account_id: UUID = f(ACCOUNT)
+    what: str = f("balance, allowance, queue (not empty, and nobody saw it filled) or integrity.")
+    booked: str = f("What our books said; amounts in raw units.")
+    found: str = f("What the contracts said.")
+    block_number: int = f(BLOCK_NUMBER)
+    block_hash: str = f(BLOCK_HASH)
+
+
 @message(ACCOUNT_EVENTS, "account_id", schema_version=2)
 class FundsHeld(Message):
     """Funds were set aside for a payment: they are spendable no more, and not yet gone."""
@@ -224,6 +236,14 @@ class HoldReleased(Message):
     currency: str = f(CURRENCY)
     decimals: int = f(DECIMALS)
     reason: str = f("declined, deadline, reversed, expired or leg_ended_unpaid.")
+
+
+@message(ACCOUNT_EVENTS, "account_id")
+class CardBound(Message):
+    """The account, which came under watch without one, has a card now."""
+
+    account_id: UUID = f(ACCOUNT)
+    card_token: str = f("Token of the card; never a PAN.")
 
 
 @message(ACCOUNT_EVENTS, "account_id")

@@ -173,6 +173,11 @@ def _integrity_observed(account: Account, event: events.IntegrityObserved) -> Ac
     return replace(account, integrity=event.integrity)
 
 
+def _drift_observed(account: Account, event: events.DriftObserved) -> Account:
+    """A queue that somebody filled unseen holds approvals back like any other."""
+    return replace(account, queue_empty=False) if event.what == "queue" else account
+
+
 def _funds_held(account: Account, event: events.FundsHeld) -> Account:
     held = _hold(account, event.payment_id, event.amount_raw)
     if event.held_at is None or event.amount_minor is None:
@@ -208,6 +213,10 @@ def _country_unblocked(account: Account, event: controls.CountryUnblocked) -> Ac
     return replace(account, blocked_countries=account.blocked_countries - {event.country})
 
 
+def _card_bound(account: Account, event: events.CardBound) -> Account:
+    return replace(account, card_token=event.card_token)
+
+
 def _card_frozen(account: Account, _: events.CardFrozen) -> Account:
     return replace(account, card_state="frozen")
 
@@ -227,6 +236,7 @@ EVOLVE: Mapping[type[Message], Callable[[Any, Any], Account]] = {
     events.WithdrawalQueued: _withdrawal_queued,
     events.DelayQueueEmptied: _queue_emptied,
     events.IntegrityObserved: _integrity_observed,
+    events.DriftObserved: _drift_observed,
     events.FundsHeld: _funds_held,
     events.HoldReleased: _hold_released,
     controls.CardLimitsSet: _limits_set,
@@ -234,6 +244,7 @@ EVOLVE: Mapping[type[Message], Callable[[Any, Any], Account]] = {
     controls.MccUnblocked: _mcc_unblocked,
     controls.CountryBlocked: _country_blocked,
     controls.CountryUnblocked: _country_unblocked,
+    events.CardBound: _card_bound,
     events.CardFrozen: _card_frozen,
     events.CardUnfrozen: _card_unfrozen,
 }

@@ -20,6 +20,15 @@ def register(
     return [] if account is not None else [on_account.AccountRegistered(**order.__dict__)]
 
 
+def bind_card(
+    order: orders.BindCard, payment: Payment | None, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """An account has one card for good."""
+    if account is None or account.card_token is not None:
+        return []
+    return [on_account.CardBound(account_id=account.account_id, card_token=order.card_token)]
+
+
 def freeze_card(
     order: orders.FreezeCard, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:

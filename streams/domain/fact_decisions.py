@@ -15,6 +15,7 @@ from streams.domain.facts import (
     FinalizeAllowanceRaise,
     FinalizeTransfer,
     ObserveAllowance,
+    ObserveDrift,
     ObserveIntegrity,
     QueueWithdrawal,
     SeeTransfer,
@@ -249,6 +250,20 @@ def empty_queue(fact: EmptyDelayQueue, payment: Payment | None, account: Account
         on_account.DelayQueueEmptied(
             account_id=fact.account_id,
             queue_nonce=fact.queue_nonce,
+            block_number=fact.block.number,
+            block_hash=fact.block.hash,
+        )
+    ]
+
+
+def observe_drift(fact: ObserveDrift, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:
+    """The alarm is an event; whoever reads the chain tells beside it what is taken from now on."""
+    return [
+        on_account.DriftObserved(
+            account_id=fact.account_id,
+            what=fact.what,
+            booked=fact.booked,
+            found=fact.found,
             block_number=fact.block.number,
             block_hash=fact.block.hash,
         )

@@ -127,6 +127,17 @@ class EmptyDelayQueue:
 
 
 @dataclass(frozen=True)
+class ObserveDrift:
+    """At a final block the contracts say otherwise than the books; what: balance, allowance, queue, integrity."""
+
+    account_id: UUID
+    what: str
+    booked: str
+    found: str
+    block: Block
+
+
+@dataclass(frozen=True)
 class ObserveIntegrity:
     """The account's modules and owners, read again."""
 

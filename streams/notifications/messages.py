@@ -30,6 +30,8 @@
 | WithdrawalQueued                    | account.withdrawal.queued           |                                        |
 | DelayQueueEmptied                   | account.withdrawal.emptied          |                                        |
 | IntegrityObserved                   | account.integrity.changed           |                                        |
+| DriftObserved                       | account.drift.observed              |                                        |
+| CardBound                           | account.card.bound                  |                                        |
 | CardLimitsSet                       | card.limits.changed                 |                                        |
 | MccBlocked, MccUnblocked            | card.blocks.changed                 |                                        |
 | CountryBlocked, CountryUnblocked    | card.blocks.changed                 |                                        |
@@ -89,6 +91,8 @@ TOLD: Mapping[type[Message], Mapping[str, str] | str] = {
     controls.MccUnblocked: "card.blocks.changed",
     controls.CountryBlocked: "card.blocks.changed",
     controls.CountryUnblocked: "card.blocks.changed",
+    accounts.DriftObserved: "account.drift.observed",
+    accounts.CardBound: "account.card.bound",
     accounts.CardFrozen: "card.status.changed",
     accounts.CardUnfrozen: "card.status.changed",
 }

@@ -167,6 +167,14 @@ def _integrity_observed(row: BalanceRow, said: events.IntegrityObserved, event: 
     return _told(row, event, integrity=said.integrity)
 
 
+def _drift_observed(row: BalanceRow, said: events.DriftObserved, event: Delivered) -> BalanceRow:
+    return _told(row, event, queue_empty=row.queue_empty and said.what != "queue")
+
+
+def _card_bound(row: BalanceRow, said: events.CardBound, event: Delivered) -> BalanceRow:
+    return _told(row, event, card_token=said.card_token)
+
+
 def _held(row: BalanceRow, said: events.FundsHeld, event: Delivered) -> BalanceRow:
     return _told(row, event, held_raw=row.held_raw + said.amount_raw)
 
@@ -212,6 +220,8 @@ FOLDS: Mapping[type[Message], Apply[BalanceRow]] = {
     controls.MccUnblocked: _blocked("mccs", "mcc", blocked=False),
     controls.CountryBlocked: _blocked("countries", "country", blocked=True),
     controls.CountryUnblocked: _blocked("countries", "country", blocked=False),
+    events.DriftObserved: _drift_observed,
+    events.CardBound: _card_bound,
     events.CardFrozen: _now(card_state="frozen"),
     events.CardUnfrozen: _now(card_state="active"),
 }

@@ -34,6 +34,7 @@ class Shore:
 
     river: LittleRiver
     unused: list[AccountInfo] = field(default_factory=list)
+    final: int = FINAL
 
     def safe(self, euros: int = 100) -> AccountInfo:
         """A Safe with money, final, that nobody watches."""
@@ -41,7 +42,7 @@ class Shore:
             self.unused = self.river.chain.create_accounts(6)
         account = self.unused.pop()
         self.mined(self.river.chain.mint(account.safe, euros * EUR))
-        self.river.chain.mine(FINAL)
+        self.river.chain.mine(self.final)
         return account
 
     def customer(self, euros: int = 100) -> Customer:
@@ -58,7 +59,7 @@ class Shore:
     def settle(self) -> None:
         """Everything becomes final and is taken."""
         for _ in range(3):
-            self.river.flow(FINAL)
+            self.river.flow(self.final)
 
     def state(self, stream_id: UUID) -> Any:
         """The fold of what is stored."""

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine as Database
 
 from connectors.chain.booking import Booking
+from connectors.chain.discovery import Discovery
 from connectors.chain.intents import IntentAgent
 from connectors.chain.keystore import Keyring
 from connectors.chain.listener import Listener
@@ -69,15 +71,22 @@ ORDER BY xmin::text::bigint, position::bigint NULLS LAST, id
 class LittleRiver:
     """W, R, a chain with a settlement wallet and customers, and every component but the transport. `pump` until all is taken."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        *,
+        discovery: bool = False,
+        twin: bool = False,
+        finality: Mapping[str, object] = MappingProxyType({"tag": "finalized"}),
+    ) -> None:
         self.stack = stack
         self._engines: dict[tuple[str, str], Database] = {}
         self._databases()
         node = stack.node()
         assert node is not None
         self.chain = DevChain(stack.url("node"), node.node_modules)
-        self.deployment = self.chain.deploy()
-        told = self.deployment.chain_file([stack.url("node")], finality={"tag": "finalized"})
+        self.deployment = self.chain.deploy(twin=twin)
+        told = self.deployment.chain_file([stack.url("node")], finality=dict(finality), discovery=discovery)
         self.settings = ChainSettings.model_validate(told)
         self.rpc = Rpc(self.settings.rpc_urls)
         self.policy = Policy(blocked_mccs=frozenset({"7995"}))
@@ -111,7 +120,8 @@ class LittleRiver:
             rpc=self.rpc,
             chain=self.settings,
             booking=Booking(self.settings.chain_id, self._handler()),
-            reconciler=Reconciler(self.rpc, self.settings, reader),
+            reconciler=Reconciler(self.as_role("write", "listener"), self.rpc, self.settings, reader),
+            discovery=Discovery(self.as_role("write", "listener"), self.settings, self.registrar("listener")),
             name="test",
             poll_seconds=0.01,
         )
@@ -157,8 +167,7 @@ class LittleRiver:
 
     def register(self, account: AccountInfo | None, card: str | None = None, person: UUID | None = None) -> UUID:
         """A customer's Safe, or settlement's wallet, comes under watch."""
-        reader = AccountReader(self.rpc, self.settings)
-        registrar = Registrar(self.as_role("write", "operator"), self.rpc, self.settings, reader, self._handler())
+        registrar = self.registrar("operator")
         token = self.settings.tokens[0]
         if account is None:
             return registrar.register(Request(self.settings.settlement_address, token, "settlement"), "test")
@@ -171,6 +180,11 @@ class LittleRiver:
             person_id=person,
         )
         return registrar.register(request, "test")
+
+    def registrar(self, role: str) -> Registrar:
+        """As the command line has it, or the listener."""
+        reader = AccountReader(self.rpc, self.settings)
+        return Registrar(self.as_role("write", role), self.rpc, self.settings, reader, self._handler())
 
     def authorize(self, key: str, card: str, cents: int, **told: str) -> AuthorizationAnswer:
         """The network asks."""

@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 
 from connectors.chain.booking import Booking
+from connectors.chain.discovery import Discovery
 from connectors.chain.listener import Listener
 from connectors.chain.reading import AccountReader
 from connectors.chain.reconcile import Reconciler
+from connectors.chain.registration import Registrar
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import load_chain_settings
 from infra import failpoints
@@ -26,8 +28,10 @@ def main() -> None:
     with transaction(database) as cursor:
         handler = CommandHandler(load_codec(cursor), Policy())
     rpc = Rpc(chain.rpc_urls)
-    reconciler = Reconciler(rpc, chain, AccountReader(rpc, chain))
-    listener = Listener(database, rpc, chain, Booking(chain.chain_id, handler), reconciler, "killed", 0.01)
+    reader = AccountReader(rpc, chain)
+    reconciler = Reconciler(database, rpc, chain, reader)
+    discovery = Discovery(database, chain, Registrar(database, rpc, chain, reader, handler))
+    listener = Listener(database, rpc, chain, Booking(chain.chain_id, handler), reconciler, discovery, "killed", 0.01)
     failpoints.arm(settings.failpoint)
     end = time.monotonic() + 10
     while time.monotonic() < end:

@@ -37,7 +37,7 @@ EXEMPT: dict[str, set[str]] = {
     "chain_cursors": {"moved_at", "holder", "lease_until", "welcomes"},
     "chain_intents": {"planned_at"},
     "chain_transactions": {"reason", "signed_at", "marked_at", "broadcast_at", "looked_at"},
-    "chain_wallets": {"state"},  # a wallet that is new again is read again, and told as waiting
+    "chain_wallets": {"state", "filled_block"},  # a wallet that is new again is read again, and told as waiting
     "checkpoints": {"moved_at", "next_offset"},  # ahead of the records: what would be skipped is found missing itself
     "command_answers": {"recorded_at"},
     "deliveries": {"delivered_at"},

@@ -32,6 +32,7 @@ from tests.given import (
     invalidated,
     names,
     opened,
+    registration,
     request,
     seen,
     transfer,
@@ -248,6 +249,24 @@ def test_a_card_is_frozen_and_unfrozen_once() -> None:
     assert [names(streams.when(each)) for each in (unfreeze, freeze, freeze, unfreeze, unfreeze)] == [
         [], ["CardFrozen"], [], ["CardUnfrozen"], [],
     ]  # fmt: skip
+
+
+def test_an_account_that_was_found_without_a_card_is_given_one_for_good() -> None:
+    streams = Streams().given(registration(card_token=None))
+    bind = account_commands.BindCard(account_id=CUSTOMER, card_token="card-later")
+    assert names(streams.when(bind)) == ["CardBound"]
+    assert streams.when(replace(bind, card_token="card-other")) == []
+    assert streams.customer.card_token == "card-later"
+
+
+def test_a_queue_that_was_filled_unseen_holds_approvals_back_and_a_balance_is_not_rewritten() -> None:
+    streams = opened()
+    before = streams.customer.final_raw
+    streams.given(facts.ObserveDrift(CUSTOMER, "balance", "1", "2", block(12)))
+    assert (streams.customer.final_raw, streams.customer.queue_empty) == (before, True)
+    streams.given(facts.ObserveDrift(CUSTOMER, "queue", "empty", "1 of 2", block(12)))
+    assert not streams.customer.queue_empty
+    assert names(streams.when(facts.EmptyDelayQueue(CUSTOMER, 2, block(13)))) == ["DelayQueueEmptied"]
 
 
 def test_a_hold_for_one_payment_is_not_another_payments() -> None:

@@ -63,6 +63,7 @@ ORDERS: tuple[Any, ...] = (
     *(give_back(), give_back(2_000, "f2"), unlinked_refund(), UNDO_REFUND, dispute(300), resolve("won"), resolve("lost", "d2")),
     payment_commands.RecordLegSubmitted(payment_id=PAYMENT, leg_id=SPEND, tx_hash="0xspend"),
     payment_commands.RecordLegReverted(payment_id=PAYMENT, leg_id=SPEND, tx_hash="0xspend", reason="out of gas"),
+    account_commands.BindCard(account_id=CUSTOMER, card_token="card-later"),
     account_commands.FreezeCard(account_id=CUSTOMER, reason="lost"),
     account_commands.UnfreezeCard(account_id=CUSTOMER, reason="found"),
     controls.SetCardLimits(account_id=CUSTOMER, per_day_minor=1_500, velocity_count=2, velocity_seconds=60),
@@ -73,8 +74,9 @@ ORDERS: tuple[Any, ...] = (
     facts.LoseTransfer(CUSTOMER, transfer().transfer_id, SPEND),
     facts.ObserveIntegrity(CUSTOMER, "SafeMisconfigured", block(12)),
     facts.ConsumeAllowance(CUSTOMER, 5_000 * CENT, block(12)),
+    facts.ObserveDrift(CUSTOMER, "queue", "empty", "1 of 2", block(12)),
 )  # fmt: skip
-STREAMED = (facts.QueueWithdrawal, facts.ConsumeAllowance)
+STREAMED = (facts.QueueWithdrawal, facts.ConsumeAllowance, facts.ObserveDrift)
 """Facts that are told once a log; the listener's ids, not the account, make them happen once."""
 
 

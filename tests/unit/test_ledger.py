@@ -19,7 +19,8 @@ from tests.worlds import CENT, World, steps
 
 NO_POSTINGS = {
     *(events.AllowanceObserved, events.AllowanceRaiseFinalized, events.WithdrawalQueued, events.DelayQueueEmptied),
-    *(events.IntegrityObserved, events.CardFrozen, events.CardUnfrozen, controls.CardLimitsSet),
+    *(events.IntegrityObserved, events.DriftObserved, events.CardBound, events.CardFrozen, events.CardUnfrozen),
+    controls.CardLimitsSet,
     *(controls.MccBlocked, controls.MccUnblocked, controls.CountryBlocked, controls.CountryUnblocked),
 }
 

@@ -331,6 +331,13 @@ CREATE TABLE cards (
     account_id uuid NOT NULL
 );
 
+CREATE TABLE chain_backfills (
+    chain_id bigint NOT NULL,
+    from_block bigint NOT NULL,
+    read_block bigint NOT NULL,
+    until_block bigint NOT NULL
+);
+
 CREATE TABLE chain_blocks (
     chain_id bigint NOT NULL,
     number bigint NOT NULL,
@@ -340,6 +347,7 @@ CREATE TABLE chain_blocks (
     state text NOT NULL,
     visit integer DEFAULT 1 NOT NULL,
     recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    skipped bigint DEFAULT 0 NOT NULL,
     CONSTRAINT chain_blocks_state_check CHECK ((state = ANY (ARRAY['seen'::text, 'final'::text, 'orphaned'::text])))
 );
 
@@ -374,6 +382,17 @@ CREATE TABLE chain_intents (
     CONSTRAINT chain_intents_invalidates_check CHECK (((kind = 'invalidation'::text) = (invalidates IS NOT NULL))),
     CONSTRAINT chain_intents_kind_check CHECK ((kind = ANY (ARRAY['spend'::text, 'refund'::text, 'invalidation'::text]))),
     CONSTRAINT chain_intents_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'submitted'::text, 'seen'::text, 'final'::text, 'ended_unpaid'::text])))
+);
+
+CREATE TABLE chain_modules (
+    chain_id bigint NOT NULL,
+    module text NOT NULL,
+    kind text NOT NULL,
+    made_block bigint NOT NULL,
+    look_block bigint,
+    wallet text,
+    verdict text,
+    CONSTRAINT chain_modules_kind_check CHECK ((kind = ANY (ARRAY['roles'::text, 'delay'::text])))
 );
 
 CREATE TABLE chain_nonces (
@@ -426,6 +445,7 @@ CREATE TABLE chain_wallets (
     opening_block bigint NOT NULL,
     state text DEFAULT 'new'::text NOT NULL,
     queued_block bigint,
+    filled_block bigint,
     CONSTRAINT chain_wallets_kind_check CHECK ((kind = ANY (ARRAY['customer'::text, 'settlement'::text]))),
     CONSTRAINT chain_wallets_state_check CHECK ((state = ANY (ARRAY['new'::text, 'followed'::text])))
 );
@@ -819,6 +839,9 @@ ALTER TABLE ONLY outbox ATTACH PARTITION outbox_beyond DEFAULT;
 ALTER TABLE ONLY cards
     ADD CONSTRAINT cards_pkey PRIMARY KEY (card_token);
 
+ALTER TABLE ONLY chain_backfills
+    ADD CONSTRAINT chain_backfills_pkey PRIMARY KEY (chain_id);
+
 ALTER TABLE ONLY chain_blocks
     ADD CONSTRAINT chain_blocks_pkey PRIMARY KEY (chain_id, hash);
 
@@ -833,6 +856,9 @@ ALTER TABLE ONLY chain_intents
 
 ALTER TABLE ONLY chain_intents
     ADD CONSTRAINT chain_intents_pkey PRIMARY KEY (leg_id);
+
+ALTER TABLE ONLY chain_modules
+    ADD CONSTRAINT chain_modules_pkey PRIMARY KEY (chain_id, module);
 
 ALTER TABLE ONLY chain_nonces
     ADD CONSTRAINT chain_nonces_pkey PRIMARY KEY (chain_id, sender);
@@ -903,6 +929,10 @@ ALTER TABLE ONLY webhook_messages
 CREATE INDEX chain_blocks_seen ON chain_blocks USING btree (chain_id, number) WHERE (state = 'seen'::text);
 
 CREATE INDEX chain_intents_open ON chain_intents USING btree (state, planned_at) WHERE (state = ANY (ARRAY['planned'::text, 'submitted'::text]));
+
+CREATE INDEX chain_modules_of ON chain_modules USING btree (chain_id, wallet);
+
+CREATE INDEX chain_modules_to_ask ON chain_modules USING btree (chain_id, look_block) WHERE (look_block IS NOT NULL);
 
 CREATE INDEX chain_sightings_seen ON chain_sightings USING btree (chain_id, block_number) WHERE (state = 'seen'::text);
 
@@ -1078,6 +1108,9 @@ GRANT SELECT ON TABLE cards TO gateway;
 GRANT SELECT ON TABLE cards TO auditor;
 GRANT SELECT,INSERT ON TABLE cards TO operator;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_backfills TO listener;
+GRANT SELECT ON TABLE chain_backfills TO auditor;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE chain_blocks TO listener;
 GRANT SELECT ON TABLE chain_blocks TO auditor;
 GRANT SELECT ON TABLE chain_blocks TO gateway;
@@ -1094,6 +1127,10 @@ GRANT SELECT,UPDATE ON TABLE chain_intents TO listener;
 GRANT SELECT,INSERT,UPDATE ON TABLE chain_intents TO submitter;
 GRANT SELECT ON TABLE chain_intents TO auditor;
 GRANT SELECT,INSERT ON TABLE chain_intents TO operator;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_modules TO listener;
+GRANT SELECT ON TABLE chain_modules TO operator;
+GRANT SELECT ON TABLE chain_modules TO auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE chain_nonces TO submitter;
 GRANT SELECT ON TABLE chain_nonces TO auditor;
