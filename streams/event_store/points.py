@@ -17,6 +17,7 @@ from infra.errors import BadInput, NotFound
 
 TOLD_LATER = (
     "TransferUnseen", "TransferFinalized", "AllowanceRaiseFinalized", "LegUnseen", "LegSettled", "DelayQueueEmptied",
+    "DriftObserved",
 )  # fmt: skip
 """Events that tell of a block some time after it was seen: when it became final, or was dropped."""
 FIRST = "SELECT version, recorded_at, clock_timestamp() FROM events WHERE stream_id = %s ORDER BY version LIMIT 1"

@@ -21,7 +21,7 @@ def stored(event: Delivered) -> Event:
     payload = to_json(event.message)
     return Event(
         event.position, event.event_id, event.stream_id, event.version, "payment", event.type, 1, payload, {},
-        event.recorded_at, b"", 1, None, event.message,
+        event.recorded_at, b"", 1, False, None, event.message,
     )  # fmt: skip
 
 
