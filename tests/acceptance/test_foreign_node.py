@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
+import psutil
 import pytest
 from pydantic import SecretStr
 
@@ -26,6 +27,7 @@ from infra.devchain.chain import DevChain, development_key
 from infra.devchain.values import AccountInfo
 from infra.stack.access import settings_for
 from infra.stack.home import Home
+from streams.domain import ids
 from tests.chain_fixtures import running_devchain
 
 EUR = 10**18
@@ -187,3 +189,47 @@ def test_keys_that_are_missing_locked_or_others_are_named_before_anything_starts
     write_keystore(swapped / "delegate.json", development_key(7), SecretStr(PASSWORD))
     said = abroad.payriver("up", "--chain", file, status=1, PAYRIVER_KEYSTORE=str(swapped))
     assert "is no enabled module" in said and "no salt binds" in said
+
+
+def test_a_river_runs_on_a_node_that_others_keep(abroad: Abroad) -> None:
+    """Accounts are registered by command; a stranger's spend is seen and settles, our own leaves and settles; all agrees."""
+    chain, (ana, bo) = abroad.chain, abroad.accounts
+    abroad.payriver("up", "--chain", str(abroad.file), "--throwaway")
+    rows = {row["component"]: row for row in abroad.told("status")["components"]}
+    assert "node" not in rows and {row["state"] for row in rows.values()} <= {"ready", "running"}
+
+    abroad.payriver("account", "register", chain.deployment.settlement, "--settlement")
+    for each, card in ((ana, "card-ana"), (bo, "card-bo")):
+        abroad.payriver("account", "register", each.safe, "--roles", each.roles, "--delay", each.delay, "--card", card)
+    account_id = ids.account_id(chain.deployment.chain_id, bo.safe, chain.deployment.token)
+    eventually(lambda: abroad.spendable_minor(account_id) == 100_00, "the deposit of before is spendable")
+
+    stranger = chain.spend(ana, 7 * EUR, sender_key=chain.deployment.outsider_key)
+    opened = ids.chain_payment_id(ids.transfer_id(100, stranger.hash, chain.deployment.token, 0))
+    abroad.payment(opened, origin="chain", outcome="settled")
+
+    body = {"card_token": "card-bo", "amount_minor": 12_50, "currency": "EUR", "deadline_ms": 20_000}
+    answer = abroad.ask("POST", "/v1/authorizations", json=body, headers={"Idempotency-Key": "abroad-1"})
+    assert answer.json()["approved"], answer.text
+    told = abroad.payment(answer.json()["payment_id"], origin="network", outcome="settled")
+    assert abroad.spendable_minor(account_id) == 87_50
+    assert chain.balance(bo.safe) == 87 * EUR + EUR // 2
+    assert "settled" in abroad.payriver("explain", str(told["payment_id"]))
+
+    verified = abroad.told("verify")
+    assert (verified["ok"], verified["differences"]) == (True, [])
+    pids = [row["pid"] for row in rows.values()]
+    abroad.payriver("down")
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+def test_it_goes_on_where_it_was_with_what_happened_meanwhile(abroad: Abroad) -> None:
+    """Kept data, and a chain that went on without us."""
+    chain, (ana, _) = abroad.chain, abroad.accounts
+    meanwhile = chain.spend(ana, 3 * EUR, sender_key=chain.deployment.outsider_key)
+    chain.wait_receipts([meanwhile])
+    abroad.payriver("up", "--chain", str(abroad.file), "--throwaway")
+    opened = ids.chain_payment_id(ids.transfer_id(100, meanwhile.hash, chain.deployment.token, 0))
+    abroad.payment(opened, origin="chain", outcome="settled")
+    assert abroad.told("verify")["ok"]
+    abroad.payriver("down")
