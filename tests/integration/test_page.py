@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from infra.database import transaction
-from streams.projections.payments import outcome
+from streams.domain.card_table import KNOWN
+from streams.projections.outcomes import FAR, outcome
 from tests.browser.chromium import running_browser
 from tests.integration.conftest import Databases
 from tests.integration.programme import KEYS, Programme, client, running_api
@@ -191,11 +192,15 @@ def test_thousands_of_payments_at_once_do_not_weigh_the_page_down(page: Page, da
 
 
 def test_every_state_a_payment_can_be_in_has_its_column(page: Page) -> None:
-    cards = ("requested", "verified", "declined", "authorized", "captured", "reversed", "expired")
-    legs = (None, "planned", "submitted", "seen", "unseen", "settled", "ended_unpaid")
+    states = (None, *FAR)
     rows = [
-        {"state": state, "spend_state": spend, "refund_state": refund, "outcome": outcome(state, spend, refund)}
-        for state, spend, refund in product(cards, legs, legs)
+        {
+            "state": card,
+            "spend_state": spend,
+            "refund_state": refund,
+            "outcome": outcome(card, _legs(spend, refund), due, owed),
+        }
+        for card, spend, refund, due, owed in product(KNOWN, states, states, (0, 5), (0, 1))
     ]
     ask = "async (rows) => { const { stageOf } = await import('/static/stages.js'); return rows.map(stageOf); }"
     columns = page.evaluate("[...document.querySelectorAll('.column')].map((each) => each.dataset.stage)")
@@ -203,3 +208,11 @@ def test_every_state_a_payment_can_be_in_has_its_column(page: Page) -> None:
     assert set(found) <= set(columns)
     for row, stage in zip(rows, found, strict=True):
         assert row["outcome"] == "open" or row["outcome"] == stage
+
+
+def _legs(spend: str | None, refund: str | None) -> dict[str, dict[str, str]]:
+    return {
+        kind: {"kind": kind, "state": state, "amount_raw": "5"}
+        for kind, state in (("spend", spend), ("refund", refund))
+        if state
+    }

@@ -86,4 +86,5 @@ def test_only_what_is_asked_for_is_read(side: WriteSide) -> None:
         assert {e.category for e in store.read_all(cursor, categories=["account"], limit=None)} == {"account"}
         newest = [e.position for e in store.read_all(cursor, backwards=True, limit=3)]
         assert newest == sorted(newest, reverse=True)
-        assert store.read_all(cursor, up_to=position)[-1].event_id == first.event_id
+        assert store.read_all(cursor, up_to=position, backwards=True, limit=1)[0].event_id == first.event_id
+        assert store.read_all(cursor, after=position - 1, up_to=position)[-1].event_id == first.event_id
