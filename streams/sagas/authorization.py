@@ -13,7 +13,7 @@ from typing import Any
 from schemas.definition import MESSAGES, Message
 from schemas.topics import PAYMENT_EVENTS
 from streams.sagas import guards as when
-from streams.sagas.notes import note
+from streams.sagas.notes import Note, given_up, note
 from streams.sagas.saga import Reaction, Saga
 from streams.sagas.steps import (
     authorize,
@@ -41,7 +41,10 @@ STAY = ""
 
 @dataclass(frozen=True)
 class Row:
-    """In one of `states`, on one of `inputs` (an event's type, a timeout's name), if `when` holds: go to `to`, or stay."""
+    """In one of `states`, on one of `inputs` (an event's type, a timeout's name), if `when` holds: go to `to`, or stay.
+
+    `remember`: what taking the row leaves behind, so that it is not taken for ever.
+    """
 
     states: tuple[str, ...]
     inputs: tuple[str, ...]
@@ -51,6 +54,7 @@ class Row:
     start: tuple[str, ...] = ()
     cancel: tuple[str, ...] = ()
     park: str | None = None
+    remember: Note | None = None
 
 
 OPEN = ("holding", "screening", "authorizing")
@@ -113,7 +117,7 @@ ROWS = (
     *_standing(STANDING, (*CARD, *LEGS)),
     # Given up: what no block carries is taken back on chain. Mined before that, it has happened.
     Row(WAITING, ("LegGivenUp",), STAY, (invalidate_spend,), when.spend, WAIT),
-    Row(("refund_due",), (PATIENCE,), STAY, (give_up,), when.wanted_no_more, WAIT),
+    Row(("refund_due",), (PATIENCE,), STAY, (give_up,), when.wanted_no_more, WAIT, remember=given_up),
     # Time.
     Row(STANDING, (EXPIRY,), STAY, (expire,), when.something_open),
     Row(("screening", "authorizing", "declining"), (PATIENCE,), PARKED, park="not_decided_in_time"),
@@ -132,7 +136,7 @@ def react(saga: Saga, name: str, event: Any) -> Reaction:
     starts, ends = _expiry(saga, noted, name)
     for row in ROWS:
         if name in row.inputs and at in row.states and (row.when is None or row.when(noted, event)):
-            moved = _moved(saga, noted, at, row)
+            moved = _moved(saga, row.remember(noted, event) if row.remember else noted, at, row)
             orders = tuple(step(noted, event) for step in row.orders)
             waits = () if moved.state == PARKED else row.start  # a person waits already
             return Reaction(moved, orders, (*waits, *starts), (*row.cancel, *ends), ended=moved.state in ENDS)

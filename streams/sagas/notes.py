@@ -88,7 +88,8 @@ def _planned(saga: Saga, event: events.LegPlanned) -> Saga:
     return replace(noted, given_up=False) if event.kind == "spend" else noted
 
 
-def _given_up(saga: Saga, event: events.LegGivenUp) -> Saga:
+def given_up(saga: Saga, event: Any) -> Saga:
+    """Ordered, or told: from then on nobody waits for its spends."""
     return replace(saga, given_up=True)
 
 
@@ -121,7 +122,7 @@ NOTES: Mapping[str, Note] = {
     "ReceivableOpened": _owes_more,
     "ReceivableReduced": _owes_less,
     "LegPlanned": _planned,
-    "LegGivenUp": _given_up,
+    "LegGivenUp": given_up,
     "LegSubmitted": _submitted,
     "LegSeen": _leg("seen"),
     "LegUnseen": _leg("unseen"),

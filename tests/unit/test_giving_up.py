@@ -96,6 +96,12 @@ def test_a_reversed_spend_that_is_not_mined_for_long_is_taken_back_once(spend: t
     )
 
 
+def test_giving_up_is_ordered_once_even_if_nobody_hears_of_it() -> None:
+    told = Told(*APPROVED, REVERSED, PATIENCE, PATIENCE)
+    assert (told.saga.state, told.saga.reason) == (PARKED, "not_final_in_time")
+    assert names(told.ordered).count("GiveUpSpend") == 1
+
+
 def test_a_spend_that_is_mined_though_it_was_given_up_is_paid_back() -> None:
     told = Told(*APPROVED, REVERSED, PATIENCE, GIVEN_UP, SEEN, SETTLED)
     assert names(told.ordered)[-1] == "PlanRefund"
