@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 from confluent_kafka import TopicCollection
+from confluent_kafka.admin import ConfigResource
 
 from api.cli.provisioning import Doors, River, provision_all
 from connectors.kafka.access import TOPIC, WRITE, allow
@@ -75,7 +76,14 @@ def test_topics_have_their_width_and_keep_events_for_ever(stack: Stack) -> None:
     names = [topic.name for topic in TOPICS]
     found = stack.admin.describe_topics(TopicCollection(names))
     assert all(len(future.result().partitions) == stack.partitions for future in found.values())
-    assert {topic.name for topic in TOPICS if topic.retention_ms == FOR_EVER} == {"payments.events", "accounts.events"}
+    wanted = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+    kept = {
+        each.name: future.result()["retention.ms"].value
+        for each, future in stack.admin.describe_configs(wanted).items()
+    }
+    assert {name for name, kept_ms in kept.items() if int(kept_ms) == FOR_EVER} == {
+        n for n in names if n.endswith(".events")
+    }
 
 
 def test_each_consumer_has_a_checkpoint_for_each_partition_in_its_own_database(stack: Stack) -> None:
