@@ -44,7 +44,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN array_remove(ARRAY[
 -- New entries wait in a short list and are sorted in by the hundred, so that an append hardly notices them.
 CREATE INDEX events_tags ON events USING gin (tags_of(payload, metadata)) WITH (fastupdate = on, gin_pending_list_limit = 1024);
 
--- Slices of the order in which rows were written: old ones are dropped whole (drop_outbox_slices).
+-- Slices of the order in which rows were written: old ones can be dropped whole.
 CREATE SEQUENCE outbox_numbers;
 CREATE TABLE outbox (
     id              uuid NOT NULL,
