@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,9 @@ from infra.stack.choice import stack_for_tests
 from infra.stack.supervisor import Stack
 
 PARTITIONS = 4
+
+# A shell that starts the tests in the background has them ignore SIGINT, and so would all that they start: tests press Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no defect of a rule: no property has a deadline, and the examples are the same at every run of one version.
 settings.register_profile("payriver", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -203,7 +203,7 @@ def spawn_starter(**environment: str) -> subprocess.Popen[str]:
 
 def interrupted(starter: subprocess.Popen[str]) -> int:
     """Ctrl-C until it has ended: Python itself loses one that comes in the midst of an import. Gives the exit code."""
-    for _ in range(60):
+    for _ in range(30):
         starter.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             return starter.wait(2)
