@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from connectors.debezium.register import HEADERS
 from infra.stack import access
@@ -64,6 +64,28 @@ def read_records(
         found += [message for message in consumer.consume(500, 0.1) if message.error() is None]
         if not extended and enough(found):
             until, extended = time.monotonic() + 2, True
+    consumer.close()
+    return found
+
+
+def every_record(stack: Stack, topics: Sequence[str], seconds: float = 60) -> list[Message]:
+    """All committed records of the topics, to each partition's end as it is now."""
+    config = {**access.kafka_client(stack.home, "admin"), "group.id": f"downstream-{uuid.uuid4()}", "log_level": 2}
+    reading = {"isolation.level": "read_committed", "enable.auto.commit": False, "enable.partition.eof": True}
+    consumer = Consumer({**config, **reading})
+    open_ones = {(topic, partition) for topic in topics for partition in range(stack.partitions)}
+    consumer.assign([TopicPartition(*each, OFFSET_BEGINNING) for each in sorted(open_ones)])
+    found: list[Message] = []
+    until = time.monotonic() + seconds
+    while open_ones:
+        assert time.monotonic() < until, f"not read to the end within {seconds} s: {sorted(open_ones)}"
+        for message in consumer.consume(500, 0.1):
+            error = message.error()
+            if error is None:
+                found.append(message)
+            else:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                open_ones.discard((message.topic(), message.partition()))
     consumer.close()
     return found
 
