@@ -25,17 +25,19 @@ def engine(
     pool_size: int = 5,
     application_name: str = "payriver",
     frozen_seconds: int = FROZEN_SECONDS,
+    seldom: bool = False,
 ) -> Engine:
     """A pool of connections to `postgresql://role:password@host:port/database`; opens none until it is used.
 
     `frozen_seconds`: how long a transaction may rest between two statements; 0: for ever, for who reads and thinks.
+    `seldom`: used so seldom that a connection is asked whether it still lives before each use, and opened again where not.
     """
     plain = url.get_secret_value() if isinstance(url, SecretStr) else url
     return create_engine(
         make_url(plain).set(drivername="postgresql+psycopg2"),
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=False,
+        pool_pre_ping=seldom,
         pool_recycle=1800,
         pool_timeout=10,
         connect_args={

@@ -104,7 +104,8 @@ class Root:
             )
         name = f"payriver {self.settings.component} {self.settings.worker}"
         reads_long = self.settings.component == "auditor"  # and locks nothing
-        return engine(url, application_name=name, frozen_seconds=0 if reads_long else FROZEN_SECONDS)
+        frozen_seconds = 0 if reads_long else FROZEN_SECONDS
+        return engine(url, application_name=name, frozen_seconds=frozen_seconds, seldom=server == "keys")
 
 
 def of_embedded_stack(component: str, home: Path | None) -> Settings | None:
