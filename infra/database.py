@@ -30,7 +30,7 @@ def engine(
     """A pool of connections to `postgresql://role:password@host:port/database`; opens none until it is used.
 
     `frozen_seconds`: how long a transaction may rest between two statements; 0: for ever, for who reads and thinks.
-    `seldom`: used so seldom that a connection is asked whether it still lives before each use, and opened again where not.
+    `seldom`: used so seldom, as by a person, that a connection is asked whether it still lives before each use, and opened again where not.
     """
     plain = url.get_secret_value() if isinstance(url, SecretStr) else url
     return create_engine(

@@ -19,6 +19,7 @@ from infra.stack.access import settings_for
 from infra.stack.cache import data_folder
 from infra.stack.home import Home, read_state
 from infra.stack.report import is_running
+from infra.stack.roles import PEOPLE
 from infra.telemetry import configure_logging
 from schemas.codec import Codec
 from schemas.registry import load_codec
@@ -27,6 +28,8 @@ from streams.domain.circumstances import Policy
 from streams.event_store.snapshotter import Snapshotter
 from streams.persons.keys import KeyStore
 from streams.persons.register import PersonRegister
+
+BY_HAND = frozenset(each.name for each in PEOPLE)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ class Root:
         name = f"payriver {self.settings.component} {self.settings.worker}"
         reads_long = self.settings.component == "auditor"  # and locks nothing
         frozen_seconds = 0 if reads_long else FROZEN_SECONDS
-        return engine(url, application_name=name, frozen_seconds=frozen_seconds, seldom=server == "keys")
+        seldom = server == "keys" or self.settings.component in BY_HAND
+        return engine(url, application_name=name, frozen_seconds=frozen_seconds, seldom=seldom)
 
 
 def of_embedded_stack(component: str, home: Path | None) -> Settings | None:
