@@ -71,7 +71,6 @@ SELECT s.account_id FROM chain_wallets AS s INNER JOIN chain_wallets AS c ON c.c
 WHERE s.kind = 'settlement' AND c.account_id = %s
 """
 VIEW = "SELECT max(seen_hash), coalesce(max(final_number), 0) FROM chain_cursors WHERE chain_id = %s"
-FROZEN_SECONDS = 20  # a submitter frozen while it sends holds what waits no longer than this
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,6 @@ def store(cursor: Cursor, leg_id: UUID, signed: SignedTransaction) -> None:
 
 def to_broadcast(cursor: Cursor, chain_id: int, limit: int, patience_seconds: int) -> list[Sent]:
     """Signed transactions, and broadcast ones that were not mined for a while, in nonce order; locked, those of others passed over."""
-    cursor.execute("SET LOCAL idle_in_transaction_session_timeout = %s", (f"{FROZEN_SECONDS}s",))
     cursor.execute(TO_BROADCAST, (chain_id, patience_seconds, limit))
     return [_sent(row) for row in cursor.fetchall()]
 
