@@ -49,14 +49,7 @@ def read_records(
     stack: Stack, topics: Sequence[str], enough: Callable[[list[Message]], bool], seconds: float = 60
 ) -> list[Message]:
     """All committed records of the topics from their beginning, until it is enough; then two seconds more, for what is too many."""
-    config = {
-        **access.kafka_client(stack.home, "admin"),
-        "group.id": f"downstream-{uuid.uuid4()}",
-        "fetch.wait.max.ms": 20,
-    }
-    consumer = Consumer({**config, "isolation.level": "read_committed", "enable.auto.commit": False, "log_level": 2})
-    parts = [TopicPartition(t, p, OFFSET_BEGINNING) for t in topics for p in range(stack.partitions)]
-    consumer.assign(parts)
+    consumer = _from_the_beginning(stack, [(topic, number) for topic in topics for number in range(stack.partitions)])
     found: list[Message] = []
     until = time.monotonic() + seconds
     extended = False
@@ -70,11 +63,8 @@ def read_records(
 
 def every_record(stack: Stack, topics: Sequence[str], seconds: float = 60) -> list[Message]:
     """All committed records of the topics, to each partition's end as it is now."""
-    config = {**access.kafka_client(stack.home, "admin"), "group.id": f"downstream-{uuid.uuid4()}", "log_level": 2}
-    reading = {"isolation.level": "read_committed", "enable.auto.commit": False, "enable.partition.eof": True}
-    consumer = Consumer({**config, **reading})
-    open_ones = {(topic, partition) for topic in topics for partition in range(stack.partitions)}
-    consumer.assign([TopicPartition(*each, OFFSET_BEGINNING) for each in sorted(open_ones)])
+    open_ones = {(topic, number) for topic in topics for number in range(stack.partitions)}
+    consumer = _from_the_beginning(stack, sorted(open_ones), tells_ends=True)
     found: list[Message] = []
     until = time.monotonic() + seconds
     while open_ones:
@@ -88,6 +78,21 @@ def every_record(stack: Stack, topics: Sequence[str], seconds: float = 60) -> li
                 open_ones.discard((message.topic(), message.partition()))
     consumer.close()
     return found
+
+
+def _from_the_beginning(stack: Stack, places: Sequence[tuple[str, int]], *, tells_ends: bool = False) -> Consumer:
+    """A reader of committed records of these partitions, in a group of its own."""
+    reading = {
+        "group.id": f"downstream-{uuid.uuid4()}",
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.partition.eof": tells_ends,
+        "fetch.wait.max.ms": 20,
+        "log_level": 2,
+    }
+    consumer = Consumer({**access.kafka_client(stack.home, "admin"), **reading})
+    consumer.assign([TopicPartition(*each, OFFSET_BEGINNING) for each in places])
+    return consumer
 
 
 def header(message: Message, name: str) -> str | None:
