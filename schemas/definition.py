@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NewType, TypeVar, dataclass_transform
 from uuid import UUID
 
@@ -134,13 +134,25 @@ TO_JSON: dict[Any, Callable[[Any], Any]] = {
     Raw: str,
     datetime: lambda value: value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
 }
-FROM_JSON: dict[Any, Callable[[Any], Any]] = {UUID: UUID, Raw: int, datetime: datetime.fromisoformat}
+FROM_JSON: dict[Any, Callable[[Any], Any]] = {
+    UUID: lru_cache(16_384)(UUID),  # a stream's id comes with each of its events
+    Raw: int,
+    datetime: datetime.fromisoformat,
+}
 
 
 @cache
-def _json_plan(cls: type, table: str) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
+def _converters(cls: type, table: str) -> dict[str, Callable[[Any], Any] | None]:
+    """What is done to each field of a class, found out once."""
     converters = TO_JSON if table == "to" else FROM_JSON
-    return tuple((name, converters.get(optional(hint)[0])) for name, hint in hints(cls).items())
+    return {name: converters.get(optional(hint)[0]) for name, hint in hints(cls).items()}
+
+
+@cache
+def _read(cls: type) -> tuple[frozenset[str], tuple[tuple[str, Callable[[Any], Any]], ...]]:
+    """All fields of a class, and those whose JSON values are others than Python's."""
+    converters = _converters(cls, "from")
+    return frozenset(converters), tuple((name, convert) for name, convert in converters.items() if convert)
 
 
 def to_json(value: Message) -> dict[str, Any]:
@@ -148,16 +160,23 @@ def to_json(value: Message) -> dict[str, Any]:
     found, cls = value.__dict__, typing.cast(type, type(value))
     return {
         name: found[name] if convert is None or found[name] is None else convert(found[name])
-        for name, convert in _json_plan(cls, "to")
+        for name, convert in _converters(cls, "to").items()
     }
 
 
 def from_json(cls: type[Message], payload: dict[str, Any]) -> Message:
-    """The inverse of `to_json`; fields added since the payload was written take their defaults."""
-    plan = _json_plan(typing.cast(type, cls), "from")
-    values = {
-        name: payload[name] if convert is None or payload[name] is None else convert(payload[name])
-        for name, convert in plan
-        if name in payload
-    }
-    return cls(**values)
+    """The inverse of `to_json`; fields added since the payload was written take their defaults.
+
+    A payload that says every field and no other becomes the message as it stands, no field set one by one: whole streams come this way.
+    """
+    names, changes = _read(typing.cast(type, cls))
+    whole = payload.keys() == names
+    values = payload.copy() if whole else {name: payload[name] for name in names if name in payload}
+    for name, convert in changes:
+        if (value := values.get(name)) is not None:
+            values[name] = convert(value)
+    if not whole:
+        return cls(**values)
+    made = object.__new__(cls)
+    object.__setattr__(made, "__dict__", values)
+    return made

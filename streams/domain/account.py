@@ -7,7 +7,7 @@ Holds and debits are kept with their sums, in maps that share what they have in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from schemas.messages import card_controls as controls
 from streams.domain.allowance import Allowance
 from streams.domain.limits import CardLimits, Use, give_back, remember
 from streams.domain.money import minor_of
+from streams.domain.values import replace
 
 V = TypeVar("V")
 NO_LIMITS = CardLimits()

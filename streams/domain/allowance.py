@@ -5,7 +5,9 @@ Stored values change only on consumption or when the owner sets them; in between
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from streams.domain.values import replace
 
 UINT128_MAX = 2**128 - 1
 

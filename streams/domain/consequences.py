@@ -6,7 +6,6 @@ What has moved beyond it is paid back when it is final: the saga orders that (`l
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from schemas.definition import Message, Raw
@@ -20,6 +19,7 @@ from streams.domain.circumstances import Circumstances
 from streams.domain.money import minor_of
 from streams.domain.payment import evolve
 from streams.domain.payment_state import Payment
+from streams.domain.values import replace
 
 Events = list[Message]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from schemas.definition import Raw
 from schemas.messages import account_events as on_account
 from schemas.messages import payment_events as on_payment
@@ -25,6 +23,7 @@ from streams.domain.facts import (
 from streams.domain.money import minor_of
 from streams.domain.opening import Events
 from streams.domain.payment import Payment
+from streams.domain.values import replace
 
 
 def see(fact: SeeTransfer, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:

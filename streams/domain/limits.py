@@ -8,11 +8,12 @@ on-chain allowance alone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from streams.domain.reasons import Reason
+from streams.domain.values import replace
 
 REMEMBERED = timedelta(days=31)
 LONGEST_WINDOW = REMEMBERED

@@ -6,7 +6,6 @@ Card leg: the states of `card_table.py`. Chain leg: planned -> submitted -> seen
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +15,7 @@ from schemas.messages import payment_events as events
 from streams.domain.amounts import Amount
 from streams.domain.legs import NOT_SEEN, Leg
 from streams.domain.payment_state import Answer, Payment
+from streams.domain.values import replace
 
 __all__ = ["EVOLVE", "Answer", "Leg", "Payment", "evolve"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 from schemas.definition import Message
 from schemas.messages import person_events as on_person
 from streams.domain.circumstances import Circumstances
+from streams.domain.values import replace
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Amounts in raw units. A credit counts when final, a debit when seen; an unseen d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from schemas.messages import card_controls as controls
 from streams.delivered import Delivered
 from streams.domain.account import LIMITS
 from streams.domain.allowance import Allowance
+from streams.domain.values import replace
 from streams.projections.rows import Apply, RowModel
 
 AMOUNTS = ("balance", "max_refill", "refill")

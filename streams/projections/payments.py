@@ -7,7 +7,7 @@ the one that is least far; legs that ended unpaid only where there is no other. 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -16,6 +16,7 @@ from schemas.definition import Message
 from schemas.messages import payment_adjustments as adjusted
 from schemas.messages import payment_events as events
 from streams.delivered import Delivered
+from streams.domain.values import replace
 from streams.projections.outcomes import least_far, outcome
 from streams.projections.rows import Apply, RowModel
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from schemas.definition import Message
 from schemas.messages import person_events as on_person
 from schemas.messages.account_events import AccountRegistered
 from streams.delivered import Delivered
+from streams.domain.values import replace
 from streams.projections.rows import Apply, RowModel
 
 HOLD = "INSERT INTO account_holders (account_id, person_id) VALUES %s ON CONFLICT (account_id) DO NOTHING"

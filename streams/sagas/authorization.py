@@ -7,11 +7,12 @@ due and what moves; then time. The docs' diagram is drawn from this table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from schemas.definition import MESSAGES, Message
 from schemas.topics import PAYMENT_EVENTS
+from streams.domain.values import replace
 from streams.sagas import guards as when
 from streams.sagas.notes import Note, given_up, note
 from streams.sagas.saga import Reaction, Saga

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from schemas.messages import payment_adjustments as adjusted
 from schemas.messages import payment_events as events
+from streams.domain.values import replace
 from streams.sagas.saga import Saga
 
 Note = Callable[[Saga, Any], Saga]

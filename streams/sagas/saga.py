@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from schemas.definition import Message
+from streams.domain.values import replace
 
 SavedLeg = tuple[str, str, int]
 """(kind, state, amount in raw units)"""
