@@ -47,9 +47,15 @@ class Settings(BaseSettings):
 
     chain_file: Path | None = Field(None, description="JSON that names node, tokens, settlement, spender, finality.")
     keystore: Path | None = Field(
-        None, description="Folder of encrypted keystore files: settlement.json, delegate.json, relayer.json."
+        None,
+        description="Folder of encrypted keys: settlement.json, delegate.json, relayer.json; anchor.json, exports.pem.",
     )
-    keystore_password: SecretStr = SecretStr("")
+    keystore_password: SecretStr = Field(SecretStr(""), description="Opens this process's own keys.")
+    anchor_password: SecretStr = Field(
+        SecretStr(""), description="Opens anchor.json and exports.pem, for whoever writes them or starts a stack."
+    )
+    anchor_seconds: int = Field(3600, ge=1, description="No event waits longer for the audit log's next anchor.")
+    anchor_events: int = Field(100_000, ge=1, description="Nor do more events than these.")
     poll_seconds: float = Field(0.1, gt=0, description="How often the listener asks the node for a new head.")
 
     authorization_deadline_ms: int = Field(1700, gt=0, description="The network's limit of 2,000 ms less our margin.")

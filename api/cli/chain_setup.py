@@ -11,6 +11,7 @@ from connectors.chain.keystore import write_keystore
 from infra.devchain.chain import DevChain
 from infra.devchain.values import Deployment
 from infra.stack.supervisor import Stack
+from streams.audit_log.export_key import write_export_key
 
 DEPLOYMENT = "deployment.json"
 
@@ -25,6 +26,7 @@ def prepare(stack: Stack) -> None:
     else:
         deployment = devchain(stack).deploy()
         write_keys(stack.home.path("keystore"), password_of(stack), deployment)
+        write_anchor_keys(stack.home.path("keystore"), anchor_password_of(stack), deployment)
         deployment.save(path)
     write_chain_file(stack.chain_file, stack.url("node"), Deployment.load(path))
 
@@ -43,13 +45,26 @@ def password_of(stack: Stack) -> SecretStr:
     return SecretStr(stack.settings_for("owner")["PAYRIVER_KEYSTORE_PASSWORD"])
 
 
+def anchor_password_of(stack: Stack) -> SecretStr:
+    """What the keys of the audit log are encrypted with: who anchors opens no other key, and nobody else opens these."""
+    return SecretStr(stack.settings_for("owner")["PAYRIVER_ANCHOR_PASSWORD"])
+
+
 def write_keys(folder: Path, password: SecretStr, deployment: Deployment) -> None:
-    """Our three keys, each an encrypted keystore file."""
+    """The three keys that move money, each an encrypted keystore file."""
     folder.mkdir(mode=0o700, exist_ok=True)
     for name in ("settlement", "delegate", "relayer"):
         path = folder / f"{name}.json"
         path.unlink(missing_ok=True)
         write_keystore(path, getattr(deployment, f"{name}_key"), password)
+
+
+def write_anchor_keys(folder: Path, password: SecretStr, deployment: Deployment) -> None:
+    """The key that states the audit log's root on chain, and the one that signs exports."""
+    path = folder / "anchor.json"
+    path.unlink(missing_ok=True)
+    write_keystore(path, deployment.anchor_key, password)
+    write_export_key(folder / "exports.pem", password)
 
 
 def write_chain_file(path: Path, url: str, deployment: Deployment) -> None:

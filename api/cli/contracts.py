@@ -1,7 +1,7 @@
 """Puts the real contracts on an empty development node that somebody else started, and writes what our processes are told of it.
 
-Run by docker-compose.yml: `python -m api.cli.contracts URL`, with PAYRIVER_CHAIN_FILE, PAYRIVER_KEYSTORE and its password. A chain that has
-them is left as it is.
+Run by docker-compose.yml: `python -m api.cli.contracts URL`, with PAYRIVER_CHAIN_FILE, PAYRIVER_KEYSTORE, its password and
+PAYRIVER_ANCHOR_PASSWORD. A chain that has them is left as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from api.cli.chain_setup import DEPLOYMENT, write_chain_file, write_keys
+from api.cli.chain_setup import DEPLOYMENT, write_anchor_keys, write_chain_file, write_keys
 from infra import devchain
 from infra.devchain.chain import DevChain
 from infra.devchain.values import Deployment
@@ -35,6 +35,7 @@ def contracts(url: str) -> None:
     if not (path.exists() and chain.w3.eth.get_code(Deployment.load(path).token)):
         deployment = chain.deploy()
         write_keys(settings.keystore, settings.keystore_password, deployment)
+        write_anchor_keys(settings.keystore, settings.anchor_password, deployment)
         deployment.save(path)
     write_chain_file(settings.chain_file, url, Deployment.load(path))
 

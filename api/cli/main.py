@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "api.cli.demo",
     "bench": "api.cli.bench",
     "verify": "api.cli.verify",
+    "audit": "api.cli.audit",
     "explain": "api.cli.explain",
     "events": "api.cli.events",
     "diff": "api.cli.events",

@@ -61,11 +61,17 @@ def supervise(
 
 
 def _signing(told: Settings) -> dict[str, dict[str, str]]:
-    """The keys for a chain that is not ours, as `up` was told of them; only the process that signs is told in turn."""
+    """The keys for a chain that is not ours, as `up` was told of them; only those that sign are told in turn, each its own."""
     if told.keystore is None:
         return {}
-    password = told.keystore_password.get_secret_value()
-    return {"submitter": {"PAYRIVER_KEYSTORE": str(told.keystore.absolute()), "PAYRIVER_KEYSTORE_PASSWORD": password}}
+    passwords = {"submitter": told.keystore_password, "audit": told.anchor_password}
+    return {
+        name: {
+            "PAYRIVER_KEYSTORE": str(told.keystore.absolute()),
+            "PAYRIVER_KEYSTORE_PASSWORD": each.get_secret_value(),
+        }
+        for name, each in passwords.items()
+    }
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from api.cli.chain import ChainRoot
 from connectors.verify import verification
-from connectors.verify.report import Difference, Verification
+from connectors.verify.report import Covered, Difference, Verification
 from connectors.verify.settle import settle
 from connectors.verify.walk import Progress as Tell
 
@@ -50,6 +50,8 @@ def show(console: Console, result: Verification) -> None:
     console.print(_looked_at(result))
     for words in result.skipped:
         console.print(f"[yellow]not looked at[/]  {words}")
+    if result.covered is not None:
+        console.print(_reach(result.covered))
     for each in result.waiting:
         console.print(f"[yellow]waits[/]  {each.table} {each.key}: {each.reason}")
     for number, difference in enumerate(result.differences[:SHOWN_AT_MOST], 1):
@@ -68,6 +70,23 @@ def _looked_at(result: Verification) -> Table:
     for start in range(0, len(cells), 6):
         table.add_row(*cells[start : start + 6])
     return table
+
+
+def _reach(covered: Covered) -> Text:
+    """Up to where nobody can have changed anything, and what is not promised yet."""
+    if not covered.anchors_read:
+        return Text(
+            f"audit log  {covered.logged:,} events logged; the chain was not asked for its anchors", style="yellow"
+        )
+    if covered.transaction is None:
+        return Text(f"audit log  no anchor yet: {covered.not_covered:,} events not covered", style="yellow")
+    text = Text(
+        f"audit log  {covered.anchored:,} events anchored, up to position {covered.last_position}", style="green"
+    )
+    text.append(f" (transaction {covered.transaction}, block {covered.block_number})", style="dim")
+    if covered.not_covered:
+        text.append(f"; {covered.not_covered:,} after it not yet covered", style="yellow")
+    return text
 
 
 def _told(number: int, difference: Difference) -> Text:

@@ -28,6 +28,7 @@ def summary(
     return {
         "payments": payments(world.auditor.read, world.auditor.write),
         "verify": {"ok": verified.ok, "differences": [asdict(each) for each in verified.differences]},
+        "audit_log": asdict(verified.covered) if verified.covered else None,
         "latency_ms": {
             "swipe_to_booked": percentiles(booked_ms(world.auditor.read, first_seen)),
             "authorization": percentiles(world.answer_ms),

@@ -52,6 +52,14 @@ def open_keys(folder: Path, password: SecretStr) -> Keyring:
     )
 
 
+def open_anchor_key(folder: Path, password: SecretStr, sender: str) -> Key:
+    """The key that states the audit log's root and does nothing else. Raises Misconfigured where it is not that of `sender`."""
+    signer = load_signer(folder / "anchor.json", password)
+    if signer.address != sender:
+        raise Misconfigured(f"anchor.json is the key of {signer.address}, the chain file says {sender}")
+    return signer
+
+
 def write_keystore(path: Path, key: str, password: SecretStr) -> str:
     """Encrypts `key` (0x and 64 hex digits) into a new file that only its owner reads; gives its address."""
     content = json.dumps(Account.encrypt(key, password.get_secret_value()))

@@ -118,6 +118,15 @@ class Quorum(_Part):
     above: int | None = Field(None, ge=0, description="Whole currency units from which a sum is large; null: none is.")
 
 
+class Anchors(_Part):
+    """Whose transactions state the audit log's root. Told here and not in a database, so that nobody who rewrites one can change it."""
+
+    sender: Address = Field(description="A key of ours that does nothing else.")
+    first_nonce: int = Field(
+        0, ge=0, description="The log's first anchor: set it where the key had sent anything before."
+    )
+
+
 class ChainSettings(_Part):
     """One chain, as the listener, the submitter and the gateway are told of it."""
 
@@ -138,6 +147,7 @@ class ChainSettings(_Part):
         description="How a signed spend is laid out. module-tx-salt: call, salt, signature over ModuleTx{data, salt} (account-kit 4.10).",
     )
     finality: ByTag | ByDepth = Field(description='{"tag": "finalized"} or {"depth": 20}.')
+    anchors: Anchors | None = Field(None, description="Where the audit log is anchored; left out: nowhere.")
     spending_role_key: Bytes32 = Field(
         SPENDING_ROLE, description="Role that the spender holds in each account's Roles modifier."
     )

@@ -34,6 +34,23 @@ class Waiting:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """How far the audit log's anchors reach. What comes after the last one is promised by nothing yet.
+
+    `anchored`: events under the largest root that a final block states; `last_position`, `transaction`, `block_number`: of that one.
+    """
+
+    events: int
+    logged: int
+    anchored: int
+    not_covered: int
+    last_position: int | None
+    transaction: str | None
+    block_number: int | None
+    anchors_read: bool
+
+
 @dataclass(frozen=True)
 class Verification:
     """The audit's result. `checked`: how many of each were looked at; `skipped`: what could not be looked at, and why."""
@@ -43,6 +60,7 @@ class Verification:
     waiting: tuple[Waiting, ...] = ()
     skipped: tuple[str, ...] = ()
     seconds: float = 0.0
+    covered: Covered | None = None
 
     @property
     def ok(self) -> bool:
@@ -58,6 +76,7 @@ class Verification:
             "waiting": [asdict(each) for each in self.waiting],
             "skipped": list(self.skipped),
             "seconds": round(self.seconds, 3),
+            "audit_log": asdict(self.covered) if self.covered else None,
         }
 
 
@@ -69,6 +88,7 @@ class Findings:
     checked: Counter[str] = field(default_factory=Counter)
     waiting: list[Waiting] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    covered: Covered | None = None
 
     def differ(self, table: str, key: object, found: object, expected: object, about: str) -> None:
         """Write down a difference."""
@@ -103,7 +123,12 @@ class Findings:
     def result(self, seconds: float) -> Verification:
         """The whole."""
         return Verification(
-            tuple(self.differences), dict(self.checked), tuple(self.waiting), tuple(self.skipped), seconds
+            tuple(self.differences),
+            dict(self.checked),
+            tuple(self.waiting),
+            tuple(self.skipped),
+            seconds,
+            self.covered,
         )
 
 

@@ -38,6 +38,10 @@ ON_WRITE = {
            OR (t.state = 'broadcast' AND i.state = 'final' AND NOT EXISTS (
                    SELECT 1 FROM chain_transactions AS o WHERE o.leg_id = t.leg_id AND o.state IN ('mined', 'final')))
     """,
+    "anchors whose end is not written down": """
+        SELECT count(*) FROM audit_transactions AS t INNER JOIN chain_cursors AS c ON c.chain_id = t.chain_id
+        WHERE t.state = 'mined' AND t.block_number <= c.final_number
+    """,
     "timeouts past due": """
         SELECT count(*) FROM saga_timeouts WHERE state = 'waiting' AND due_at < clock_timestamp()
     """,

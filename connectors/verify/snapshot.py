@@ -80,8 +80,8 @@ def pair(write: Engine, read: Engine, patience: float) -> Iterator[tuple[Snapsho
     until = time.monotonic() + patience
     while True:
         with ExitStack() as opened:
+            of_read = opened.enter_context(snapshot(read))  # first: what R copied from W is then surely there
             of_write = opened.enter_context(snapshot(write))
-            of_read = opened.enter_context(snapshot(read))
             if _at_rest(of_write, of_read) or time.monotonic() >= until:
                 yield of_write, of_read
                 return

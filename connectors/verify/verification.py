@@ -10,6 +10,7 @@ from connectors.chain.rpc import Rpc, rpc_of
 from connectors.chain.settings import ChainSettings
 from connectors.verify import blocks, consumers, vocabulary
 from connectors.verify.answers import Answers
+from connectors.verify.audit_log import AuditLog
 from connectors.verify.balances import Balances
 from connectors.verify.deliveries import Deliveries
 from connectors.verify.holds import Holds
@@ -59,6 +60,7 @@ def verify(
 
 
 def _audit(context: Context, keys: Engine | None) -> None:
+    audit_log = AuditLog(context)  # asks the chain now, while the snapshot is fresh
     balances = Balances(context)  # before those that ask for its tallies
     intents = Intents(context, balances)
     walk(context, [*_subjects(context, balances), Persons(context, keys), intents])
@@ -66,6 +68,7 @@ def _audit(context: Context, keys: Engine | None) -> None:
     Transactions(context, intents).check()
     consumers.check(context)
     blocks.check(context, balances)
+    audit_log.check()
     if context.chain is None:
         context.findings.skipped.append("calls of intents: no chain file")
 

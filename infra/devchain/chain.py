@@ -19,7 +19,7 @@ from infra.devchain.scripting import run_script
 from infra.devchain.values import SPENDING_ALLOWANCE, SPENDING_ROLE, AccountInfo, Deployment, Sent, Withdrawal
 
 MNEMONIC = "test test test test test test test test test test test junk"  # anvil's own, known to everyone
-DEPLOYER, SETTLEMENT, DELEGATE, RELAYER, OUTSIDER = 0, 2, 3, 4, 5
+DEPLOYER, SETTLEMENT, DELEGATE, RELAYER, OUTSIDER, ANCHOR = 0, 2, 3, 4, 5, 6
 DAY_SECONDS = 86_400
 COOLDOWN_SECONDS = 180
 EXPIRATION_SECONDS = 7 * DAY_SECONDS
@@ -42,8 +42,8 @@ class DevChain(DevNode):
 
     def deploy(self, *, twin: bool = False, symbol: str = "EURe") -> Deployment:
         """Puts everything on an empty chain (about 3 s). With `twin` the token has a front that logs each transfer again."""
-        deployer, settlement, delegate, relayer, outsider = (
-            development_key(i) for i in (DEPLOYER, SETTLEMENT, DELEGATE, RELAYER, OUTSIDER)
+        deployer, settlement, delegate, relayer, outsider, anchor = (
+            development_key(i) for i in (DEPLOYER, SETTLEMENT, DELEGATE, RELAYER, OUTSIDER, ANCHOR)
         )
         made = self.script(
             "deploy",
@@ -69,11 +69,13 @@ class DevChain(DevNode):
             multicall=made["multicall"],
             delegate=_address(delegate),
             relayer=_address(relayer),
+            anchor=_address(anchor),
             deployer_key=deployer,
             settlement_key=settlement,
             delegate_key=delegate,
             relayer_key=relayer,
             outsider_key=outsider,
+            anchor_key=anchor,
         )
         return self._deployment
 

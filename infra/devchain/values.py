@@ -33,11 +33,13 @@ class Deployment:
     multicall: str
     delegate: str
     relayer: str
+    anchor: str
     deployer_key: str = field(repr=False)
     settlement_key: str = field(repr=False)
     delegate_key: str = field(repr=False)
     relayer_key: str = field(repr=False)
     outsider_key: str = field(repr=False)
+    anchor_key: str = field(repr=False)
 
     @property
     def asset(self) -> str:
@@ -71,6 +73,7 @@ class Deployment:
             "spender_generation": "module-tx-salt",
             "finality": finality,
             "discovery": {"enabled": discovery},
+            "anchors": {"sender": self.anchor},
         }
 
 

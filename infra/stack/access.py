@@ -81,9 +81,9 @@ def settings_for(
             "KAFKA_PASSWORD": home.password(f"kafka.{identity.kafka}"),
         }
     if identity.signs:
-        told |= {"KEYSTORE": str(home.path("keystore")), "KEYSTORE_PASSWORD": home.password("keystore")}
+        told |= {"KEYSTORE": str(home.path("keystore")), "KEYSTORE_PASSWORD": home.password(identity.signs)}
     if component == "owner":
-        told["CONNECT_URL"] = connect_url(home)
+        told |= {"CONNECT_URL": connect_url(home), "ANCHOR_PASSWORD": home.password("anchor")}
     if identity.serves:
         told |= {"API_PORT": str(home.port(f"api-{worker}")), "API_KEYS": json.dumps({"demo": home.password("api")})}
     return {f"PAYRIVER_{name}": value for name, value in told.items()}

@@ -14,11 +14,12 @@ WRITE_ROLES = (
     "sender",
     "submitter",
     "gateway",
+    "audit",
     "operator",
     "auditor",
     "cdc",
 )
-READ_ROLES = ("owner", "projections", "queries", "operator", "auditor", "registry", "keeper")
+READ_ROLES = ("owner", "projections", "queries", "audit", "operator", "auditor", "registry", "keeper")
 KAFKA_USERS = (
     "admin",
     "broker",
@@ -36,7 +37,10 @@ KAFKA_USERS = (
 
 @dataclass(frozen=True)
 class Component:
-    """One of our programs: its command behind `payriver`, how many of it run, and what it may log in as (empty: nowhere)."""
+    """One of our programs: its command behind `payriver`, how many of it run, and what it may log in as (empty: nowhere).
+
+    `signs`: the secret that opens its keys, and nobody else's; empty: it has none.
+    """
 
     name: str
     command: tuple[str, ...] = ()
@@ -45,7 +49,7 @@ class Component:
     keys: str = ""
     kafka: str = ""
     instances: int = 2
-    signs: bool = False
+    signs: str = ""
     serves: bool = False
 
 
@@ -56,7 +60,8 @@ COMPONENTS = (
     Component("projections", ("work", "projections"), write="projections", read="projections", kafka="projections"),
     Component("notifications", ("work", "notifications"), write="notifications", kafka="notifications"),
     Component("sender", ("work", "sender"), write="sender"),
-    Component("submitter", ("submit",), write="submitter", kafka="submitter", signs=True),
+    Component("submitter", ("submit",), write="submitter", kafka="submitter", signs="keystore"),
+    Component("audit", ("audit", "run"), write="audit", read="audit", instances=1, signs="anchor"),
     Component("api", ("serve",), write="gateway", read="queries", keys="keeper", serves=True),
 )
 
@@ -64,7 +69,7 @@ COMPONENTS = (
 PEOPLE = (
     Component("operator", write="operator", read="operator", keys="keeper", instances=0),
     Component("auditor", write="auditor", read="auditor", keys="auditor", kafka="ui", instances=0),
-    Component("owner", write="owner", read="owner", keys="owner", kafka="admin", signs=True, instances=0),
+    Component("owner", write="owner", read="owner", keys="owner", kafka="admin", signs="keystore", instances=0),
     Component("cdc", write="cdc", kafka="connect", instances=0),
     Component("downstream", kafka="downstream", instances=0),
     Component("ui", kafka="ui", instances=0),
@@ -76,7 +81,7 @@ IDENTITIES = {identity.name: identity for identity in (*COMPONENTS, *PEOPLE)}
 def secret_names() -> list[str]:
     """Every password of a stack."""
     return [
-        *("write.postgres", "read.postgres", "connect.rest", "keystore", "api"),
+        *("write.postgres", "read.postgres", "connect.rest", "keystore", "anchor", "api"),
         *(f"write.{role}" for role in WRITE_ROLES),
         *(f"read.{role}" for role in READ_ROLES),
         *(f"kafka.{user}" for user in KAFKA_USERS),

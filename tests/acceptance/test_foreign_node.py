@@ -21,7 +21,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from api.cli.chain_setup import write_keys
+from api.cli.chain_setup import write_anchor_keys, write_keys
 from connectors.chain.keystore import write_keystore
 from infra.devchain.chain import DevChain, development_key
 from infra.devchain.values import AccountInfo
@@ -31,7 +31,7 @@ from streams.domain import ids
 from tests.chain_fixtures import running_devchain
 
 EUR = 10**18
-PASSWORD = "somebody else's keys"
+PASSWORD, ANCHOR_PASSWORD = "somebody else's keys", "the anchor's own"
 T = TypeVar("T")
 
 
@@ -126,10 +126,12 @@ def abroad() -> Iterator[Abroad]:
         chain.wait_receipts([chain.mint(chain.deployment.settlement, 1_000 * EUR)])
         chain.mine(10)
         write_keys(folder / "keystore", SecretStr(PASSWORD), chain.deployment)
+        write_anchor_keys(folder / "keystore", SecretStr(ANCHOR_PASSWORD), chain.deployment)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PAYRIVER_")} | {
             "PAYRIVER_HOME": str(folder / "home"),
             "PAYRIVER_KEYSTORE": str(folder / "keystore"),
             "PAYRIVER_KEYSTORE_PASSWORD": PASSWORD,
+            "PAYRIVER_ANCHOR_PASSWORD": ANCHOR_PASSWORD,
             "PAYRIVER_TOPIC_PARTITIONS": "4",
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
@@ -182,6 +184,10 @@ def test_keys_that_are_missing_locked_or_others_are_named_before_anything_starts
     file = str(abroad.file)
     assert "cannot be opened" in abroad.payriver("up", "--chain", file, status=1, PAYRIVER_KEYSTORE_PASSWORD="wrong")
     assert "cannot be read" in abroad.payriver("up", "--chain", file, status=1, PAYRIVER_KEYSTORE="/nowhere")
+    assert "cannot be opened" in abroad.payriver("up", "--chain", file, status=1, PAYRIVER_ANCHOR_PASSWORD="wrong")
+    others = without(abroad, anchors={"sender": abroad.accounts[0].owner})
+    said = abroad.payriver("up", "--chain", others, status=1)
+    assert "anchor.json is the key of" in " ".join(said.split())
     swapped = abroad.folder / "swapped"
     shutil.copytree(abroad.folder / "keystore", swapped)
     (swapped / "relayer.json").write_bytes((swapped / "delegate.json").read_bytes())

@@ -92,7 +92,7 @@ def test_a_component_logs_in_as_itself_and_nobody_else(name: str) -> None:
         component.keys,
     ]
     assert told.get("PAYRIVER_KAFKA_USER", "") == component.kafka
-    assert ("PAYRIVER_KEYSTORE_PASSWORD" in told) == component.signs
+    assert ("PAYRIVER_KEYSTORE_PASSWORD" in told) == bool(component.signs)
 
 
 def test_the_settings_of_our_processes_are_settings_that_exist() -> None:

@@ -12,6 +12,7 @@ from tests.architecture.tree import ROOT, named, text_of, tracked
 LINES = 320
 # Longer ones, each for a reason. A file that became shorter leaves the list.
 LONGER = {
+    "infra/audit/check.py": "the one file that an auditor copies",
     "tests/contract/test_chain_contracts.py": "one story on one deployed chain, told once",
     "tests/integration/test_api.py": "every route with its refusals",
     "tests/integration/test_parking.py": "the rules of parking, one after the other",

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine as Database
 
+from connectors.anchoring.anchorer import Anchorer
 from connectors.chain.booking import Booking
 from connectors.chain.discovery import Discovery
 from connectors.chain.intents import IntentAgent
@@ -39,6 +40,7 @@ from schemas.codec import Codec
 from schemas.definition import MESSAGES
 from schemas.registry import load_codec, remember
 from schemas.topics import SUBSCRIPTIONS
+from streams.audit_log.filler import Filler
 from streams.command_agent import CommandAgent
 from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
@@ -246,6 +248,18 @@ class LittleRiver:
             if record.topic in each.topics:
                 role = self.as_role(each.server, each.component)
                 assert process(role, each.component, self._handlers[each.component], run)
+
+    # -- the audit log
+
+    def anchor(self) -> None:
+        """Take all events into the audit log, and state its root on the chain, finally."""
+        roles = self.as_role("write", "audit"), self.as_role("read", "audit")
+        Filler(*roles).catch_up(10)
+        anchorer = Anchorer(*roles, self.rpc, self.settings, Signer(self.deployment.anchor_key))
+        assert anchorer.begin()
+        anchorer.carry()
+        self.chain.mine(10)
+        anchorer.carry()
 
     # -- webhooks
 

@@ -15,8 +15,10 @@ from infra.database import transaction
 from infra.errors import BadInput, Retry
 from infra.stack.supervisor import Stack
 from schemas.messages.payment_events import PaymentExpired
-from streams.event_store import slices, store
+from streams.audit_log import log, proofs
+from streams.event_store import recorder, slices, store
 from streams.event_store.recorded import RecordedEvent, new_event
+from tests.integration.audit_side import head_of, recomputed
 from tests.integration.conftest import Databases, migrated
 from tests.integration.test_event_store import asked
 from tests.integration.write_side import WriteSide, cause, opened
@@ -117,6 +119,23 @@ def test_nobody_but_the_operator_archives(side: WriteSide, role: str) -> None:
     for call in ("archive_streams(now(), 1)", "open_cold()", "closed_streams(now())"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege), transaction(side.door(role)) as cursor:
             cursor.execute(f"SELECT {call}")
+
+
+def test_what_is_archived_keeps_its_leaf_in_the_audit_log_and_is_proved_as_before(
+    side: WriteSide, declined: UUID
+) -> None:
+    with transaction(side.door("audit")) as cursor:
+        settled = recorder.horizon(cursor)
+        while log.append(cursor, settled, 1000):
+            pass
+    head, place = head_of(side.databases), read(side, declined)[0].position
+    with transaction(side.door("auditor")) as cursor:
+        proof = proofs.prove(cursor, place, head)
+    assert move(side)[0] >= 1
+    assert {each.rsplit("_", 1)[1] for each in where(side, declined)} == {"cold"}
+    assert recomputed(side.databases).root == head.root
+    with transaction(side.door("auditor")) as cursor:
+        assert proofs.prove(cursor, place, head) == proof
 
 
 def test_a_long_reader_keeps_a_partition_from_being_opened_and_the_command_says_so(side: WriteSide) -> None:

@@ -33,6 +33,8 @@ from tests.integration.tampering import a_row, columns, deleted, each_change, ta
 SEED = 20260301
 EXEMPT: dict[str, set[str]] = {
     # Who runs, since when, until when: leases, clocks of writing, places to begin looking. Nothing is decided by them for good.
+    "audit_anchors": {"decided_at"},
+    "audit_transactions": {"signed_at", "broadcast_at", "marked_at"},
     "chain_blocks": {"visit", "recorded_at"},
     "chain_cursors": {"moved_at", "holder", "lease_until", "welcomes"},
     "chain_intents": {"planned_at"},
@@ -87,6 +89,7 @@ def river() -> Iterator[LittleRiver]:
         made = LittleRiver(stack)
         _, hooks = made.endpoint([500])
         _live(made)
+        made.anchor()
         yield made
         hooks.shutdown()
 
@@ -175,7 +178,7 @@ def _change(river: LittleRiver, cursor: Any, table: str, column: Any, draw: rand
     taken = 0
     for what in each_change(cursor, table, column, ROWS.get(table, "true"), draw.randrange(1000)):
         taken += 1
-        found = audit(river, ask_node=table in ("chain_transactions", "chain_blocks")).differences
+        found = audit(river, ask_node=table.startswith(("chain_transactions", "chain_blocks", "audit_"))).differences
         if not any(each.table == table for each in found):
             missed.append(f"{what}: {f'found, and not named: {found[0]}' if found else 'not found'}")
     return taken
@@ -188,7 +191,7 @@ def _delete(river: LittleRiver, cursor: Any, table: str, draw: random.Random) ->
     if ctid is None:
         return
     with deleted(cursor, table, ctid):
-        found = audit(river).differences
+        found = audit(river, ask_node=table.startswith("audit_")).differences
         assert any(each.table == table for each in found), f"a row of {table} is gone; found: {found[:1]}"
 
 

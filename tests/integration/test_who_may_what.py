@@ -209,10 +209,9 @@ def test_a_process_is_told_its_own_secrets_and_nobody_elses(stack: Stack, compon
         stack.home.choose_ports([f"{component}-1"])
     told = json.dumps(stack.settings_for(component))
     own = {f"write.{identity.write}", f"read.{identity.read}", f"kafka.{identity.kafka}"}
-    own |= {f"read.{identity.keys}"}  # the database of the persons' keys stands on R
-    own |= {"keystore"} if identity.signs else set()
+    own |= {identity.signs, f"read.{identity.keys}"}  # the database of the persons' keys stands on R
     own |= {"api"} if identity.serves else set()
-    own |= {"connect.rest"} if component == "owner" else set()
+    own |= {"connect.rest", "anchor"} if component == "owner" else set()
     assert {name for name, secret in stack.home.passwords.items() if secret in told} == own & set(stack.home.passwords)
 
 

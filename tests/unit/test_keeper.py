@@ -133,5 +133,5 @@ def test_a_home_that_was_given_up_before_it_had_a_state_is_removed_by_a_later_st
 
 
 def test_an_unknown_component_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="no component is called 'ledger'; there are api, auditor"):
+    with pytest.raises(Misconfigured, match="no component is called 'ledger'; there are api, audit, auditor"):
         settings_for(Home(tmp_path), "ledger")

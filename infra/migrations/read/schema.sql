@@ -5,6 +5,14 @@ CREATE TABLE account_holders (
     person_id uuid NOT NULL
 );
 
+CREATE TABLE audit_witness (
+    leaf_index bigint NOT NULL,
+    "position" bigint NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT audit_witness_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT audit_witness_leaf_index_check CHECK ((leaf_index >= 0))
+);
+
 CREATE TABLE balances (
     account_id uuid NOT NULL,
     kind text NOT NULL,
@@ -195,6 +203,12 @@ CREATE TABLE stream_versions (
 ALTER TABLE ONLY account_holders
     ADD CONSTRAINT account_holders_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY audit_witness
+    ADD CONSTRAINT audit_witness_pkey PRIMARY KEY (leaf_index);
+
+ALTER TABLE ONLY audit_witness
+    ADD CONSTRAINT audit_witness_position_key UNIQUE ("position");
+
 ALTER TABLE ONLY balances
     ADD CONSTRAINT balances_pkey PRIMARY KEY (account_id);
 
@@ -255,6 +269,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE account_holders TO projections;
 GRANT SELECT,INSERT,UPDATE ON TABLE account_holders TO operator;
 GRANT SELECT ON TABLE account_holders TO queries;
 GRANT SELECT ON TABLE account_holders TO auditor;
+
+GRANT SELECT,INSERT ON TABLE audit_witness TO audit;
+GRANT SELECT ON TABLE audit_witness TO auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE balances TO projections;
 GRANT SELECT ON TABLE balances TO queries;

@@ -326,6 +326,58 @@ CREATE FUNCTION tags_of(payload jsonb, metadata jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN array_remove(ARRAY[('account:'::text || (payload ->> 'account_id'::text)), ('payment:'::text || (payload ->> 'payment_id'::text)), ('card:'::text || (payload ->> 'card_token'::text)), ('tx:'::text || (payload ->> 'tx_hash'::text)), ('correlation:'::text || (metadata ->> 'correlation_id'::text))], NULL::text);
 
+CREATE TABLE audit_anchors (
+    chain_id bigint NOT NULL,
+    sender text NOT NULL,
+    nonce bigint NOT NULL,
+    tree_size bigint NOT NULL,
+    root bytea NOT NULL,
+    data bytea NOT NULL,
+    decided_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT audit_anchors_nonce_check CHECK ((nonce >= 0)),
+    CONSTRAINT audit_anchors_root_check CHECK ((length(root) = 32)),
+    CONSTRAINT audit_anchors_tree_size_check CHECK ((tree_size > 0))
+);
+
+CREATE TABLE audit_leaves (
+    leaf_index bigint NOT NULL,
+    "position" bigint NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT audit_leaves_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT audit_leaves_leaf_index_check CHECK ((leaf_index >= 0))
+);
+
+CREATE TABLE audit_log (
+    log_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    one boolean DEFAULT true NOT NULL,
+    CONSTRAINT audit_log_one_check CHECK (one)
+);
+
+CREATE TABLE audit_nodes (
+    level smallint NOT NULL,
+    node_index bigint NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT audit_nodes_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT audit_nodes_level_check CHECK (((level > 0) AND (((level)::integer % 8) = 0))),
+    CONSTRAINT audit_nodes_node_index_check CHECK ((node_index >= 0))
+);
+
+CREATE TABLE audit_transactions (
+    tx_hash text NOT NULL,
+    chain_id bigint NOT NULL,
+    sender text NOT NULL,
+    nonce bigint NOT NULL,
+    signed bytea NOT NULL,
+    max_fee_wei numeric(78,0) NOT NULL,
+    state text NOT NULL,
+    block_number bigint,
+    block_hash text,
+    signed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    broadcast_at timestamp with time zone,
+    marked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT audit_transactions_state_check CHECK ((state = ANY (ARRAY['signed'::text, 'broadcast'::text, 'mined'::text, 'final'::text, 'replaced'::text, 'lost'::text])))
+);
+
 CREATE TABLE cards (
     card_token text NOT NULL,
     account_id uuid NOT NULL
@@ -836,6 +888,27 @@ ALTER TABLE ONLY outbox ATTACH PARTITION outbox_1 FOR VALUES FROM ('20000000') T
 
 ALTER TABLE ONLY outbox ATTACH PARTITION outbox_beyond DEFAULT;
 
+ALTER TABLE ONLY audit_anchors
+    ADD CONSTRAINT audit_anchors_pkey PRIMARY KEY (chain_id, sender, nonce);
+
+ALTER TABLE ONLY audit_leaves
+    ADD CONSTRAINT audit_leaves_pkey PRIMARY KEY (leaf_index);
+
+ALTER TABLE ONLY audit_leaves
+    ADD CONSTRAINT audit_leaves_position_key UNIQUE ("position");
+
+ALTER TABLE ONLY audit_log
+    ADD CONSTRAINT audit_log_one_key UNIQUE (one);
+
+ALTER TABLE ONLY audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (log_id);
+
+ALTER TABLE ONLY audit_nodes
+    ADD CONSTRAINT audit_nodes_pkey PRIMARY KEY (level, node_index);
+
+ALTER TABLE ONLY audit_transactions
+    ADD CONSTRAINT audit_transactions_pkey PRIMARY KEY (tx_hash);
+
 ALTER TABLE ONLY cards
     ADD CONSTRAINT cards_pkey PRIMARY KEY (card_token);
 
@@ -926,6 +999,8 @@ ALTER TABLE ONLY webhook_messages
 ALTER TABLE ONLY webhook_messages
     ADD CONSTRAINT webhook_messages_pkey PRIMARY KEY (message_id);
 
+CREATE INDEX audit_transactions_open ON audit_transactions USING btree (chain_id, sender, nonce) WHERE (state = ANY (ARRAY['signed'::text, 'broadcast'::text, 'mined'::text]));
+
 CREATE INDEX chain_blocks_seen ON chain_blocks USING btree (chain_id, number) WHERE (state = 'seen'::text);
 
 CREATE INDEX chain_intents_open ON chain_intents USING btree (state, planned_at) WHERE (state = ANY (ARRAY['planned'::text, 'submitted'::text]));
@@ -1004,6 +1079,9 @@ ALTER INDEX events_tags ATTACH PARTITION events_1_tags_of_idx;
 
 ALTER INDEX events_tags ATTACH PARTITION events_beyond_tags_of_idx;
 
+ALTER TABLE ONLY audit_transactions
+    ADD CONSTRAINT audit_transactions_chain_id_sender_nonce_fkey FOREIGN KEY (chain_id, sender, nonce) REFERENCES audit_anchors(chain_id, sender, nonce);
+
 ALTER TABLE ONLY chain_intents
     ADD CONSTRAINT chain_intents_invalidates_fkey FOREIGN KEY (invalidates) REFERENCES chain_intents(leg_id);
 
@@ -1042,6 +1120,7 @@ GRANT ALL ON FUNCTION appending() TO operator;
 GRANT ALL ON FUNCTION appending() TO auditor;
 GRANT ALL ON FUNCTION appending() TO projections;
 GRANT ALL ON FUNCTION appending() TO notifications;
+GRANT ALL ON FUNCTION appending() TO audit;
 
 REVOKE ALL ON FUNCTION archive_streams(p_before timestamp with time zone, p_limit integer, OUT streams_moved integer, OUT events_moved integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION archive_streams(p_before timestamp with time zone, p_limit integer, OUT streams_moved integer, OUT events_moved integer) TO operator;
@@ -1070,6 +1149,7 @@ GRANT ALL ON FUNCTION newest_position() TO operator;
 GRANT ALL ON FUNCTION newest_position() TO auditor;
 GRANT ALL ON FUNCTION newest_position() TO projections;
 GRANT ALL ON FUNCTION newest_position() TO notifications;
+GRANT ALL ON FUNCTION newest_position() TO audit;
 
 REVOKE ALL ON FUNCTION open_cold() FROM PUBLIC;
 GRANT ALL ON FUNCTION open_cold() TO operator;
@@ -1088,6 +1168,7 @@ GRANT ALL ON FUNCTION read_horizon() TO operator;
 GRANT ALL ON FUNCTION read_horizon() TO auditor;
 GRANT ALL ON FUNCTION read_horizon() TO projections;
 GRANT ALL ON FUNCTION read_horizon() TO notifications;
+GRANT ALL ON FUNCTION read_horizon() TO audit;
 
 REVOKE ALL ON FUNCTION refuse_known(p_event_ids uuid[]) FROM PUBLIC;
 
@@ -1103,6 +1184,36 @@ REVOKE ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[
 GRANT ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) TO sagas;
 GRANT ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) TO gateway;
 GRANT ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[], p_types text[], p_records bytea[], p_traceparents text[], p_causations text[], p_correlations text[]) TO operator;
+
+GRANT SELECT,INSERT ON TABLE audit_anchors TO audit;
+GRANT SELECT ON TABLE audit_anchors TO auditor;
+GRANT SELECT ON TABLE audit_anchors TO gateway;
+
+GRANT SELECT,INSERT ON TABLE audit_leaves TO audit;
+GRANT SELECT ON TABLE audit_leaves TO auditor;
+GRANT SELECT ON TABLE audit_leaves TO gateway;
+
+GRANT SELECT ON TABLE audit_log TO audit;
+GRANT SELECT ON TABLE audit_log TO auditor;
+GRANT SELECT ON TABLE audit_log TO gateway;
+
+GRANT SELECT,INSERT ON TABLE audit_nodes TO audit;
+GRANT SELECT ON TABLE audit_nodes TO auditor;
+GRANT SELECT ON TABLE audit_nodes TO gateway;
+
+GRANT SELECT,INSERT ON TABLE audit_transactions TO audit;
+GRANT SELECT ON TABLE audit_transactions TO auditor;
+GRANT SELECT ON TABLE audit_transactions TO gateway;
+
+GRANT UPDATE(state) ON TABLE audit_transactions TO audit;
+
+GRANT UPDATE(block_number) ON TABLE audit_transactions TO audit;
+
+GRANT UPDATE(block_hash) ON TABLE audit_transactions TO audit;
+
+GRANT UPDATE(broadcast_at) ON TABLE audit_transactions TO audit;
+
+GRANT UPDATE(marked_at) ON TABLE audit_transactions TO audit;
 
 GRANT SELECT ON TABLE cards TO gateway;
 GRANT SELECT ON TABLE cards TO auditor;
@@ -1175,6 +1286,7 @@ GRANT SELECT ON TABLE events TO operator;
 GRANT SELECT ON TABLE events TO auditor;
 GRANT SELECT ON TABLE events TO projections;
 GRANT SELECT ON TABLE events TO notifications;
+GRANT SELECT ON TABLE events TO audit;
 
 GRANT SELECT ON TABLE events_beyond TO auditor;
 

@@ -1,0 +1,244 @@
+"""`payriver audit`: the tamper-evident log of all events: how far it is, its anchors on chain, proofs for whoever does not trust us."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from api.cli import audit_view as view
+from api.cli.chain import ChainRoot
+from api.cli.work import until_signalled
+from connectors.anchoring import rows
+from connectors.anchoring.anchorer import Anchorer
+from connectors.anchoring.process import AuditProcess
+from connectors.anchoring.rows import Anchor
+from connectors.chain.keystore import open_anchor_key
+from infra.audit import check as checker
+from infra.database import Cursor, transaction
+from infra.errors import BadInput, Misconfigured, NotFound
+from streams.audit_log import log, proofs
+from streams.audit_log.export import export as write_export
+from streams.audit_log.export_key import ExportKey, load_export_key
+from streams.audit_log.filler import Filler
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="The embedded stack's folder; also PAYRIVER_HOME.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AnchorArgument = Annotated[str, typer.Argument(help="An anchor: its size, or its transaction's hash.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Where the file goes.")]
+
+out, err = Console(), Console(stderr=True)
+audit = typer.Typer(
+    no_args_is_help=True, help="Tamper evidence: the Merkle log of all events, its anchors on chain, proofs, exports."
+)
+
+
+@audit.command()
+def run() -> None:
+    """Fill the log and anchor it at the stated cadence, until SIGTERM."""
+    root = ChainRoot.begin("audit")
+    anchorer = anchorer_of(root) if root.chain.anchors is not None else None
+    settings = root.settings
+    AuditProcess(filler_of(root), anchorer, settings.anchor_seconds, settings.anchor_events)(until_signalled())
+
+
+@audit.command()
+def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """The log's size and root, its last anchor, and what no anchor covers yet."""
+    root = ChainRoot.begin("auditor", home=home)
+    with transaction(root.write) as cursor:
+        found = view.state(cursor)
+    if as_json:
+        out.print_json(json.dumps(found.as_json()))
+    else:
+        view.show_state(out, found)
+
+
+@audit.command()
+def anchor(
+    wait: Annotated[float, typer.Option(help="Seconds to wait until it is final.")] = 60,
+    home: HomeOption = None,
+) -> None:
+    """Bring the log up to date and state its root on chain now; what is sent is carried to finality by `payriver audit run`."""
+    root = ChainRoot.begin("audit", home=home)
+    anchorer = anchorer_of(root)
+    with _bar("events into the log", _count(root)) as progress:
+        filler_of(root).catch_up(30, lambda size: progress.update(progress.task_ids[0], completed=size))
+    made = anchorer.begin() or anchorer.newest()
+    if made is None:
+        raise NotFound("there are no events yet, and so there is nothing to anchor")
+    made = _until_final(anchorer, made, wait)
+    view.show_anchor(out, made)
+    if made.state == "lost":
+        raise Misconfigured(
+            f"nonce {made.nonce} of {made.sender} was used by another transaction; its key must do nothing else"
+        )
+
+
+@audit.command()
+def prove(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id, or its position.")],
+    by: Annotated[
+        str | None, typer.Option("--anchor", help="Against this anchor (size or transaction); else the last.")
+    ] = None,
+    to: OutOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Write a proof file for one event; whoever has it and the anchor needs nothing else of ours to check it."""
+    root = ChainRoot.begin("auditor", home=home)
+    with transaction(root.write) as cursor:
+        used = _anchor(cursor, by)
+        text = proofs.prove(cursor, _event(event), used.head)
+    told = checker.check_proof(text, used.head)
+    path = to or Path(f"{told['event_id']}.proof.json")
+    path.write_bytes(text)
+    view.show_proof(out, path, told, used)
+
+
+@audit.command()
+def consistency(first: AnchorArgument, second: AnchorArgument, to: OutOption = None, home: HomeOption = None) -> None:
+    """Write a proof file that the log of one anchor begins with the log of an earlier one."""
+    root = ChainRoot.begin("auditor", home=home)
+    with transaction(root.write) as cursor:
+        old, new = sorted((_anchor(cursor, first), _anchor(cursor, second)), key=lambda each: each.head.size)
+        text = proofs.prove_consistency(cursor, old.head, new.head)
+    path = to or Path(f"{old.head.size}-{new.head.size}.consistency.json")
+    path.write_bytes(text)
+    view.show_consistency(out, path, old, new)
+
+
+@audit.command()
+def export(
+    start: Annotated[str, typer.Option("--from", help="Recorded at or after: 2026-03-01, or 2026-03-01T12:00:00Z.")],
+    end: Annotated[str, typer.Option("--to", help="Recorded before.")],
+    to: Annotated[Path, typer.Option("--out", help="A folder that is made.")],
+    home: HomeOption = None,
+) -> None:
+    """Write the events of a period for an auditor: JSON lines, and a signed manifest that proves them to be what the log has."""
+    root = ChainRoot.begin("audit", home=home)
+    key, period = _export_key(root), (_moment(start), _moment(end))
+    with transaction(root.write) as cursor, _bar("events", 1) as progress:
+        used = _anchor(cursor, None)
+        manifest = write_export(
+            cursor, used.head, key, period, to,
+            lambda done, total: progress.update(progress.task_ids[0], completed=done, total=total),
+        )  # fmt: skip
+    view.show_export(out, to, manifest, used)
+
+
+@audit.command()
+def check(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A proof file, or the folder of an export.")],
+    head: Annotated[
+        list[str] | None, typer.Option(help="Call data of the anchor, 0x...; twice for a consistency proof.")
+    ] = None,
+    anchor: Annotated[
+        list[str] | None, typer.Option(help="Hash of the anchor's transaction instead; needs --rpc.")
+    ] = None,
+    rpc: Annotated[str | None, typer.Option(help="URL of an EVM node that you trust.")] = None,
+    sender: Annotated[str | None, typer.Option(help="Whose anchors count.")] = None,
+) -> None:
+    """Check a file as an auditor does, with infra/audit/check.py alone: no database, no setting of ours."""
+    words = [str(path)]
+    words += ["--head", *head] if head else []
+    words += ["--anchor", *anchor] if anchor else []
+    words += ["--rpc", rpc] if rpc else []
+    words += ["--sender", sender] if sender else []
+    sys.exit(checker.main(words))
+
+
+def filler_of(root: ChainRoot) -> Filler:
+    """Whoever fills the log, as role audit."""
+    return Filler(root.write, root.read)
+
+
+def anchorer_of(root: ChainRoot) -> Anchorer:
+    """Whoever anchors it, with its key. Raises Misconfigured where the chain file and the keystore do not fit together."""
+    anchors = root.chain.anchors
+    if anchors is None:
+        raise Misconfigured(
+            'the chain file names no anchors: add {"anchors": {"sender": ADDRESS}}, whose key is anchor.json'
+        )
+    folder = _keystore(root)
+    signer = open_anchor_key(folder, root.settings.keystore_password, anchors.sender)
+    return Anchorer(root.write, root.read, root.rpc, root.chain, signer, _export_key(root).fingerprint)
+
+
+def _export_key(root: ChainRoot) -> ExportKey:
+    return load_export_key(_keystore(root) / "exports.pem", root.settings.keystore_password)
+
+
+def _keystore(root: ChainRoot) -> Path:
+    if root.settings.keystore is None:
+        raise Misconfigured("PAYRIVER_KEYSTORE names no folder; the audit log needs anchor.json and exports.pem")
+    return root.settings.keystore
+
+
+def _until_final(anchorer: Anchorer, made: Anchor, seconds: float) -> Anchor:
+    until = time.monotonic() + seconds
+    with err.status("on its way") as line:
+        while True:
+            anchorer.carry()
+            made = anchorer.newest() or made
+            if not made.open or time.monotonic() > until:
+                return made
+            line.update(f"{made.state}{f' in block {made.block_number}' if made.block_number else ''}: not final yet")
+            time.sleep(0.5)
+
+
+def _anchor(cursor: Cursor, wanted: str | None) -> Anchor:
+    """The anchor that is meant; it must be final. Raises NotFound, BadInput."""
+    if wanted is not None and not (wanted.startswith("0x") or wanted.isdecimal()):
+        raise BadInput(
+            f"{wanted!r} is neither the size of an anchor nor the hash of its transaction; `payriver audit status` shows some"
+        )
+    found = rows.last_final(cursor) if wanted is None else rows.find(cursor, wanted)
+    if found is None:
+        raise NotFound(
+            f"no anchor {wanted or 'is final yet'}; `payriver audit anchor` makes one, `payriver audit status` shows all"
+        )
+    if found.state != "final":
+        raise BadInput(
+            f"the anchor of {found.head.size} events is {found.state}, and may still be dropped by the chain; wait until it is final"
+        )
+    return found
+
+
+def _event(text: str) -> UUID | int:
+    try:
+        return int(text) if text.isdecimal() else UUID(text)
+    except ValueError:
+        raise BadInput(
+            f"{text!r} is neither an event's id nor a position; `payriver explain PAYMENT` names a payment's events"
+        ) from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(
+            f"{text!r} is no time; write 2026-03-01 or 2026-03-01T12:00:00Z (UTC where no zone is said)"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _count(root: ChainRoot) -> int:
+    with transaction(root.write) as cursor:
+        found = log.end(cursor)
+        return found.size + view.after(cursor, found.position)
+
+
+def _bar(words: str, total: int) -> Progress:
+    columns = (TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+    progress.add_task(words, total=total)
+    return progress

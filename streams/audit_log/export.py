@@ -1,0 +1,123 @@
+"""An export for an auditor: the events of a period, a line each, with a signed manifest that proves them to be what the log has there.
+
+A folder of three files: `events.jsonl` (each line is a leaf, byte for byte), `manifest.json` (RFC 8785), `manifest.sig`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+from psycopg2.extras import register_default_jsonb
+
+from infra.audit import check
+from infra.audit.check import Head, canonical, leaf_hash, root_by_range
+from infra.database import Cursor
+from infra.errors import BadInput, NotFound
+from streams.audit_log import leaf, merkle
+from streams.audit_log.export_key import ExportKey
+from streams.audit_log.log import Hashes, LogBroken
+from streams.audit_log.proofs import NotCovered
+
+BATCH = 2_000
+ENDS = "SELECT min(position), max(position) FROM events WHERE recorded_at >= %s AND recorded_at < %s"
+INDEXES = "SELECT min(leaf_index), max(leaf_index), count(*) FROM audit_leaves WHERE position IN (%s, %s)"
+EVENTS = f"SELECT {leaf.SELECT} FROM events WHERE position >= %s AND position <= %s ORDER BY position"
+COVERED = "SELECT recorded_at FROM events INNER JOIN audit_leaves USING (position) WHERE leaf_index = %s"
+
+Progress = Callable[[int, int], None]
+"""(events written, of how many)"""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of the log without a gap: the leaves [first, end), and their first and last position."""
+
+    first: int
+    end: int
+    first_position: int
+    last_position: int
+
+
+def stretch(cursor: Cursor, start: datetime, end: datetime, head: Head) -> Stretch:
+    """The shortest piece of the log that has every event recorded in [start, end). Raises NotFound, NotCovered.
+
+    Transactions that ran side by side may have put a few others between them: those are in it too, for a piece has no gap.
+    """
+    cursor.execute(ENDS, (start, end))
+    ((first, last),) = cursor.fetchall()
+    if first is None:
+        raise NotFound(f"no event was recorded from {leaf.moment(start)} to {leaf.moment(end)}")
+    cursor.execute(INDEXES, (first, last))
+    ((low, high, count),) = cursor.fetchall()
+    if count != len({first, last}) or high >= head.size:
+        cursor.execute(COVERED, (head.size - 1,))
+        ((until,),) = cursor.fetchall()
+        raise NotCovered(
+            f"the period reaches past the last final anchor, whose last event was recorded at {leaf.moment(until)}:"
+            " end it there, or run `payriver audit anchor` first"
+        )
+    return Stretch(low, high + 1, first, last)
+
+
+def export(
+    cursor: Cursor, head: Head, key: ExportKey, period: tuple[datetime, datetime], folder: Path, progress: Progress
+) -> dict[str, Any]:
+    """Write the folder, which must not be there; gives the manifest. Raises BadInput, NotFound, NotCovered, LogBroken."""
+    if key.fingerprint != head.key:
+        raise BadInput("the last final anchor states another key for exports; anchor again, `payriver audit anchor`")
+    piece, hashes = stretch(cursor, *period, head), Hashes(cursor)
+    left = [hashes(*each) for each in merkle.subtrees(0, piece.first)]
+    right = [hashes(*each) for each in merkle.subtrees(piece.end, head.size)]
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise BadInput(f"{folder} is there already; name a folder that is not") from None
+    written = hashlib.sha256()
+    with (folder / "events.jsonl").open("wb") as file:
+        leaves = _write(cursor, piece, file, written, progress)
+        root = root_by_range(piece.first, leaves, head.size, left, right)
+    if root != head.root:
+        raise LogBroken("the events do not lead to the anchored root: some were changed; run `payriver verify`")
+    manifest = {
+        "count": piece.end - piece.first,
+        "events_sha256": written.hexdigest(),
+        "exported_at": leaf.moment(datetime.now(UTC)),
+        "first_index": piece.first,
+        "first_position": piece.first_position,
+        "format": check.EXPORT,
+        "from": leaf.moment(period[0]),
+        "last_position": piece.last_position,
+        "left": [each.hex() for each in left],
+        "log_id": head.log_id,
+        "public_key": key.public.hex(),
+        "right": [each.hex() for each in right],
+        "root": head.root.hex(),
+        "size": head.size,
+        "to": leaf.moment(period[1]),
+    }
+    text = canonical(manifest) + b"\n"
+    (folder / "manifest.json").write_bytes(text)
+    (folder / "manifest.sig").write_text(key.sign(text).hex() + "\n")
+    return manifest
+
+
+def _write(cursor: Cursor, piece: Stretch, file: IO[bytes], written: Any, progress: Progress) -> Iterator[bytes]:
+    """The leaves' hashes, as their lines are written: nothing is held in memory but a batch."""
+    with cursor.connection.cursor(name="audit_export") as rows:
+        rows.itersize = BATCH
+        register_default_jsonb(rows, loads=orjson.loads)
+        rows.execute(EVENTS, (piece.first_position, piece.last_position))
+        for number, row in enumerate(rows, 1):
+            line = leaf.leaf(row)
+            file.write(line + b"\n")
+            written.update(line + b"\n")
+            if number % BATCH == 0:
+                progress(number, piece.end - piece.first)
+            yield leaf_hash(line)
+    progress(piece.end - piece.first, piece.end - piece.first)

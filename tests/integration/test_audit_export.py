@@ -1,0 +1,210 @@
+"""Exports for auditors: whole, signed, checked by one file of plain Python, and refused when any byte of them is changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from infra.audit import check
+from infra.audit.check import Head, Refused
+from infra.database import transaction
+from infra.errors import BadInput, Misconfigured, NotFound
+from streams.audit_log import export, leaf, log, merkle
+from streams.audit_log.export_key import ExportKey, load_export_key, write_export_key
+from streams.audit_log.filler import Filler
+from streams.audit_log.proofs import NotCovered
+from tests.integration.audit_side import add
+from tests.integration.conftest import Databases
+
+Period = tuple[datetime, datetime]
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> ExportKey:
+    path, password = tmp_path_factory.mktemp("keys") / "exports.pem", SecretStr("a password of the tests")
+    write_export_key(path, password)
+    assert path.stat().st_mode & 0o077 == 0
+    with pytest.raises(Misconfigured, match="wrong password"):
+        load_export_key(path, SecretStr("another"))
+    return load_export_key(path, password)
+
+
+@pytest.fixture(scope="module")
+def anchored(databases: Databases, key: ExportKey) -> tuple[Head, Period]:
+    """A log, and a period in its midst; afterwards something that no anchor covers."""
+    filler = Filler(databases.as_role("write", "audit"), databases.as_role("read", "audit"))
+    add(databases, 40)
+    start = now(databases)
+    add(databases, 300)
+    end = now(databases)
+    add(databases, 70)
+    filler.catch_up(10)
+    with transaction(databases.as_role("write", "auditor")) as cursor:
+        size = log.end(cursor).size
+        head = Head(log.log_id(cursor), size, merkle.root(size, log.Hashes(cursor)), key.fingerprint)
+    add(databases, 5)
+    return head, (start, end)
+
+
+def now(databases: Databases) -> datetime:
+    with transaction(databases.as_role("write", "owner")) as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        ((moment,),) = cursor.fetchall()
+        assert isinstance(moment, datetime)
+        return moment
+
+
+@pytest.fixture(scope="module")
+def exported(
+    databases: Databases, key: ExportKey, anchored: tuple[Head, Period], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, Head]]:
+    head, period = anchored
+    folder = tmp_path_factory.mktemp("exports") / "march"
+    told: list[tuple[int, int]] = []
+    with transaction(databases.as_role("write", "auditor")) as cursor:
+        export.export(cursor, head, key, period, folder, lambda done, total: told.append((done, total)))
+    assert told[-1] == (300, 300)
+    yield folder, head
+
+
+def test_an_export_has_the_events_of_its_period_as_they_are_stored(
+    databases: Databases, exported: tuple[Path, Head], anchored: tuple[Head, Period]
+) -> None:
+    folder, head = exported
+    manifest = check.check_export(folder, head)
+    lines = (folder / "events.jsonl").read_bytes().splitlines()
+    assert manifest["count"] == len(lines) == 300
+    with transaction(databases.as_role("write", "auditor")) as cursor:
+        cursor.execute(
+            f"SELECT {leaf.SELECT} FROM events WHERE recorded_at >= %s AND recorded_at < %s ORDER BY position",
+            anchored[1],
+        )
+        assert [json.loads(line)["event_id"] for line in lines] == [str(row[1]) for row in cursor.fetchall()]
+
+
+def test_the_checker_is_one_file_that_needs_nothing_of_ours(exported: tuple[Path, Head], tmp_path: Path) -> None:
+    """Copied away, with no package of ours or of anybody's to be found."""
+    folder, head = exported
+    copy = shutil.copy(check.__file__, tmp_path / "check.py")
+    command = [sys.executable, "-I", "-S", str(copy), str(folder), "--head", "0x" + head.encode().hex()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.startswith("in order: 300 events"), done.stderr
+    command[-1] = "0x" + Head(head.log_id, head.size, bytes(32), head.key).encode().hex()
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert refused.returncode == 1 and refused.stderr.startswith("REFUSED: the file says root")
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_an_export_with_any_bit_changed_is_refused(exported: tuple[Path, Head], data: st.DataObject) -> None:
+    folder, head = exported
+    name = data.draw(st.sampled_from(["events.jsonl", "manifest.json", "manifest.sig"]))
+    text = (folder / name).read_bytes()
+    place, bit = data.draw(st.integers(0, len(text) - 1)), data.draw(st.integers(0, 7))
+    changed = bytearray(text)
+    changed[place] ^= 1 << bit
+    try:
+        (folder / name).write_bytes(changed)
+        assert check.main([str(folder), "--head", head.encode().hex()]) == 1
+    finally:
+        (folder / name).write_bytes(text)
+
+
+@pytest.mark.parametrize("change", ["a line less", "a line twice", "two lines exchanged"])
+def test_an_export_with_other_events_is_refused_though_its_manifest_is_signed_anew(
+    exported: tuple[Path, Head], key: ExportKey, tmp_path: Path, change: str
+) -> None:
+    folder, head = exported
+    forged = Path(shutil.copytree(folder, tmp_path / "forged"))
+    lines = (folder / "events.jsonl").read_bytes().splitlines(keepends=True)
+    other = {
+        "a line less": lines[:-1],
+        "a line twice": [*lines, lines[-1]],
+        "two lines exchanged": [lines[1], lines[0], *lines[2:]],
+    }
+    _forge(forged, key, b"".join(other[change]))
+    with pytest.raises(Refused, match=r"lead to the root|do not fit|are needed"):
+        check.check_export(forged, head)
+
+
+def _forge(folder: Path, key: ExportKey, events: bytes) -> None:
+    (folder / "events.jsonl").write_bytes(events)
+    told = json.loads((folder / "manifest.json").read_bytes())
+    positions = [json.loads(line)["position"] for line in events.splitlines()]
+    told["count"], told["first_position"], told["last_position"] = len(positions), positions[0], positions[-1]
+    told["events_sha256"] = check.hashlib.sha256(events).hexdigest()
+    text = check.canonical(told) + b"\n"
+    (folder / "manifest.json").write_bytes(text)
+    (folder / "manifest.sig").write_text(key.sign(text).hex() + "\n")
+
+
+def test_an_export_that_another_key_signed_is_refused(exported: tuple[Path, Head], tmp_path: Path) -> None:
+    folder, head = exported
+    forged = Path(shutil.copytree(folder, tmp_path / "forged"))
+    _forge(forged, ExportKey(Ed25519PrivateKey.generate()), (folder / "events.jsonl").read_bytes())
+    with pytest.raises(Refused, match="signature is not of this key"):
+        check.check_export(forged, head)
+
+
+def test_what_cannot_be_exported_is_said_and_leaves_no_folder(
+    databases: Databases, key: ExportKey, anchored: tuple[Head, Period], tmp_path: Path
+) -> None:
+    head, (start, _) = anchored
+    future = datetime.now(UTC) + timedelta(days=1)
+    folder = tmp_path / "none"
+    with transaction(databases.as_role("write", "auditor")) as cursor:
+        for error, period, signer in (
+            (NotCovered, (start, future), key),
+            (NotFound, (future, future + timedelta(days=1)), key),
+            (BadInput, (start, future), ExportKey(Ed25519PrivateKey.generate())),
+        ):
+            with pytest.raises(error):
+                export.export(cursor, head, signer, period, folder, lambda done, total: None)
+    assert not folder.exists()
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=30)
+def test_the_checkers_signatures_are_those_of_the_library(text: bytes) -> None:
+    signer = Ed25519PrivateKey.generate()
+    public, signature = signer.public_key().public_bytes_raw(), signer.sign(text)
+    check.check_signature(public, signature, text)
+    for changed in (
+        bytes([signature[0] ^ 1]) + signature[1:],
+        signature[:63] + bytes([signature[63] ^ 1]),
+        signature[:-1],
+    ):
+        with pytest.raises(Refused):
+            check.check_signature(public, changed, text)
+    with pytest.raises(Refused):
+        check.check_signature(public, signature, text + b"x")
+
+
+def test_the_checkers_signatures_are_those_of_the_rfc() -> None:
+    """RFC 8032, 7.1, tests 1 and 2."""
+    for public, text, signature in (
+        (
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+            "",
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+            "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+        ),
+        (
+            "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+            "72",
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+            "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+        ),
+    ):
+        check.check_signature(*map(bytes.fromhex, (public, signature, text)))

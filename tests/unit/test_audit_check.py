@@ -1,0 +1,120 @@
+"""The auditor's checker: heads byte by byte, and files that are refused before any hash is made."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.audit import check
+from infra.audit.check import Head, Refused, leaf_hash
+
+LEAF = json.dumps({"event_id": "e", "position": 1, "type": "PaymentExpired"}, separators=(",", ":"), sort_keys=True)
+ONE = Head("0b1f0a2e6a525d5b9d0a2f7f1c3b9c11", 1, leaf_hash(LEAF.encode()), bytes(32))
+
+
+def proof(**changed: Any) -> bytes:
+    """The proof of the one event of a log, with some fields changed."""
+    told = {
+        "format": check.PROOF,
+        "index": 0,
+        "leaf": LEAF,
+        "log_id": ONE.log_id,
+        "path": [],
+        "root": ONE.root.hex(),
+        "size": 1,
+    }
+    return check.canonical({name: value for name, value in {**told, **changed}.items() if value is not None}) + b"\n"
+
+
+def test_a_head_is_97_bytes_each_in_its_place() -> None:
+    text = ONE.encode()
+    assert len(text) == check.HEAD_BYTES == 97
+    assert text[:9] == b"payriver\x01" and text[9:25].hex() == ONE.log_id
+    assert text[25:33] == bytes([0] * 7 + [1]) and text[33:65] == ONE.root and text[65:] == bytes(32)
+
+
+@given(st.uuids(), st.integers(0, 2**64 - 1), st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
+def test_a_head_is_read_as_it_was_written(log_id: Any, size: int, root: bytes, key: bytes) -> None:
+    head = Head(log_id.hex, size, root, key)
+    assert Head.parse(head.encode()) == head
+
+
+@pytest.mark.parametrize(
+    "text", [b"", ONE.encode()[:-1], ONE.encode() + b"\0", b"payriver\x02" + ONE.encode()[9:], b"x" * 97]
+)
+def test_what_is_no_head_is_refused(text: bytes) -> None:
+    with pytest.raises(Refused, match="no head"):
+        Head.parse(text)
+
+
+def test_the_proof_of_a_log_of_one_is_the_leaf_alone() -> None:
+    assert check.check_proof(proof(), ONE)["type"] == "PaymentExpired"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", "no JSON"),
+        (b"\xff\xfe\n", "no JSON"),
+        (b"[" * 1_000_000, "no JSON of ours"),
+        (b'{"leaf":' * 1_000_000, "no JSON of ours"),
+        (proof(path=None), "the fields"),
+        (proof(more=1), "the fields"),
+        (proof(size=True), "the fields"),
+        (proof(size=1.0), "the fields"),
+        (proof(format="payriver-audit-proof/2"), "it is no payriver-audit-proof/1"),
+        (proof().replace(b'"index":0', b'"index":0,"index":0'), "canonical"),
+        (proof().replace(b":", b": ", 1), "canonical"),
+        (proof()[:-1], "canonical"),
+        (proof() + b"\n", "canonical"),
+        (proof(leaf="\\ud800").replace(b"\\\\ud800", b"\\ud800"), "no JSON"),
+        (proof(root=ONE.root.hex().upper()), "the file says root"),
+        (proof(path=[ONE.root.hex().upper()]), "lower-case hex"),
+        (proof(path=["00"]), "lower-case hex"),
+        (proof(path=[5]), "lower-case hex"),
+        (proof(index=1), "not below the size"),
+        (proof(index=-1), "not below the size"),
+        (proof(path=["00" * 32]), "too long"),
+        (proof(leaf=LEAF.replace("Expired", "expired")), "not in the log"),
+    ],
+)
+def test_a_file_that_is_not_as_it_must_be_is_refused(text: bytes, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        check.check_proof(text, ONE)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_checker(text: bytes) -> None:
+    with pytest.raises(Refused):
+        check.check_proof(text, ONE)
+
+
+def test_the_checker_imports_nothing_but_pythons_own_library() -> None:
+    tree = ast.parse(Path(check.__file__).read_text())
+    named = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert {name.split(".")[0] for name in named} <= sys.stdlib_module_names
+
+
+def test_the_command_line_says_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "proof.json"
+    path.write_bytes(proof())
+    assert check.main([str(path), "--head", "0x" + ONE.encode().hex()]) == 0
+    assert "in order: event e" in capsys.readouterr().out
+    for words, said in (
+        ([], "1 head is needed"),
+        (["--anchor", "0x00"], "--anchor needs --rpc and --sender"),
+        (["--head", "0x00"], "no head"),
+        (["--head", "zz"], "REFUSED"),
+        (["--head", ONE.encode().hex(), "--head", ONE.encode().hex()], "1 head is needed to check this, 2 given"),
+    ):
+        assert check.main([str(path), *words]) == 1
+        assert said in capsys.readouterr().err
+    assert check.main([str(tmp_path / "none.json"), "--head", ONE.encode().hex()]) == 1
