@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from api import (
     problems,
     routes_accounts,
+    routes_audit,
     routes_authorizations,
     routes_card,
     routes_live,
@@ -28,6 +29,7 @@ from api import (
     routes_payments,
     routes_persons,
 )
+from api.audit_view import AuditView
 from api.chain_view import ChainView
 from api.context import THREADS, Context
 from api.door import Door
@@ -48,6 +50,7 @@ ROUTES = (
     routes_accounts,
     routes_authorizations,
     routes_card,
+    routes_audit,
     routes_persons,
     routes_live,
     routes_operations,
@@ -78,6 +81,7 @@ def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine,
         queries=Queries(read),
         past=Past(write),
         chain=ChainView(write),
+        audit=AuditView(write),
         feed=Feed(read),
         health=Health(write, read),
         times=AnswerTimes(),

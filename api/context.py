@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
+from api.audit_view import AuditView
 from api.chain_view import ChainView
 from api.health import Health
 from api.live import Feed
@@ -35,6 +36,7 @@ class Context:
     queries: Queries
     past: Past
     chain: ChainView
+    audit: AuditView
     feed: Feed
     health: Health
     times: AnswerTimes

@@ -18,8 +18,13 @@ PATIENCE_SECONDS = 2.0
 ON_WRITE = text("""
 SELECT (SELECT max(position) FROM events) AS newest_position, newest_position() - read_horizon() AS unsettled_positions,
        (SELECT coalesce(max(seconds), 0) FROM appending()) AS longest_append_seconds, cursors.seen_number AS chain_block_number,
-       extract(epoch FROM clock_timestamp() - cursors.moved_at)::float AS chain_age_seconds
-FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM chain_cursors ORDER BY seen_time DESC LIMIT 1) AS cursors ON true
+       extract(epoch FROM clock_timestamp() - cursors.moved_at)::float AS chain_age_seconds,
+       (SELECT extract(epoch FROM clock_timestamp() - e.recorded_at)::float FROM events AS e
+        WHERE e.position > coalesce((SELECT l.position FROM audit_leaves AS l WHERE l.leaf_index = anchored.size - 1), 0)
+        ORDER BY e.position LIMIT 1) AS unanchored_seconds
+FROM (SELECT max(a.tree_size) AS size
+      FROM audit_anchors AS a INNER JOIN audit_transactions AS t USING (chain_id, sender, nonce) WHERE t.state = 'final') AS anchored
+LEFT JOIN (SELECT * FROM chain_cursors ORDER BY seen_time DESC LIMIT 1) AS cursors ON true
 """)
 ON_READ = text("""
 SELECT (SELECT max(position) FROM deliveries) AS delivered_position,

@@ -66,6 +66,7 @@ def exposition(parts: Context, found: Readiness) -> str:
         "payriver_read_lag_events": ("Positions between the newest event stored and delivered.", found.lag_events),
         "payriver_read_lag_seconds": ("Age of the oldest event that is not delivered.", found.lag_seconds),
         "payriver_chain_age_seconds": ("Since the chain listener last moved.", found.chain_age_seconds),
+        "payriver_unanchored_seconds": ("Age of the oldest event that no anchor covers.", found.unanchored_seconds),
         "payriver_read_parked_messages": ("Messages on the read side that wait for a person.", found.parked_messages),
     }
     lines = list(parts.times.lines())

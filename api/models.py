@@ -245,6 +245,9 @@ class Readiness(Answer):
     chain_age_seconds: float | None = Field(
         default=None, description="Since the listener last moved; authorizations stop when it is stale."
     )
+    unanchored_seconds: float | None = Field(
+        default=None, description="Age of the oldest event that no final anchor covers; null: there is none."
+    )
     parked_messages: int | None = Field(
         default=None, description="Messages on the read side that wait for a person.", examples=[0]
     )

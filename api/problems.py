@@ -68,6 +68,9 @@ KINDS: Mapping[str, Kind] = {
     "method_not_allowed": Kind(405, "Not with this method", "Use a method that the header Allow names."),
     "not_acceptable": Kind(406, "Not in that form", "Ask for application/json or text/csv."),
     "conflict": Kind(409, "The world moved on", "Look again, then decide again."),
+    "not_covered": Kind(
+        409, "No anchor covers it yet", "Ask again after the next anchor; /v1/audit/anchors lists them."
+    ),
     "event_id_reused": Kind(409, "The event id came before with other content", "Use a new id for a new event."),
     "command_id_reused": Kind(
         409,

@@ -23,6 +23,7 @@ from infra.errors import BadInput
 BENCHES: Mapping[str, str] = {
     "river": "api.bench.river",
     "store": "api.bench.store",
+    "audit": "api.bench.audit",
 }
 
 

@@ -1,0 +1,38 @@
+"""Tamper evidence for whoever asks over the API: the anchors of the audit log, and the proof file of one event."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api.audit_view import AuditAnchorPage
+from api.context import Parts, Reader
+from api.models import problem_answers
+
+router = APIRouter(prefix="/v1/audit", tags=["Audit"])
+Limit = Annotated[int, Query(ge=1, le=500, description="Rows of a page.")]
+Skip = Annotated[int, Query(ge=0, le=2**31 - 1, description="Leave out so many of the largest.")]
+PROOF_FORM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The proof file (RFC 8785, and a line feed), which infra/audit/check.py checks byte for byte.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
+@router.get("/anchors", responses=problem_answers(401, 403, 422, 503))
+async def list_audit_anchors(parts: Parts, caller: Reader, limit: Limit = 50, skip: Skip = 0) -> AuditAnchorPage:
+    """Where the audit log was stated on chain, the largest first."""
+    return await parts.ask(lambda: parts.audit.anchors(limit, skip))
+
+
+@router.get(
+    "/events/{event_id}/proof",
+    responses={**PROOF_FORM, **problem_answers(401, 403, 404, 409, 422, 503)},
+    response_class=Response,
+)
+async def get_event_proof(parts: Parts, caller: Reader, event_id: UUID) -> Response:
+    """The proof that an event is in the anchored log, as it is stored. 409 while no final anchor covers it."""
+    return Response(await parts.ask(lambda: parts.audit.proof(event_id)), media_type="application/json")
