@@ -6,7 +6,9 @@ import secrets
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
+from api.cli.audit import anchorer_of, filler_of
 from api.demo.world import Customer, World
+from connectors.anchoring.rows import Anchor
 from infra.database import transaction
 from streams.domain.money import raw_of
 from streams.notifications import endpoints
@@ -159,6 +161,22 @@ def statements(world: World) -> str:
     return f"{len(world.customers)} statements"
 
 
+def anchor(world: World) -> str:
+    """The audit log's root is stated on chain: what anybody changes of the day from now on, `verify` names."""
+    filler_of(world.audit).catch_up(30)
+    anchorer = anchorer_of(world.audit)
+    anchorer.begin()
+    anchorer.carry()
+    world.chain.mine(10)
+
+    def final() -> Anchor | None:
+        anchorer.carry()
+        newest = anchorer.newest()
+        return newest if newest and newest.state == "final" else None
+
+    return f"{world.until('the anchor is final', final).head.size:,} events"
+
+
 Step = Callable[[World], str]
 STEPS: tuple[tuple[str, Step], ...] = (
     ("accounts", accounts),
@@ -171,6 +189,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("reorg moves", reorg_moves),
     ("poison", poison),
     ("statements", statements),
+    ("anchor", anchor),
 )
 
 

@@ -71,6 +71,11 @@ class World:
         return ChainRoot(settings_from(self.stack.settings_for("auditor")))
 
     @cached_property
+    def audit(self) -> ChainRoot:
+        """Whoever anchors the audit log, with the key for it."""
+        return ChainRoot(settings_from(self.stack.settings_for("audit")))
+
+    @cached_property
     def http(self) -> httpx.Client:
         """The API with the embedded stack's key."""
         key = settings_from(self.stack.settings_for("api")).api_keys["demo"].get_secret_value()
