@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.definition import Message
 from streams.domain import account, payment, person
-from streams.event_store.recorded import RecordedEvent
+from streams.event_store.recorded import RecordedEvent, Said
 
 State = Any  # Account | Payment | Person
 
@@ -36,8 +36,9 @@ def evolve(category: str, state: State | None, message: Message) -> State:
     return AGGREGATES[category].evolve(state, message)
 
 
-def fold(state: State | None, events: Iterable[RecordedEvent]) -> State | None:
+def fold(category: str, state: State | None, events: Iterable[RecordedEvent | Said]) -> State | None:
     """The state after these events of one stream, in order."""
+    step = AGGREGATES[category].evolve
     for event in events:
-        state = AGGREGATES[event.category].evolve(state, event.message())
+        state = step(state, event.message())
     return state

@@ -9,8 +9,9 @@ from uuid import UUID
 from infra.database import Cursor
 from infra.errors import Retry, TooLate, Undecodable
 from schemas.codec import Codec
-from streams.command_handler import CommandHandler, Order
+from streams.command_handler import CommandHandler
 from streams.event_store.recorded import Cause
+from streams.orders import Order
 from streams.runtime.records import Record
 
 

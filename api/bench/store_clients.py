@@ -15,8 +15,10 @@ from api.bench.store_stage import cause_of
 from infra.database import engine, transaction
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
 from schemas.registry import load_codec
-from streams.command_handler import CommandHandler, Order, StateCache
+from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
+from streams.known_states import StateCache
+from streams.orders import Order
 
 PROCESSES, WARM_UP_SECONDS = 2, 0.5
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import statistics
 import subprocess
 import tempfile
 import time
@@ -31,11 +32,15 @@ from schemas.codec import Codec
 from schemas.definition import MESSAGES, Raw
 from schemas.messages.account_events import AccountRegistered, CardFrozen
 from schemas.registry import load_codec, remember
-from streams.event_store import store
+from streams.command_handler import CommandHandler
+from streams.domain.circumstances import Policy
+from streams.event_store import snapshots, store
 from streams.event_store.recorded import Cause, NewEvent, new_event
+from streams.event_store.states import state_at
+from streams.known_states import StateCache
 
 SCRIPT = Path(__file__).with_name("command.pgbench")
-EVENTS_EACH = 10
+EVENTS_EACH, TOGETHER = 10, 100
 TPS = re.compile(r"tps = ([0-9.]+) \(without")
 FILL = """
 INSERT INTO events (position, event_id, stream_id, version, category, type, schema_version, payload, metadata, recorded_at, hash)
@@ -53,6 +58,19 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND (c.relname
 def account_id(number: int) -> UUID:
     """The number's account; pgbench makes the same from its number."""
     return UUID(md5(f"bench-{number}".encode(), usedforsecurity=False).hexdigest())
+
+
+def commit_seconds(folder: Path, times: int = 200) -> float:
+    """What the disk takes to make one page of a log durable, the median: no commit of anybody's can be faster."""
+    took = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(times):
+            file.write(bytes(8192))
+            file.flush()
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - began)
+    return statistics.median(took)
 
 
 def cause_of(event_id: UUID) -> Cause:
@@ -85,6 +103,7 @@ class StoreStage:
     stack: Stack
     asked: Asked
     codec: Codec = field(init=False)
+    made: int = 0
 
     def __post_init__(self) -> None:
         self.owner = engine(access.database_url(self.stack.home, "write", "owner"))
@@ -102,17 +121,34 @@ class StoreStage:
         with self.stack.postgres("write").superuser("postgres") as cursor:
             cursor.execute("CREATE DATABASE peer OWNER owner")
 
-    def accounts(self, count: int, events: int = EVENTS_EACH) -> list[UUID]:
-        """Accounts number 0 to `count`, each with so many events."""
-        ids = [account_id(number) for number in range(count)]
-        for stream_id in ids:
-            self.append(events_of(stream_id, events))
-        return ids
+    def accounts(self, count: int, events: int = EVENTS_EACH) -> range:
+        """The numbers of so many new accounts, each with so many events."""
+        numbers = range(self.made, self.made + count)
+        for first in numbers[::TOGETHER]:
+            some = numbers[first - self.made :][:TOGETHER]
+            self.append([event for number in some for event in events_of(account_id(number), events)])
+        self.made += count
+        return numbers
 
     def append(self, events: Sequence[NewEvent]) -> None:
         """One transaction."""
         with transaction(self.commands) as cursor:
             store.append(cursor, self.codec, events)
+
+    def long_account(self, stream_id: UUID, count: int, behind: int) -> None:
+        """An account of so many events, with a snapshot that lacks the newest `behind` of them."""
+        events = events_of(stream_id, count)
+        for first in range(0, count, 500):
+            self.append(events[first : first + 500])
+        with transaction(self.commands) as cursor:
+            at = state_at(cursor, stream_id, count - behind)
+            assert at is not None
+            snapshots.save(cursor, [at.kept])
+
+    def load(self, stream_id: UUID) -> None:
+        """An account's state, by a process that knows nothing of it yet."""
+        with transaction(self.commands) as cursor:
+            CommandHandler(self.codec, Policy(), StateCache(size=0)).state(cursor, stream_id)
 
     def fill(self, first: int, last: int) -> None:
         """Rows of events behind everybody's back: a table that is large. Streams of 20 events, as large as a real event's row."""
@@ -144,13 +180,13 @@ class StoreStage:
             raise BenchFailed(f"eventsourcing {what}: {done.stderr.strip()[-600:]}")
         return float(json.loads(done.stdout.splitlines()[-1]))
 
-    def pgbench(self, clients: int, seconds: int, accounts_each: int) -> float:
+    def pgbench(self, clients: int, seconds: int, accounts: range) -> float:
         """Transactions a second of the same statements, without Python. pgbench is PostgreSQL's own, of the same package."""
         door = make_url(self.url)
         sample = events_of(account_id(0), 2)[1]
         values = {
-            "accounts_each": accounts_each,
-            "last": accounts_each - 1,
+            "first": accounts.start,
+            "each": len(accounts) // clients,
             "payload": json.dumps(sample.payload),
             "metadata": json.dumps(sample.metadata),
             "record": self.codec.encode(sample.message).hex(),

@@ -16,8 +16,8 @@ from infra.database import transaction
 from infra.errors import BadInput
 from infra.telemetry import new_traceparent
 from schemas.messages.payment_commands import GiveUpSpend
-from streams.command_handler import Order
 from streams.event_store.recorded import Cause
+from streams.orders import Order
 
 payment = typer.Typer(no_args_is_help=True, help="What a person may do to a payment.")
 

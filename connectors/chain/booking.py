@@ -17,10 +17,11 @@ from connectors.chain.interpret import TakenBack
 from infra.database import Cursor
 from infra.failpoints import failpoint
 from infra.telemetry import new_traceparent
-from streams.command_handler import CommandHandler, Order, business_of
+from streams.command_handler import CommandHandler
 from streams.domain import facts, ids
 from streams.domain.facts import Block
 from streams.event_store.recorded import Cause
+from streams.orders import Order, business_of
 
 READING = "reading"
 

@@ -19,11 +19,12 @@ from infra.errors import BadInput, NotFound, Retry
 from infra.telemetry import new_traceparent
 from schemas.definition import Raw
 from schemas.messages.account_commands import BindCard, RegisterAccount
-from streams.command_handler import CommandHandler, Order
+from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.allowance import Allowance
 from streams.domain.facts import Block, ObserveIntegrity
 from streams.event_store.recorded import Cause
+from streams.orders import Order
 
 WATCH = """
 INSERT INTO chain_wallets (account_id, chain_id, kind, wallet, token, roles_module, delay_module, opening_block, queued_block)

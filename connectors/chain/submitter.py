@@ -31,10 +31,11 @@ from infra.database import Cursor, transaction
 from infra.failpoints import failpoint
 from schemas.definition import Message
 from schemas.messages.payment_commands import EndLegUnpaid, RecordLegReverted, RecordLegSubmitted
-from streams.command_handler import CommandHandler, Order
+from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.facts import LoseTransfer
 from streams.event_store.recorded import Cause
+from streams.orders import Order
 from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)

@@ -26,7 +26,7 @@ from schemas.codec import Codec
 from schemas.definition import Message
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
 from schemas.messages.payment_commands import DeclinePayment, RequestPayment
-from streams.command_handler import CommandHandler, Order
+from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.account import Account
 from streams.domain.circumstances import Policy
@@ -36,6 +36,7 @@ from streams.event_store import store
 from streams.event_store.recorded import Cause
 from streams.event_store.snapshotter import Snapshotter
 from streams.event_store.store import OutgoingCommand
+from streams.orders import Order
 from streams.sagas import rows
 from streams.sagas.engine import Engine
 

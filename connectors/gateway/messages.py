@@ -21,11 +21,12 @@ from infra.telemetry import new_traceparent
 from schemas.definition import Message
 from schemas.messages import payment_adjusting as orders
 from schemas.messages.payment_commands import CapturePayment, ReversePayment
-from streams.command_handler import CommandHandler, Order
+from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.money import checked_minor
 from streams.domain.payment import Payment
 from streams.event_store.recorded import Cause
+from streams.orders import Order
 
 ACCOUNT_OF_CARD = "SELECT account_id FROM cards WHERE card_token = %s"
 NOW = "SELECT clock_timestamp()"

@@ -13,9 +13,9 @@ import rfc8785
 from connectors.verify.snapshot import Row
 from connectors.verify.walk import MALFORMED, Context
 from infra.errors import BadInput
-from streams.command_handler import business_of, fingerprint_of
 from streams.domain import ids
 from streams.domain.decisions import DECISIONS
+from streams.orders import business_of, fingerprint_of
 
 ANSWERS = """
 SELECT a.command_id, a.type, a.business, a.fingerprint, a.answer, o.payload

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-PROCESSES, WARM_UP_SECONDS = 2, 0.5
+PROCESSES, WARM_UP_SECONDS, TOGETHER = 2, 0.5, 100
 
 
 class Account(Aggregate):
@@ -61,11 +61,11 @@ def opened(events: int) -> Account:
 
 def filled(app: Accounts, streams: int, events: int) -> list[UUID]:
     """So many accounts, each with so many events."""
-    ids = []
-    for _ in range(streams):
-        account = opened(events)
-        app.save(account)
-        ids.append(account.id)
+    ids: list[UUID] = []
+    for _ in range(0, streams, TOGETHER):
+        accounts = [opened(events) for _ in range(min(TOGETHER, streams - len(ids)))]
+        app.save(*accounts)
+        ids += [account.id for account in accounts]
     return ids
 
 

@@ -66,6 +66,20 @@ class RecordedEvent(NamedTuple):
         return message_of(self.type, self.schema_version, self.payload)
 
 
+class Said(NamedTuple):
+    """As much of an event as the fold of its stream needs."""
+
+    version: int
+    type: str
+    schema_version: int
+    hash: str
+    payload: dict[str, Any]
+
+    def message(self) -> Message:
+        """As `RecordedEvent.message`."""
+        return message_of(self.type, self.schema_version, self.payload)
+
+
 def category_of(message: Message) -> str:
     """`payment`, `account` or `person`: which aggregate the event belongs to, by its topic."""
     return message.topic.partition(".")[0].removesuffix("s")

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from infra.database import Cursor, transaction
 from infra.errors import Forgotten, LegallyHeld, NotFound, Retry
 from infra.telemetry import new_traceparent
-from streams.command_handler import CommandHandler, Order
+from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.person import (
     CorrectPerson,
@@ -29,6 +29,7 @@ from streams.domain.person import (
     Sealed,
 )
 from streams.event_store.recorded import Cause
+from streams.orders import Order
 from streams.persons.keys import KeyStore
 from streams.persons.sealing import Details, seal, unseal
 

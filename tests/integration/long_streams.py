@@ -12,7 +12,7 @@ import pytest
 from infra.database import transaction
 from schemas.definition import Raw
 from schemas.messages.account_events import TransferFinalized, TransferSeen
-from streams.event_store import snapshots, store
+from streams.event_store import recorded, snapshots, store
 from streams.event_store.recorded import NewEvent, new_event
 from streams.event_store.states import state_at
 from tests.integration.write_side import WriteSide, cause
@@ -64,17 +64,17 @@ def keep(side: WriteSide, account_id: UUID, version: int) -> None:
 
 
 def folded(side: WriteSide, account_id: UUID) -> tuple[Any, int]:
-    """The state that a fresh handler loads, and how many events it read for it."""
-    read, before = [], store.read_streams
+    """The state that a fresh handler loads, and how many events it folded for it."""
+    count, before = 0, recorded.message_of
 
-    def counted(cursor: Any, known: dict[UUID, int]) -> Any:
-        events = before(cursor, known)
-        read.extend(events)
-        return events
+    def counted(*event: Any) -> Any:
+        nonlocal count
+        count += 1
+        return before(*event)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(store, "read_streams", counted)
-        return side.state(account_id), len(read)
+        patched.setattr(recorded, "message_of", counted)
+        return side.state(account_id), count
 
 
 def truth(side: WriteSide, account_id: UUID) -> Any:

@@ -28,10 +28,11 @@ from infra.telemetry import new_traceparent
 from schemas.definition import Raw
 from schemas.messages import payment_commands
 from schemas.messages.account_commands import RegisterAccount
-from streams.command_handler import CommandHandler, Order
+from streams.command_handler import CommandHandler
 from streams.domain import facts, ids
 from streams.domain.circumstances import Policy
 from streams.event_store.recorded import Cause
+from streams.orders import Order
 from streams.projections.projector import Projector
 from streams.runtime.records import Record
 from tests.integration.conftest import Databases

@@ -19,11 +19,12 @@ from schemas.definition import Message
 from schemas.messages import payment_commands
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
 from streams.command_agent import CommandAgent
-from streams.command_handler import CommandHandler, Order
+from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.circumstances import Policy
 from streams.event_store import store
 from streams.event_store.recorded import new_event
+from streams.orders import Order
 from tests.given import capture, registration, request
 from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, cause

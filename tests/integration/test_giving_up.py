@@ -12,9 +12,9 @@ from hexbytes import HexBytes
 
 from infra.database import transaction
 from schemas.messages.payment_commands import GiveUpSpend
-from streams.command_handler import Order
 from streams.domain import ids
 from streams.event_store.recorded import Cause
+from streams.orders import Order
 from tests.integration.customers import FINAL, Customer, Shore, shore
 from tests.integration.little_river import EUR
 

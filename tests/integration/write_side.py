@@ -26,11 +26,12 @@ from schemas.definition import Raw
 from schemas.messages.account_events import AccountRegistered
 from schemas.registry import load_codec
 from streams.command_agent import CommandAgent
-from streams.command_handler import CommandHandler, Order, Outcome
+from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.circumstances import Policy
 from streams.event_store import store
 from streams.event_store.recorded import Cause, NewEvent, new_event
+from streams.orders import Order, Outcome
 from streams.runtime.records import Record
 from streams.sagas.engine import Engine
 from tests.given import CENT, registration

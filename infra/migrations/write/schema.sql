@@ -3,12 +3,16 @@
 CREATE FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) RETURNS bigint[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 DECLARE
     positions  bigint [] := '{}';
     moved      integer;
     made       integer := 0;
+    newest     bigint;
     now        timestamptz;
+    done       text;                                  -- what is assigned is worked out at once; PERFORM would run a query for it
 BEGIN
     IF p_not_after IS NOT NULL AND clock_timestamp() > p_not_after THEN
         RAISE EXCEPTION 'the deadline % has passed', p_not_after USING ERRCODE = 'PR002';
@@ -29,8 +33,9 @@ BEGIN
     -- Only now, with the heads ours, positions: so they grow along every stream. All readers wait for this transaction from here on,
     -- so it may neither rest nor last: the server ends it.
     IF cardinality(p_event_ids) > 0 THEN
-        PERFORM set_config('idle_in_transaction_session_timeout', '20s', true), set_config('transaction_timeout', '5min', true);
-        PERFORM pg_advisory_xact_lock_shared(append_lock(newest_position()));
+        done := set_config('idle_in_transaction_session_timeout', '20s', true) || set_config('transaction_timeout', '5min', true);
+        SELECT CASE WHEN p.is_called THEN p.last_value ELSE 0 END INTO newest FROM event_positions AS p;
+        done := pg_advisory_xact_lock_shared(append_lock(newest));
         positions := ARRAY(SELECT nextval('event_positions') FROM generate_series(1, cardinality(p_event_ids)));
     END IF;
 
@@ -163,8 +168,43 @@ $$;
 CREATE FUNCTION lock_streams(p_streams uuid[]) RETURNS TABLE(stream_id uuid, version integer, head_hash bytea)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
     SELECT s.stream_id, s.version, s.head_hash FROM streams AS s WHERE s.stream_id = ANY (p_streams) ORDER BY s.stream_id FOR UPDATE
+$$;
+
+CREATE FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) RETURNS TABLE(stream_id uuid, category text, version integer, head_hash bytea, kept_by bytea, kept_category text, kept_version integer, kept_hash bytea, kept_state jsonb, kept_digest bytea, events json, asked_at timestamp with time zone, seen_time bigint, seen_ago bigint, answers json)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+    IF p_lock THEN
+        PERFORM FROM streams AS s WHERE s.stream_id = ANY (p_streams) ORDER BY s.stream_id FOR UPDATE;
+    END IF;
+    RETURN QUERY
+    SELECT f.stream_id, f.category, f.version, f.head_hash,
+           f.kept_by, f.kept_category, f.kept_version, f.kept_hash, f.kept_state, f.kept_digest,
+           CASE WHEN f.version > f.known AND f.version <= f.known + p_most THEN (
+               SELECT json_agg(json_build_array(e.version, e.type, e.schema_version, encode(e.hash, 'hex'), e.payload) ORDER BY e.version)
+               FROM events AS e
+               WHERE e.stream_id = f.stream_id AND e.version >= f.known AND e.position >= f.first_position
+           ) END,
+           clock_timestamp(), c.seen_time, extract(epoch FROM clock_timestamp() - least(c.moved_at, to_timestamp(c.seen_time)))::bigint,
+           (SELECT json_agg(json_build_array(a.command_id, a.type, encode(a.fingerprint, 'hex'), a.answer))
+            FROM command_answers AS a WHERE a.command_id = ANY (p_commands))
+    FROM (SELECT coalesce(max(n.seen_time), 0) AS seen_time, max(n.moved_at) AS moved_at FROM chain_cursors AS n) AS c
+    LEFT JOIN (
+        SELECT s.stream_id, s.category, s.version, s.head_hash, s.first_position, greatest(w.known, k.version) AS known,
+               k.fingerprint AS kept_by, k.category AS kept_category, k.version AS kept_version, k.head_hash AS kept_hash,
+               k.state AS kept_state, k.digest AS kept_digest
+        FROM unnest(p_streams, p_known) AS w (id, known) INNER JOIN streams AS s ON s.stream_id = w.id
+        LEFT JOIN snapshots AS k
+            ON w.known = 0 AND k.stream_id = w.id AND k.fingerprint = ANY (p_fingerprints) AND k.version <= s.version
+    ) AS f ON true;
+END
 $$;
 
 CREATE FUNCTION newest_position() RETURNS bigint
@@ -1138,6 +1178,14 @@ GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO sagas;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO submitter;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO gateway;
 GRANT ALL ON FUNCTION lock_streams(p_streams uuid[]) TO operator;
+
+REVOKE ALL ON FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) TO listener;
+GRANT ALL ON FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) TO commands;
+GRANT ALL ON FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) TO sagas;
+GRANT ALL ON FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) TO submitter;
+GRANT ALL ON FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) TO gateway;
+GRANT ALL ON FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) TO operator;
 
 REVOKE ALL ON FUNCTION newest_position() FROM PUBLIC;
 GRANT ALL ON FUNCTION newest_position() TO listener;
