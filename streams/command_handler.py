@@ -60,7 +60,11 @@ class CommandHandler:
 
     def state(self, cursor: Cursor, stream_id: UUID) -> State | None:
         """A stream's present state, unlocked; None where there is no such stream."""
-        return self._states.states(cursor, *self._states.look(cursor, [stream_id])).get(stream_id)
+        return self.states(cursor, [stream_id]).get(stream_id)
+
+    def states(self, cursor: Cursor, stream_ids: Sequence[UUID]) -> dict[UUID, State]:
+        """The present states of those streams that there are, unlocked."""
+        return self._states.states(cursor, *self._states.look(cursor, stream_ids))
 
     @property
     def _states(self) -> KnownStates:

@@ -110,7 +110,7 @@ def submit() -> None:
         structlog.get_logger(__name__).warning("keys", hint=hint)
     agent = IntentAgent(root.codec, root.chain, keys.delegate.address, keys.settlement.address)
     loop = Submitter(root.write, root.rpc, root.chain, root.handler, keys)
-    sys.exit(consume(root, agent, [loop]))
+    sys.exit(consume(root, agent, [loop], after_commit=lambda _: loop.news.set()))
 
 
 def intents(root: ChainRoot) -> IntentAgent:

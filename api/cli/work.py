@@ -16,7 +16,7 @@ from infra.errors import BadInput
 from schemas.topics import SUBSCRIPTIONS
 from streams.command_agent import CommandAgent
 from streams.event_store import store
-from streams.runtime.consumer import Handler
+from streams.runtime.consumer import AfterCommit, Handler
 from streams.runtime.services import Service
 from streams.sagas.agent import SagaAgent, Timeouts
 from streams.sagas.engine import Engine
@@ -91,7 +91,9 @@ def work(role: str = typer.Argument(help=f"One of: {', '.join(ROLES)}")) -> None
     sys.exit(sender(root) if role == "sender" else consume(root, HANDLERS[role](root)))
 
 
-def consume(root: Root, handler: Handler, services: Sequence[Service] = ()) -> int:
+def consume(
+    root: Root, handler: Handler, services: Sequence[Service] = (), after_commit: AfterCommit | None = None
+) -> int:
     """Read the component's topics until SIGTERM, with its checkpoints on the server that it writes. Gives the exit code."""
     from streams.runtime.worker import run_worker  # with Faust, which only these processes pay for
 
@@ -104,6 +106,7 @@ def consume(root: Root, handler: Handler, services: Sequence[Service] = ()) -> i
         topics=found.topics,
         handler=handler,
         services=[*services, *beside],
+        after_commit=after_commit,
     )
 
 

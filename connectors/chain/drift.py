@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -26,11 +27,15 @@ from streams.domain.account import Account
 from streams.domain.facts import Block
 
 log = structlog.get_logger(__name__)
+REST = 20  # so many times as long as a look took, the next one waits
 
 
 @dataclass
 class Drift:
-    """Goes round the accounts of one chain. `at_once`: accounts a final block; 0: none."""
+    """Goes round the accounts of one chain. `at_once`: accounts a look; 0: none.
+
+    Looks no oftener than at each final block, and takes no more than a part of the listener's time: the head comes first.
+    """
 
     database: Engine
     reconciler: Reconciler
@@ -38,14 +43,18 @@ class Drift:
     at_once: int
     _turn: list[UUID] = field(default_factory=list)
     _looked: int = -1
+    _not_before: float = 0.0
 
     def look(self, position: Position, directory: Directory) -> bool:
         """Hold the next accounts against the chain at the final block. True when one of them differed."""
         if not self.at_once or position.final == self._looked or not directory.by_account:
             return False
+        began = monotonic()
+        if began < self._not_before:
+            return False
         self._looked = position.final
-        wallets = self._next(directory)
-        found = self.differences(wallets, position.final)
+        found = self.differences(self._next(directory), position.final)
+        self._not_before = monotonic() + (monotonic() - began) * REST
         if not found:
             return False
         with transaction(self.database) as cursor:
@@ -58,10 +67,10 @@ class Drift:
         block, readings = self.reconciler.at(wallets, final)
         with transaction(self.database) as cursor:
             busy = moving(cursor, self.booking.chain_id, [each.account_id for each in wallets])
-            states = {each.account_id: self.booking.handler.state(cursor, each.account_id) for each in wallets}
+            states = self.booking.handler.states(cursor, [each.account_id for each in wallets])
         found = []
         for wallet, reading in zip(wallets, readings, strict=True):
-            state = states[wallet.account_id]
+            state = states.get(wallet.account_id)
             if state is not None and wallet.opening_block < final:
                 found += self._compared(state, reading, block, busy=wallet.account_id in busy)
         return found

@@ -159,9 +159,7 @@ class ChainSettings(_Part):
     )
     discovery: Discovery = Field(Discovery(), description="Whose accounts are found by themselves.")
     quorum: Quorum = Field(Quorum(), description="What is not taken on one node's word.")
-    reconcile_accounts: int = Field(
-        100, ge=0, description="Accounts held against the contracts at each final block; 0: none."
-    )
+    reconcile_accounts: int = Field(20, ge=0, description="Accounts held against the contracts in one look; 0: none.")
     request_timeout_seconds: float = Field(10, gt=0, description="How long a node may take for an answer.")
     requests_a_second: int | None = Field(
         None, ge=1, description="So many questions each node is asked at most; null: any."

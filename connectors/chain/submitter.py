@@ -8,7 +8,7 @@ signer; whether it is, and not mined before, the listener says.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from time import monotonic
 from uuid import UUID
@@ -40,7 +40,7 @@ from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
 GAS: Mapping[str, int] = {"spend": 600_000, "refund": 120_000, "invalidation": 80_000}
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.5  # so often it looks by itself, for receipts and for what another one left
 PATIENCE_SECONDS = 15  # then a transaction is broadcast again, and its fee raised where the node asks for more
 RETRY_SECONDS = 5  # after a revert, before another transaction carries the leg
 BATCH = 50
@@ -49,13 +49,14 @@ LOOK_SECONDS = 5  # so often at least receipts are asked for, also while the cha
 
 @dataclass
 class Submitter:
-    """The submitter's loop. Several may run: rows are claimed, nonces are counted under a lock."""
+    """The submitter's loop. Several may run: rows are claimed, nonces are counted under a lock. `news`: look now."""
 
     database: Engine
     rpc: Rpc
     chain: ChainSettings
     handler: CommandHandler
     keys: Keyring
+    news: Event = field(default_factory=Event)
     _looked: object = None
     _look_again: float = 0.0
 
@@ -70,7 +71,8 @@ class Submitter:
                 log.warning("submitter_waits", error=str(error))
                 busy = False
             if not busy:
-                stop.wait(TICK_SECONDS)
+                self.news.wait(TICK_SECONDS)
+                self.news.clear()
 
     def step(self) -> bool:
         """Once through: sign what is planned, broadcast what is signed, see what became of it. True if anything moved."""

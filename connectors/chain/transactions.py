@@ -122,6 +122,8 @@ def claim_intents(
     """
     cursor.execute(CLAIM, (chain_id, list(signers), retry_seconds, limit))
     locked = [leg_id for (leg_id,) in cursor.fetchall()]
+    if not locked:
+        return []
     cursor.execute(STILL, (locked, retry_seconds))
     return [_intent(row) for row in cursor.fetchall()]
 

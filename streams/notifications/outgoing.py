@@ -21,21 +21,24 @@ WITH due AS (
         SELECT message_id, next_attempt_at FROM webhook_messages
         WHERE endpoint_id = e.endpoint_id AND state = 'waiting' AND next_attempt_at <= now()
             AND (claimed_until IS NULL OR claimed_until < now())
-        ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
+        ORDER BY next_attempt_at
+        LIMIT greatest(0, %s - (
+            SELECT count(*) FROM webhook_messages AS c
+            WHERE c.endpoint_id = e.endpoint_id AND c.state = 'waiting' AND c.claimed_until > now()
+        ))
+        FOR UPDATE SKIP LOCKED
     ) AS m
     WHERE e.state = 'enabled' AND (e.paused_until IS NULL OR e.paused_until < now())
-        AND (SELECT count(*) FROM webhook_messages AS c
-             WHERE c.endpoint_id = e.endpoint_id AND c.state = 'waiting' AND c.claimed_until > now()) < %s
-    ORDER BY m.next_attempt_at LIMIT 1
+    ORDER BY m.next_attempt_at LIMIT %s
 ), claimed AS (
     UPDATE webhook_messages AS m
     SET attempts = m.attempts + 1, claimed_until = clock_timestamp() + %s * interval '1 second'
     FROM due WHERE m.message_id = due.message_id
     RETURNING m.message_id, m.endpoint_id, m.attempts, m.replayed_after, m.body, due.url, due.secret
 ), begun AS (
-    INSERT INTO webhook_attempts (message_id, attempt) SELECT message_id, attempts FROM claimed RETURNING started_at
+    INSERT INTO webhook_attempts (message_id, attempt) SELECT message_id, attempts FROM claimed RETURNING message_id, started_at
 )
-SELECT claimed.*, begun.started_at FROM claimed CROSS JOIN begun
+SELECT claimed.*, begun.started_at FROM claimed INNER JOIN begun USING (message_id)
 """
 COMPLETE = (
     "UPDATE webhook_attempts SET duration_ms = %s, status = %s, error = %s WHERE message_id = %s AND attempt = %s"
@@ -109,11 +112,10 @@ class WebhookMessage:
     ended_at: datetime | None
 
 
-def claim(cursor: Cursor, seconds: float) -> Claimed | None:
-    """Take the message that has been due longest, for `seconds`; None when none is due."""
-    cursor.execute(CLAIM, (IN_FLIGHT_PER_ENDPOINT, seconds))
-    row = cursor.fetchone()
-    return Claimed(*row) if row else None
+def claim(cursor: Cursor, seconds: float, limit: int) -> list[Claimed]:
+    """Take the messages that have been due longest, `limit` at most, for `seconds`."""
+    cursor.execute(CLAIM, (IN_FLIGHT_PER_ENDPOINT, limit, seconds))
+    return [Claimed(*row) for row in cursor.fetchall()]
 
 
 def complete(cursor: Cursor, claimed: Claimed, answer: Answer) -> None:

@@ -1,6 +1,6 @@
-"""Sends webhooks: claims a message that is due, posts it outside any transaction, writes down how that ended. At least once.
+"""Sends webhooks: claims messages that are due, posts them outside any transaction, writes down how that ended. At least once.
 
-claim (attempt written, committed) -> HTTP -> attempt completed and message ended, retried or parked, in one commit. A sender that
+claim (attempts written, committed) -> HTTP -> attempt completed and message ended, retried or parked, in one commit. A sender that
 dies in between lets its claim run out; another sends the same body under the same `webhook-id`, which is what a receiver
 remembers. Only 2xx is success; a redirect is a failure; 410 disables the endpoint; 429, 502, 503 and 504 pause it.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 SENDERS = 8
 IDLE_SECONDS = 0.2
+WAVE_SECONDS = (
+    0.05  # so long at most the next claim waits for those that are being sent: several are claimed in one commit
+)
 CLAIM_MARGIN_SECONDS = 10
 ERROR_CHARACTERS = 300
 
@@ -43,11 +46,11 @@ class Sender:
     timeout_seconds: float
     allowed_hosts: frozenset[str]
 
-    def claim(self) -> Claimed | None:
-        """Take a message that is due, so that nobody else sends it now; None when there is none."""
+    def claim(self, limit: int = 1) -> list[Claimed]:
+        """Take messages that are due, so that nobody else sends them now."""
         with transaction(self.engine) as cursor:
-            claimed = outgoing.claim(cursor, self.timeout_seconds + CLAIM_MARGIN_SECONDS)
-        if claimed is not None:
+            claimed = outgoing.claim(cursor, self.timeout_seconds + CLAIM_MARGIN_SECONDS, limit)
+        if claimed:
             failpoint("sender.after_claim")
         return claimed
 
@@ -125,35 +128,34 @@ def _exchange(claimed: Claimed, seconds: float, allowed_hosts: frozenset[str]) -
 def run(settings: Settings, engine: Engine, stop: threading.Event) -> None:
     """Send until `stop` is set, several at a time, so that a slow endpoint holds up only itself. Raises what is not transient."""
     sender = Sender(engine, settings.webhook_timeout_seconds, frozenset(settings.webhook_allowed_hosts))
-    free, crashed = threading.Semaphore(SENDERS), list[BaseException]()
+    sending, crashed = set[Future[None]](), list[BaseException]()
 
     def finished(sent: Future[None]) -> None:
-        free.release()
         if (error := sent.exception()) is not None and not _passes(error):
             crashed.append(error)
             stop.set()
 
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="sender") as pool:
         while not stop.is_set():
-            if not free.acquire(timeout=IDLE_SECONDS):
-                continue
-            claimed = _claim(sender)
-            if claimed is None:
-                free.release()
-                stop.wait(IDLE_SECONDS)
+            claimed = _claim(sender, SENDERS - len(sending)) if len(sending) < SENDERS else []
+            for each in claimed:
+                sending.add(sent := pool.submit(sender.send, each))
+                sent.add_done_callback(finished)
+            if sending:
+                sending = wait(sending, timeout=WAVE_SECONDS).not_done
             else:
-                pool.submit(sender.send, claimed).add_done_callback(finished)
+                stop.wait(IDLE_SECONDS)
     if crashed:
         raise crashed[0]
 
 
-def _claim(sender: Sender) -> Claimed | None:
+def _claim(sender: Sender, limit: int) -> list[Claimed]:
     try:
-        return sender.claim()
+        return sender.claim(limit)
     except Exception as error:
         if not _passes(error):
             raise
-        return None
+        return []
 
 
 def _passes(error: BaseException) -> bool:

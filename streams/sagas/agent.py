@@ -20,7 +20,7 @@ from streams.runtime.records import Record
 from streams.sagas.engine import Engine
 
 log = structlog.get_logger(__name__)
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)

@@ -285,8 +285,9 @@ class LittleRiver:
     def send_webhooks(self) -> None:
         """Send what is due now."""
         sender = Sender(self.as_role("write", "sender"), 5, frozenset({"127.0.0.1"}))
-        while (claimed := sender.claim()) is not None:
-            sender.send(claimed)
+        while claimed := sender.claim(100):
+            for each in claimed:
+                sender.send(each)
 
     # -- the databases
 

@@ -51,7 +51,7 @@ class Node:
             slots_in_an_epoch=self._site.slots_in_an_epoch,
             state=home.path("node", "state.json"),
         )
-        return Command(argv=tuple(argv), log=home.path("logs", "node.log"), cwd=home.path("work"))
+        return Command(argv=tuple(argv), log=home.path("logs", "node.log"), cwd=home.path("work"), yields=False)
 
     def ready(self) -> bool:
         """Whether it answers with our chain id."""

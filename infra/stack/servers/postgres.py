@@ -61,6 +61,7 @@ class Postgres:
             cwd=Path("/"),
             user=self._user,
             stop_signal=signal.SIGINT,
+            yields=self.name == "read",
         )
 
     def ready(self) -> bool:
