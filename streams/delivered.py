@@ -59,7 +59,7 @@ def from_record(codec: Codec, record: Record) -> Delivered:
 
 def from_store(recorded: RecordedEvent) -> Delivered:
     """The same event as the store keeps it."""
-    kept = ("traceparent", "causation_id", "correlation_id")
+    kept, told = ("traceparent", "causation_id", "correlation_id"), recorded.metadata
     return Delivered(
         event_id=recorded.event_id,
         stream_id=recorded.stream_id,
@@ -67,7 +67,7 @@ def from_store(recorded: RecordedEvent) -> Delivered:
         position=recorded.position,
         message=recorded.message(),
         recorded_at=recorded.recorded_at,
-        headers={name: recorded.metadata[name] for name in kept if recorded.metadata.get(name)},
+        headers={name: told[name] for name in kept if told.get(name)},
         place=None,
     )
 

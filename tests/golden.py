@@ -76,16 +76,16 @@ def recorded(line: dict[str, Any]) -> RecordedEvent:
     """A line of a day as a stored event."""
     return RecordedEvent(
         position=line["position"],
-        event_id=UUID(line["event_id"]),
+        event_id_text=line["event_id"],
         stream_id=UUID(line["stream_id"]),
         version=line["version"],
         category=line["category"],
         type=line["type"],
         schema_version=line["schema_version"],
         payload=line["payload"],
-        metadata=line["metadata"],
+        metadata_text=json.dumps(line["metadata"]),
         recorded_at=datetime.fromisoformat(line["recorded_at"]).astimezone(UTC),
-        hash=bytes.fromhex(line["hash"]),
+        hash_text="\\x" + line["hash"],
     )
 
 

@@ -104,6 +104,7 @@ class StoreStage:
     asked: Asked
     codec: Codec = field(init=False)
     made: int = 0
+    filled: int = 0
 
     def __post_init__(self) -> None:
         self.owner = engine(access.database_url(self.stack.home, "write", "owner"))
@@ -150,13 +151,19 @@ class StoreStage:
         with transaction(self.commands) as cursor:
             CommandHandler(self.codec, Policy(), StateCache(size=0)).state(cursor, stream_id)
 
-    def fill(self, first: int, last: int) -> None:
-        """Rows of events behind everybody's back: a table that is large. Streams of 20 events, as large as a real event's row."""
+    def fill_to(self, count: int) -> int:
+        """Rows of events behind everybody's back, until the table has so many at least: streams of 20 events, as large as a real event's row.
+
+        Gives how many there are.
+        """
+        missing = max(0, count - self.one("SELECT count(*) FROM events"))
         with transaction(self.owner) as cursor:
-            cursor.execute(FILL, (first, last - 1))
+            cursor.execute(FILL, (self.filled, self.filled + missing - 1))
+        self.filled += missing
         with self.stack.postgres("write").superuser() as cursor:
             cursor.execute("VACUUM ANALYZE events")
             cursor.execute("CHECKPOINT")
+        return int(self.one("SELECT count(*) FROM events"))
 
     def one(self, query: str, source: Engine | None = None) -> Any:
         """The one value of a question."""

@@ -27,11 +27,23 @@ STYLES: Mapping[str, str] = {
 QUIET = {"payment_id", "account_id", "decimals", "currency", "block_hash", "log_index"}
 """Fields that a row need not repeat; `--json` has them."""
 SHORT = 20
+TOLD = (
+    "position",
+    "event_id",
+    "stream_id",
+    "version",
+    "category",
+    "type",
+    "schema_version",
+    "payload",
+    "metadata",
+    "recorded_at",
+)
 
 
 def as_told(event: RecordedEvent) -> dict[str, Any]:
     """An event for machines."""
-    return {**event._asdict(), "hash": event.hash.hex()}
+    return {name: getattr(event, name) for name in TOLD} | {"hash": event.hash.hex()}
 
 
 def head(found: Found) -> Text:

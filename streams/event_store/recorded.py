@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
+
 from schemas.definition import Message, to_json
 from schemas.upcasters import message_of
 from streams.event_store.canonical import canonical
@@ -46,20 +48,42 @@ class NewEvent:
     hash: bytes
 
 
-class RecordedEvent(NamedTuple):
-    """An event as it was read back, in the order of the store's columns: millions are made at a time."""
+class Row(NamedTuple):
+    """An event in the order of the store's columns. What few readers look at is still as PostgreSQL wrote it: ids, metadata, the hash."""
 
     position: int
-    event_id: UUID
+    event_id_text: str
     stream_id: UUID
     version: int
     category: str
     type: str
     schema_version: int
     payload: dict[str, Any]
-    metadata: dict[str, Any]
+    metadata_text: str
     recorded_at: datetime
-    hash: bytes
+    hash_text: str
+
+
+class RecordedEvent(Row):
+    """An event as it was read back. Millions are made at a time: so three of its values are made when they are asked for, each time."""
+
+    __slots__ = ()
+
+    @property
+    def event_id(self) -> UUID:
+        """Its id."""
+        return UUID(self.event_id_text)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Why it happened: `Cause.metadata`."""
+        told: dict[str, Any] = orjson.loads(self.metadata_text)
+        return told
+
+    @property
+    def hash(self) -> bytes:
+        """sha256 over all that it says."""
+        return bytes.fromhex(self.hash_text[2:])
 
     def message(self) -> Message:
         """The typed value as today's class says it, whichever version was stored. Raises UnknownType for a newer one."""

@@ -262,17 +262,18 @@ def _streams(entries: Sequence[Entry]) -> tuple[list[UUID], list[str], list[int]
 
 
 def recorded(cursor: Cursor, query: str, values: Sequence[Any]) -> list[RecordedEvent]:
-    """What a query finds whose columns are COLUMNS. They come as text, and become values here: asking the driver takes half as long again."""
+    """What a query finds whose columns are COLUMNS."""
     cursor.execute(query, values)
-    make, loads, digest = RecordedEvent._make, orjson.loads, bytes.fromhex
+    return made(cursor.fetchall())
+
+
+def made(rows: Iterable[Sequence[Any]]) -> list[RecordedEvent]:
+    """Events out of COLUMNS. They come as text, and values are made of it here: asking the driver takes half as long again."""
+    make, loads = RecordedEvent._make, orjson.loads
     return [
-        make(
-            (position, UUID(event_id), _repeated(stream_id), version, category, kind, schema_version,
-             loads(payload), loads(metadata), recorded_at, digest(hash_[2:]))
-        )
-        for position, event_id, stream_id, version, category, kind, schema_version, payload, metadata, recorded_at, hash_
-        in cursor.fetchall()
-    ]  # fmt: skip
+        make((position, event_id, _repeated(stream_id), version, category, kind, schema_version, loads(payload), *rest))
+        for position, event_id, stream_id, version, category, kind, schema_version, payload, *rest in rows
+    ]
 
 
 _repeated = lru_cache(4096)(UUID)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -12,14 +11,13 @@ from sqlalchemy import Engine
 from infra.database import transaction
 from infra.errors import Retry
 from streams.delivered import Delivered, from_store
-from streams.event_store.recorded import RecordedEvent
+from streams.event_store.recorder import COLUMNS, made
 
-MISSING = """
-SELECT gap.place, e.position, e.event_id, e.stream_id, e.version, e.category, e.type, e.schema_version,
-       e.payload, e.metadata, e.recorded_at, e.hash
-FROM unnest(%s::uuid[], %s::int[], %s::int[]) WITH ORDINALITY AS gap (stream_id, known, next, place)
-INNER JOIN events AS e ON e.stream_id = gap.stream_id AND e.version > gap.known AND e.version < gap.next
-ORDER BY gap.place, e.version
+MISSING = f"""
+SELECT gap.place, {COLUMNS}
+FROM unnest(%s::uuid[], %s::int[], %s::int[]) WITH ORDINALITY AS gap (id, known, next, place)
+INNER JOIN events ON events.stream_id = gap.id AND version > gap.known AND version < gap.next
+ORDER BY gap.place, version
 """
 
 
@@ -45,8 +43,9 @@ class GapReader:
         with transaction(self.write_engine) as cursor:
             cursor.execute(MISSING, ([g.stream_id for g in gaps], [g.known for g in gaps], [g.next for g in gaps]))
             found: dict[Gap, list[Delivered]] = {gap: [] for gap in gaps}
-            for row in cursor.fetchall():
-                found[gaps[row[0] - 1]].append(_event(row))
+            rows = cursor.fetchall()
+            for (place, *_), event in zip(rows, made(columns for _, *columns in rows), strict=True):
+                found[gaps[place - 1]].append(from_store(event))
         for gap, events in found.items():
             if len(events) != gap.next - gap.known - 1:
                 raise Retry(
@@ -54,7 +53,3 @@ class GapReader:
                     f" shows {len(events)} of those between"
                 )
         return found
-
-
-def _event(row: tuple[Any, ...]) -> Delivered:
-    return from_store(RecordedEvent(*(*row[1:-1], bytes(row[-1]))))

@@ -81,7 +81,8 @@ def _step(stored: Stored, name: str, message: Any, event: RecordedEvent | None) 
     stored.steps += 1
     if event is not None:
         stored.handled = event.version
-        stored.correlation_id, stored.traceparent = event.metadata["correlation_id"], event.metadata["traceparent"]
+        why = event.metadata
+        stored.correlation_id, stored.traceparent = why["correlation_id"], why["traceparent"]
     cause = event.event_id if event is not None else ids.step_id(before.saga_id, f"{name}/{stored.steps}")
     orders = tuple(
         OutgoingCommand(
