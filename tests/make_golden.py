@@ -26,7 +26,7 @@ from schemas.codec import FRAME, Codec
 from schemas.definition import MESSAGES, Message, avro_schema, to_json
 from schemas.messages import account_commands, payment_commands
 from schemas.releases import SUMS, Releases, Schema, sums_of
-from streams.command_handler import EVOLVE
+from streams.aggregates import evolve
 from streams.domain import facts, ids
 from streams.domain.allowance import Allowance
 from streams.event_store.recorded import Cause, category_of, new_event
@@ -171,7 +171,7 @@ def ends(told: Iterable[Line]) -> dict[str, dict[str, Any]]:
     for each in told:
         of, stream_id = states.setdefault(each.get("story", "day"), {}), str(each["stream_id"])
         message = golden.recorded(json.loads(_line(each))).message()
-        of[stream_id] = EVOLVE[each["category"]](of.get(stream_id), message)
+        of[stream_id] = evolve(each["category"], of.get(stream_id), message)
     return {story: {name: golden.end_of(state) for name, state in of.items()} for story, of in states.items()}
 
 

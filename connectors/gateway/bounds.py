@@ -19,19 +19,22 @@ again = retry(
 )
 TIMED_OUT = (QueryCanceled, IdleInTransactionSessionTimeout)
 GRACE_MS = 200  # what is left of the network's limit for saying that our time is over
-BOUNDS = "SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)"
+BOUNDS = """
+SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true),
+       set_config('synchronous_commit', %s, true)
+"""
 
 
 @contextmanager
-def bounded(database: Database, until: float) -> Iterator[Cursor]:
-    """A transaction that is over by `until` (monotonic seconds). Raises TooLate.
+def bounded(database: Database, until: float, *, durable: bool = True) -> Iterator[Cursor]:
+    """A transaction that is over by `until` (monotonic seconds). Raises TooLate. `durable`: its commit waits for the disk.
 
     Frozen in its midst, this process holds no rival up and, thawed, commits nothing: W has ended the session.
     """
     left_ms = str(max(GRACE_MS, int((until - time.monotonic()) * 1000)))
     try:
         with transaction(database) as cursor:
-            cursor.execute(BOUNDS, (left_ms, left_ms))
+            cursor.execute(BOUNDS, (left_ms, left_ms, "on" if durable else "off"))
             yield cursor
     except psycopg2.Error as error:
         if not isinstance(error, TIMED_OUT) and time.monotonic() < until:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
@@ -18,7 +19,7 @@ from sqlalchemy import Engine as Database
 from connectors.gateway.bounds import again, bounded
 from connectors.gateway.messages import Messages
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest, answer_of
-from infra.database import Cursor, transaction
+from infra.database import transaction
 from infra.errors import NotFound, TooLate
 from infra.failpoints import failpoint
 from infra.telemetry import new_traceparent
@@ -36,9 +37,10 @@ from streams.event_store import store
 from streams.event_store.recorded import Cause
 from streams.event_store.snapshotter import Snapshotter
 from streams.event_store.store import OutgoingCommand
-from streams.orders import Order
+from streams.orders import Order, Outcome
 from streams.sagas import rows
-from streams.sagas.engine import Engine
+from streams.sagas.engine import Engine, Happened, untaken
+from streams.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.01
@@ -56,7 +58,7 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self.handler = CommandHandler(self.codec, self.policy, snapshotter=Snapshotter(self.database))
-        self.engine = Engine(self.policy, "gateway", self._send)
+        self.engine = Engine(self.policy, "gateway", lambda cursor, orders: store.send(cursor, self.codec, orders))
         self.messages = Messages(self.database, self.handler, self.deadline_ms)
 
     def authorize(self, request: AuthorizationRequest) -> AuthorizationAnswer:
@@ -87,16 +89,25 @@ class Gateway:
 
     @again
     def _open(self, payment_id: UUID, request: AuthorizationRequest, until: float) -> tuple[bool, datetime]:
-        """The first step, one transaction: the request, the saga under our lease, the hold. False: it is a repeat."""
-        with bounded(self.database, until) as cursor:
+        """The first step, one transaction: the request, the saga under our lease, the hold. False: it is a repeat.
+
+        Its commit need not wait for the disk: nobody was told anything yet, and the answer's own commit brings both there.
+        """
+        with bounded(self.database, until, durable=False) as cursor:
             cursor.execute(CARD, (request.card_token,))
             ((now, account_id),) = cursor.fetchall()
             deadline = now + timedelta(seconds=until - time.monotonic())
             order = _request(payment_id, account_id, request, deadline)
-            if self.handler.handle(cursor, [order])[0].repeated:
+            unit = self.handler.begin(cursor)
+            (requested,) = unit.decide([order])
+            if requested.repeated:
                 return False, deadline
             stored = rows.open_leased(cursor, payment_id, deadline)
-            self.engine.advance(cursor, [stored])
+            # The hold is this transaction's last word: what comes of it is the next one's first.
+            self.engine.follow(
+                cursor, stored, _of(payment_id, [requested]), lambda orders: ((), _decide(unit, payment_id, orders)[1])
+            )
+            unit.append()
             failpoint("gateway.before_hold_commit")
             return True, deadline
 
@@ -115,21 +126,15 @@ class Gateway:
             stored = rows.lock(cursor, [payment_id])[payment_id]
             if not stored.leased:
                 return None
-            while self.engine.advance(cursor, [stored]):
-                failpoint("gateway.between_steps")
+            unit = self.handler.begin(cursor)
+            unit.lock([payment_id, *([stored.saga.account_id] if stored.saga.account_id else [])])
+            (events,) = untaken(cursor, [stored]).values()
+            self.engine.follow(cursor, stored, events, partial(_decide, unit, payment_id))
+            unit.append()
             rows.lease(cursor, payment_id, None)
-            payment: Payment | None = self.handler.state(cursor, payment_id)
+            payment: Payment = unit.states[payment_id]
             failpoint("gateway.before_answer_commit")
-        return payment if payment is not None and not payment.open else None
-
-    def _send(self, cursor: Cursor, orders: Sequence[OutgoingCommand]) -> None:
-        """Orders to payments are decided here and now, in the step's own transaction; orders to the submitter go out."""
-        for order in orders:
-            if order.message.topic.startswith("payments"):
-                cause = Cause(order.causation_id, order.correlation_id, order.traceparent, "gateway")
-                self.handler.handle(cursor, [Order(order.command_id, order.message, cause)])
-            else:
-                store.send(cursor, self.codec, [order])
+        return None if payment.open else payment
 
     def _answer(self, payment_id: UUID, deadline: datetime, until: float) -> AuthorizationAnswer:
         """What the stream says. While another process still drives it we wait, but not beyond the deadline."""
@@ -170,6 +175,31 @@ class Gateway:
     def _handle(self, order: Order) -> None:
         with transaction(self.database) as cursor:
             self.handler.handle(cursor, [order])
+
+
+def _decide(
+    unit: UnitOfWork, payment_id: UUID, orders: Sequence[OutgoingCommand]
+) -> tuple[list[Happened], list[OutgoingCommand]]:
+    """Orders to payments are decided here and now, in the step's own transaction; orders to the submitter go out."""
+    ours = [each for each in orders if each.message.topic.startswith("payments")]
+    decided = unit.decide(
+        [
+            Order(
+                each.command_id,
+                each.message,
+                Cause(each.causation_id, each.correlation_id, each.traceparent, "gateway"),
+            )
+            for each in ours
+        ]
+    )
+    failpoint("gateway.between_steps")
+    return _of(payment_id, decided), [each for each in orders if each not in ours]
+
+
+def _of(payment_id: UUID, outcomes: Sequence[Outcome]) -> list[Happened]:
+    """What was decided on the payment itself."""
+    events = (event for outcome in outcomes for event in outcome.events)
+    return [(event, event.message) for event in events if event.stream_id == payment_id]
 
 
 def _request(payment_id: UUID, account_id: UUID | None, request: AuthorizationRequest, deadline: datetime) -> Order:

@@ -6,24 +6,30 @@ nothing is taken twice and no jump can be taken over. What a step orders leaves 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from infra.database import Cursor
+from infra.errors import VersionConflict
 from infra.failpoints import failpoint
+from schemas.definition import Message
 from streams.domain import ids
 from streams.domain.circumstances import Policy
 from streams.event_store import store
-from streams.event_store.recorded import RecordedEvent
+from streams.event_store.recorded import NewEvent, RecordedEvent
 from streams.event_store.store import OutgoingCommand
 from streams.sagas import rows
 from streams.sagas.authorization import DEADLINE, EXPIRY, PATIENCE, react
 from streams.sagas.rows import Due, Step, Stored
 
 Send = Callable[[Cursor, Sequence[OutgoingCommand]], None]
+Happened = tuple[RecordedEvent | NewEvent, Message]
+"""An event of a payment's stream, and what it says."""
+Decide = Callable[[Sequence[OutgoingCommand]], tuple[Sequence[Happened], Sequence[OutgoingCommand]]]
+"""Orders -> the events of the payment's stream that they led to, and the orders that are for others."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,26 @@ class Engine:
         """Take every event that these sagas have not taken, and send what follows. True if there were any."""
         if not stored:
             return False
-        found: dict[UUID, list[RecordedEvent]] = {each.saga.saga_id: [] for each in stored}
-        for event in store.read_streams(cursor, {each.saga.saga_id: each.handled for each in stored}):
-            found[event.stream_id].append(event)
-        steps = [
-            _step(each, event.type, event.message(), event) for each in stored for event in found[each.saga.saga_id]
-        ]
+        found = untaken(cursor, stored)
+        steps = [step for each in stored for step in take(each, found[each.saga.saga_id])]
         self._save(cursor, stored, steps)
         return bool(steps)
+
+    def follow(self, cursor: Cursor, stored: Stored, events: Sequence[Happened], decide: Decide) -> None:
+        """Take events whose orders are decided in this very transaction, and what comes of that, until nothing does; then save all of it.
+
+        What `decide` leaves over goes out. The events of each round must be the stream's next ones.
+        """
+        steps: list[Step] = []
+        leaving: list[OutgoingCommand] = []
+        while events:
+            _must_follow(stored, events)
+            taken = take(stored, events)
+            events, left = decide([order for step in taken for order in step.orders])
+            steps, leaving = [*steps, *taken], [*leaving, *left]
+        rows.save(cursor, [stored], steps, self.driver, self._delays())
+        failpoint(f"{self.driver}.after_rows")
+        self.send(cursor, leaving)
 
     def fire(self, cursor: Cursor, limit: int = 100) -> int:
         """Fire timeouts that are due by W's clock, then take the events that waited behind a lease. Gives how many fired."""
@@ -73,7 +91,25 @@ class Engine:
         return {DEADLINE: None, PATIENCE: self.policy.patience, EXPIRY: self.policy.hold_expiry}
 
 
-def _step(stored: Stored, name: str, message: Any, event: RecordedEvent | None) -> Step:
+def untaken(cursor: Cursor, stored: Sequence[Stored]) -> dict[UUID, list[Happened]]:
+    """The events that sagas have not taken yet, by saga."""
+    found: dict[UUID, list[Happened]] = {each.saga.saga_id: [] for each in stored}
+    for event in store.read_streams(cursor, {each.saga.saga_id: each.handled for each in stored}):
+        found[event.stream_id].append((event, event.message()))
+    return found
+
+
+def _must_follow(stored: Stored, events: Sequence[Happened]) -> None:
+    if events[0][0].version != stored.handled + 1:
+        raise VersionConflict(stored.saga.saga_id, stored.handled + 1, events[0][0].version)
+
+
+def take(stored: Stored, events: Iterable[Happened]) -> list[Step]:
+    """A row of the table for each event, in order: the stored saga moves on in memory."""
+    return [_step(stored, type(message).__name__, message, event) for event, message in events]
+
+
+def _step(stored: Stored, name: str, message: Any, event: RecordedEvent | NewEvent | None) -> Step:
     """One row of the table: the stored saga moves on in memory."""
     before = stored.saga
     reaction = react(before, name, message)

@@ -11,7 +11,7 @@ from schemas.codec import FRAME, Codec
 from schemas.definition import MESSAGES
 from schemas.releases import SUMS, Releases, Schema, sums_of
 from schemas.upcasters import UPCASTERS, message_of, upcast
-from streams.command_handler import EVOLVE
+from streams.aggregates import evolve
 from streams.delivered import from_store
 from streams.event_store.recorded import RecordedEvent, event_hash
 from streams.projections import balances, ledger, payments
@@ -72,7 +72,7 @@ def test_a_stream_of_an_old_release_folds_to_what_it_came_to_then(key: tuple[Any
     state = None
     for number, event in enumerate(STREAMS[key], 1):
         assert event.version == number
-        state = EVOLVE[event.category](state, event.message())
+        state = evolve(event.category, state, event.message())
     assert golden.end_of(state) == golden.ends(release)[tuple(stream)]  # type: ignore[index]
 
 

@@ -25,7 +25,7 @@ from tests.integration.write_side import WriteSide, authorization
 
 FAILPOINTS = (
     "gateway.before_hold_commit", "gateway.after_hold", "gateway.between_steps", "gateway.between_steps:2",
-    "gateway.between_steps:3", "gateway.before_answer_commit", "gateway.after_rows", "gateway.after_rows:3",
+    "gateway.between_steps:3", "gateway.before_answer_commit", "gateway.after_rows", "gateway.after_rows:2",
 )  # fmt: skip
 
 

@@ -152,6 +152,7 @@ def _looks_until_stalled(stillness: Stillness, mine: set[tuple[str, int]]) -> in
 # --- loops beside the consumer ---------------------------------------------------------------------------------------
 
 PROCESS = """
+import os
 import sys
 import threading
 from streams.runtime.services import run_services
@@ -163,7 +164,7 @@ def returns(stop):
     pass
 
 def waits(stop):
-    print("waits", flush=True)
+    os.write(1, b"waits\\n")  # in one piece, whoever else writes
     stop.wait()
 
 def hangs(stop):

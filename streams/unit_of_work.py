@@ -1,0 +1,123 @@
+"""One transaction's decisions: orders are decided in turn, each on the streams as the one before left them, and appended together.
+
+The heads of all streams that an order touches are locked before it is decided, so rivals queue instead of retrying against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from infra.database import Cursor
+from infra.errors import UnknownType
+from schemas.codec import Codec
+from schemas.definition import Message
+from streams.aggregates import State, evolve
+from streams.domain import ids
+from streams.domain.circumstances import Circumstances, Policy
+from streams.domain.decisions import DECISIONS, Decision
+from streams.event_store import store
+from streams.event_store.recorded import NewEvent, category_of, new_event
+from streams.event_store.store import Head
+from streams.known_states import KnownStates
+from streams.orders import Order, Outcome, answer_to, answered, must_agree
+
+
+@dataclass
+class UnitOfWork:
+    """`states`, `versions`: of the streams that are locked, with what was decided on them; nothing of it is stored before `append`."""
+
+    cursor: Cursor
+    codec: Codec
+    policy: Policy
+    known: KnownStates
+    states: dict[UUID, State] = field(default_factory=dict)
+    versions: dict[UUID, int] = field(default_factory=dict)
+    _before: dict[UUID, int] = field(default_factory=dict)
+    _locked: set[UUID] = field(default_factory=set)
+    _orders: dict[UUID, Order] = field(default_factory=dict)
+    _outcomes: dict[UUID, Outcome] = field(default_factory=dict)
+
+    def lock(self, stream_ids: Iterable[UUID]) -> None:
+        """Nobody else appends to these streams until the transaction ends; whichever of them does not exist is not held."""
+        self._look((), set(stream_ids))
+
+    def decide(self, orders: Sequence[Order]) -> list[Outcome]:
+        """An outcome for each order, none of it stored yet. Raises CommandIdReused, UnknownType."""
+        must_agree([*self._orders.values(), *orders])
+        fresh = [order for order in orders if order.command_id not in self._orders]
+        self._orders |= {order.command_id: order for order in fresh}
+        if not fresh:
+            return [self._outcomes[order.command_id] for order in orders]
+        circumstances = self._look(fresh, {each for order in fresh for each in _streams(order)})
+        for order in fresh:
+            if order.command_id not in self._outcomes:
+                self._outcomes[order.command_id] = self._decide(order, circumstances)
+        return [self._outcomes[order.command_id] for order in orders]
+
+    def append(self) -> None:
+        """Store all that was decided. Raises VersionConflict, TooLate; the caller's transaction must then be rolled back."""
+        outcomes = [each for each in self._outcomes.values() if not each.repeated]
+        if not outcomes:
+            return
+        events = [event for outcome in outcomes for event in outcome.events]
+        answers = [answer_to(self._orders[each.command_id].message, each) for each in outcomes]
+        deadlines = [each.not_after for each in outcomes if each.not_after]
+        store.append(self.cursor, self.codec, events, answers, min(deadlines, default=None))
+        for event in events:
+            if (
+                event.version == self.versions[event.stream_id]
+            ):  # should this be rolled back, no head will have its hash
+                head, started = Head(event.version, event.hash), self._before.get(event.stream_id, 0)
+                self.known.remember(
+                    category_of(event.message), event.stream_id, started, head, self.states[event.stream_id]
+                )
+
+    def _look(self, orders: Sequence[Order], stream_ids: set[UUID]) -> Circumstances:
+        """Locks what is not locked yet, and learns what was answered before."""
+        wanted = stream_ids - self._locked
+        seen, known = self.known.look(self.cursor, wanted, [order.command_id for order in orders], lock=True)
+        self._locked |= wanted
+        self._outcomes |= answered(orders, seen.answers)
+        self._before |= {stream_id: of.head.version for stream_id, of in seen.streams.items()}
+        self.versions |= {stream_id: of.head.version for stream_id, of in seen.streams.items()}
+        self.states |= self.known.states(self.cursor, seen, known)
+        return Circumstances(seen.asked_at, seen.chain_time, seen.chain_age, self.policy)
+
+    def _decide(self, order: Order, circumstances: Circumstances) -> Outcome:
+        decision = _decision(order.message)
+        of_payment, of_account = (self.states.get(each) if each else None for each in decision.streams(order.message))
+        deadline = getattr(order.message, "deadline", None) or (of_payment.deadline if of_payment else None)
+        messages = decision.decide(order.message, of_payment, of_account, circumstances)
+        events = self._placed(order, messages)
+        not_after = deadline if decision.timely and events else None
+        return Outcome(
+            order.command_id, events, {"events": [str(event.event_id) for event in events]}, not_after=not_after
+        )
+
+    def _placed(self, order: Order, messages: Iterable[Message]) -> tuple[NewEvent, ...]:
+        """Each at the next version of its stream, whose state moves on."""
+        metadata = order.cause.metadata(type(order.message).__name__)
+        placed = []
+        for ordinal, message in enumerate(messages):
+            stream_id = message.key
+            version = self.versions.get(stream_id, 0) + 1
+            placed.append(new_event(ids.event_id(order.command_id, ordinal), version, message, metadata))
+            self.states[stream_id] = evolve(category_of(message), self.states.get(stream_id), message)
+            self.versions[stream_id] = version
+        return tuple(placed)
+
+
+def _streams(order: Order) -> Iterable[UUID]:
+    return (each for each in _decision(order.message).streams(order.message) if each)
+
+
+def _decision(message: Any) -> Decision:
+    try:
+        return DECISIONS[type(message)]
+    except KeyError:
+        raise UnknownType(
+            f"nobody decides {type(message).__name__}; it has no row in streams/domain/decisions.py"
+        ) from None
