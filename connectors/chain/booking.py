@@ -24,6 +24,7 @@ from streams.event_store.recorded import Cause
 from streams.orders import Order, business_of
 
 READING = "reading"
+FIRST_VISIT = 1
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,20 @@ class Booking:
     ) -> None:
         """Facts of blocks that were final before they were read, and what was read since: all of it final at once.
 
-        What was taken back is only noted: the contract is asked before the leg ends, as always.
+        What was taken back is only noted: the contract is asked before the leg ends, as always. It is the first visit to these blocks, as
+        if each had been read when it was new: whoever did that before, and has forgotten it, books nothing twice.
         """
         transfers = [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
         known = rows.known_sightings(cursor, [each.transfer_id for each in transfers])
         told = [each for fact in found for each in _for_good(_again(fact, known))]
-        self._handle(cursor, [*told, *readings], {})
+        told += readings
+        self._handle(cursor, told, {_block(fact).hash: FIRST_VISIT for fact in told})
         failpoint("listener.after_past_events")
         changed = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)}
-        sightings = [rows.sighting_of(each, 1) for each in transfers]
-        sightings += [_reading(account_id, block, 1) for account_id, block in sorted(changed, key=str)]
+        sightings = [rows.sighting_of(each, FIRST_VISIT) for each in transfers]
+        sightings += [_reading(account_id, block, FIRST_VISIT) for account_id, block in sorted(changed, key=str)]
         rows.sight(cursor, self.chain_id, sightings, "final")
-        said = [rows.sighting_of_taken_back(each, 1) for each in taken_back]
+        said = [rows.sighting_of_taken_back(each, FIRST_VISIT) for each in taken_back]
         rows.sight(cursor, self.chain_id, list({each.sighting_id: each for each in said}.values()))
         rows.mark_legs(cursor, transfers, "final")
         self._queue(cursor, found)
@@ -117,8 +120,8 @@ class Booking:
         counts: Counter[str] = Counter()
         orders = []
         for fact in found:
-            block = fact.transfer.block if hasattr(fact, "transfer") else fact.block
-            name = f"{type(fact).__name__}/{orjson.dumps(business_of(fact)).decode()}/{visits.get(block.hash, 0)}"
+            visit = visits.get(_block(fact).hash, 0)
+            name = f"{type(fact).__name__}/{orjson.dumps(business_of(fact)).decode()}/{visit}"
             command_id = ids.derived("fact", self.chain_id, name, counts[name])
             counts[name] += 1
             orders.append(Order(command_id, fact, _cause(command_id, fact)))
@@ -131,6 +134,11 @@ FINAL: Mapping[str, Callable[[Sighting], Any]] = {
     READING: lambda seen: facts.FinalizeAllowanceRaise(seen.account_id, seen.block),
 }
 """What a sighting means when its block is final. What was taken back, the contract is asked first."""
+
+
+def _block(fact: Any) -> Block:
+    block: Block = fact.transfer.block if hasattr(fact, "transfer") else fact.block
+    return block
 
 
 def _for_good(fact: Any) -> list[Any]:
