@@ -52,6 +52,7 @@ def world(river: Stack) -> Iterator[World]:
     made.customers = [made.register(each, f"card_resilience_{i}") for i, each in enumerate(accounts)]
     made.chain.wait_receipts([made.deposit(each, 300_00) for each in made.customers])
     for each in made.customers:
+        made.until("an account is on the API", lambda each=each: _known(made, each.account_id))  # type: ignore[misc]
         made.until("a deposit is final", lambda each=each: spendable(made, each.account_id) == 300_00)  # type: ignore[misc]
     yield made
     receiver.close()
@@ -93,6 +94,10 @@ def _rows(world: World, query: str, *values: object) -> list[tuple[object, ...]]
     with transaction(world.auditor.write) as cursor:
         cursor.execute(query, values)
         return cursor.fetchall()
+
+
+def _known(world: World, account_id: object) -> bool:
+    return world.http.get(f"/v1/accounts/{account_id}/balance").status_code == 200
 
 
 def spendable(world: World, account_id: object) -> int:
