@@ -16,6 +16,7 @@ PayriverError                a named error: what was wrong, with which value, wh
 │   └── Unreachable          a server does not answer
 └── Stop                     must not go on without a person
     ├── MissingCheckpoint    a partition has no provisioned checkpoint
+    ├── BehindTopics         W was restored to a point before what the topics hold
     ├── FinalityBroken       a reorg deeper than finality
     └── Misconfigured        settings that cannot work
 """
@@ -123,6 +124,12 @@ class MissingCheckpoint(Stop):
     """A partition has no provisioned checkpoint; run `payriver provision`."""
 
     reason = "missing_checkpoint"
+
+
+class BehindTopics(Stop):
+    """W was restored to a point before what the topics hold; run `payriver recover`."""
+
+    reason = "behind_topics"
 
 
 class FinalityBroken(Stop):

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "listen": "api.cli.chain",
     "submit": "api.cli.chain",
     "account": "api.cli.chain",
+    "recover": "api.cli.recovery",
     "person": "api.cli.person",
     "forget": "api.cli.person",
     "payment": "api.cli.payment",

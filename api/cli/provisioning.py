@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from connectors.debezium import register
 from connectors.kafka import provision
+from connectors.recovery.agreement import check_topics
 from infra.database import engine, transaction
 from infra.errors import Misconfigured
 from infra.migrations.runner import migrate
@@ -127,6 +128,7 @@ def let_it_flow(doors: Doors) -> dict[str, object]:
     write, read = _engine(doors.write_url), _engine(doors.read_url)
     admin = AdminClient({**doors.kafka, "log_level": 2})
     try:
+        check_topics(write, doors.kafka, "payriver-provision")
         with transaction(write) as on_write, transaction(read) as on_read:
             checkpoints = provision.checkpoints(admin, on_write, on_read)
         slot = register.create_slot(doors.cdc_url, events_stored=_events_stored(write))

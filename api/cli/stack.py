@@ -59,7 +59,7 @@ def up(
     restore: RestoreOption = False,
 ) -> None:
     """Start everything in the background; return when it is ready. On kept data it goes on where it was."""
-    folder = _folder(home)
+    folder = folder_of(home)
     if is_running(folder):
         _print(look(folder))
         return
@@ -87,7 +87,7 @@ def up(
 
 def down(home: HomeOption = None) -> None:
     """End everything in order. The data stays, unless it was thrown away anyhow."""
-    folder = _folder(home)
+    folder = folder_of(home)
     if not is_running(folder):
         if folder.exists() and (lock := take_lock(folder)):
             end_left_overs(folder)
@@ -106,7 +106,7 @@ def down(home: HomeOption = None) -> None:
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """What runs: state, address, version, memory of each process; and which append all readers wait for, if one lasts."""
-    folder = _folder(home)
+    folder = folder_of(home)
     report = look(folder)
     store = store_state(folder) if report.state == "ready" else {}
     if as_json:
@@ -142,7 +142,7 @@ def provision(
     """Tables, topics, users, permissions, schemas, checkpoints, slot, connector: each only if it is missing."""
     if part and part not in PARTS:
         raise BadInput(f"no part of provisioning is called {part!r}; there are {', '.join(PARTS)}")
-    doors = replace(_doors(home), restore=restore)
+    doors = replace(doors_of(home), restore=restore)
     for name in [part] if part else PARTS:
         for what, result in PARTS[name](doors).items():
             out.print(
@@ -152,17 +152,17 @@ def provision(
 
 def migrate(home: HomeOption = None) -> None:
     """Only the tables of both databases."""
-    applied = migrate_both(_doors(home))
+    applied = migrate_both(doors_of(home))
     out.print("\n".join(applied) or "nothing new")
 
 
-def _folder(home: Path | None) -> Path:
+def folder_of(home: Path | None) -> Path:
     return data_folder(home or MachineSettings().home)
 
 
-def _doors(home: Path | None) -> Doors:
+def doors_of(home: Path | None) -> Doors:
     """Those of the stack that runs in the home, else those that the environment names."""
-    folder = _folder(home)
+    folder = folder_of(home)
     told = ProvisionSettings()
     if not is_running(folder):
         return Doors.of_settings(told)

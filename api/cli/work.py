@@ -11,12 +11,14 @@ from threading import Event
 import typer
 
 from api.cli.roots import Root
+from connectors.recovery.agreement import EVENT_TOPICS, check_read_side, check_topics
 from infra.database import Cursor
 from infra.errors import BadInput
 from schemas.topics import SUBSCRIPTIONS
 from streams.command_agent import CommandAgent
 from streams.event_store import store
 from streams.runtime.consumer import AfterCommit, Handler
+from streams.runtime.positions import client_config
 from streams.runtime.services import Service
 from streams.sagas.agent import SagaAgent, Timeouts
 from streams.sagas.engine import Engine
@@ -67,6 +69,7 @@ def serve() -> None:
     from api.app import serve as run
 
     root = Root.begin("api")
+    check_read_side(root.write, root.read)
     run(
         create_app(root.settings, read=root.read, write=root.write, keys=root.keys, gateway=root.gateway), root.settings
     )
@@ -98,8 +101,10 @@ def consume(
     from streams.runtime.worker import run_worker  # with Faust, which only these processes pay for
 
     component = root.settings.component
-    beside = [BESIDE[component](root)] if component in BESIDE else []
     found = SUBSCRIBED[component]
+    events = [topic for topic in found.topics if topic in EVENT_TOPICS]
+    check_topics(root.write, client_config(root.settings), component, events)
+    beside = [BESIDE[component](root)] if component in BESIDE else []
     return run_worker(
         root.settings,
         engine=root.write if found.server == "write" else root.read,

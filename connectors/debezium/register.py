@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import psycopg2
+import psycopg2.errors
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 from sqlalchemy import make_url
 
@@ -34,6 +35,9 @@ HEADERS = (
     "correlation_id",
     "stream_version",
     "position",
+    "actor",
+    "command",
+    "transaction_id",
 )
 PAUSE_SECONDS = 0.1
 
@@ -62,8 +66,8 @@ def create_slot(cdc_url: str, *, events_stored: bool) -> bool:
             return False
         if events_stored:
             raise Misconfigured(
-                f"W holds events and no slot {SLOT}: what it had not delivered yet would be lost by making it anew; compare the "
-                "topics with the store, publish again what they lack, and make the slot by hand as role cdc"
+                f"W holds events and no slot {SLOT}: what it had not delivered yet would be lost by making it anew; `payriver recover` "
+                "compares the topics with the store, makes the slot and announces again what they lack"
             )
         cursor.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (SLOT,))
         return True
@@ -86,6 +90,57 @@ def register(connect_url: str, cdc_url: str, *, database: tuple[str, int] | None
                 time.sleep(PAUSE_SECONDS)
 
 
+def stop(connect_url: str, seconds: float = 30) -> None:
+    """Ends the connector and lets Connect forget where it stood; one that was never there is no error."""
+    with httpx.Client(base_url=connect_url, timeout=30, trust_env=False) as http:
+        if _ask(http, "GET", f"/connectors/{CONNECTOR}").status_code == 404:
+            return
+        until = time.monotonic() + seconds
+        _ask(http, "PUT", f"/connectors/{CONNECTOR}/stop")
+        while _status(http).get("connector", {}).get("state") != "STOPPED" or _status(http).get("tasks"):
+            if time.monotonic() > until:
+                raise Unreachable(f"the connector does not stop within {seconds:.0f} s: {_status(http)}")
+            time.sleep(PAUSE_SECONDS)
+        while not (answer := _ask(http, "DELETE", f"/connectors/{CONNECTOR}/offsets")).is_success:
+            if time.monotonic() > until:
+                raise Unreachable(
+                    f"Connect does not forget where the connector stood: {answer.status_code} {answer.text[:300]}"
+                )
+            time.sleep(PAUSE_SECONDS)
+
+
+def start(connect_url: str, cdc_url: str, *, database: tuple[str, int] | None = None) -> None:
+    """Puts the connector in place, whether it was stopped or is new, and waits until it reads."""
+    with httpx.Client(base_url=connect_url, timeout=30, trust_env=False) as http:
+        _ask(http, "PUT", f"/connectors/{CONNECTOR}/resume")
+    register(connect_url, cdc_url, database=database)
+
+
+def has_slot(cdc_url: str) -> bool:
+    """Whether the slot is there, read or not."""
+    with closing(_connect(cdc_url)) as connected, connected.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", (SLOT,))
+        return cursor.fetchone() is not None
+
+
+def drop_slot(cdc_url: str, seconds: float = 30) -> None:
+    """Drops the slot, if it is there, as soon as nobody reads it."""
+    until = time.monotonic() + seconds
+    with closing(_connect(cdc_url)) as connected, connected.cursor() as cursor:
+        while True:
+            try:
+                cursor.execute(
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (SLOT,)
+                )
+                return
+            except psycopg2.errors.ObjectInUse as error:
+                if time.monotonic() > until:
+                    raise Unreachable(
+                        f"somebody reads the slot {SLOT} and does not stop: {str(error).strip()}"
+                    ) from error
+                time.sleep(PAUSE_SECONDS)
+
+
 def slot_is_active(connected: Any) -> bool:
     """Whether somebody reads the slot now."""
     with connected.cursor() as cursor:
@@ -93,7 +148,7 @@ def slot_is_active(connected: Any) -> bool:
         row = cursor.fetchone()
     if row is None:
         raise Misconfigured(
-            f"the slot {SLOT} is gone; events may have been lost: compare topics and store before it is made anew"
+            f"the slot {SLOT} is gone; events may not have been announced: `payriver recover` finds them"
         )
     return bool(row[0])
 

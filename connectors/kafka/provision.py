@@ -88,6 +88,11 @@ def checkpoints(admin: AdminClient, write: Cursor, read: Cursor) -> int:
     return made
 
 
+def places(admin: AdminClient) -> list[Place]:
+    """Every partition of the business topics, under the cluster's and the topics' ids of now."""
+    return _places(admin, str(_ask(admin).cluster_id), {topic.name for topic in TOPICS})
+
+
 def _business(partitions: int) -> Iterable[NewTopic]:
     for topic in TOPICS:
         options = {"cleanup.policy": "delete", "retention.ms": str(topic.retention_ms), "compression.type": "producer"}

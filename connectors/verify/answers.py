@@ -15,7 +15,7 @@ from connectors.verify.walk import MALFORMED, Context
 from infra.errors import BadInput
 from streams.domain import ids
 from streams.domain.decisions import DECISIONS
-from streams.orders import business_of, fingerprint_of
+from streams.orders import UNKNOWN, business_of, fingerprint_of
 
 ANSWERS = """
 SELECT a.command_id, a.type, a.business, a.fingerprint, a.answer, o.payload
@@ -74,7 +74,7 @@ class Answers:
         if bytes(fingerprint) != expected:
             about = "column fingerprint: is not that of the business fields"
             self._findings.differ("command_answers", command_id, fingerprint, expected, about)
-        if payload is not None:
+        if payload is not None and business != UNKNOWN:
             self._sent(command_id, kind, business, bytes(payload))
 
     def _sent(self, command_id: UUID, kind: str, business: Any, payload: bytes) -> None:

@@ -22,12 +22,13 @@ WHERE NOT EXISTS (SELECT 1 FROM events AS e WHERE e.event_id = o.id) ORDER BY o.
 PARKED = """
 SELECT consumer, headers ->> 'ce_id', state, parked_id, topic, key, value, reason, headers FROM parked_messages
 """
+LOST = "SELECT event_id, type, reason FROM lost_events ORDER BY position"
 INTENTS = "SELECT leg_id, payment_id::text FROM chain_intents"
 EVENT_TOPICS, COMMAND_TOPICS = (
     frozenset(topic.name for topic in TOPICS if topic.name.endswith(kind)) for kind in (".events", ".commands")
 )
 ENDED = ("discarded", "replayed")
-HEADERS = ("id", *(name for name in OUTBOX_COLUMNS if name.startswith("ce_")), *OUTBOX_COLUMNS[-5:])
+HEADERS = ("id", *(name for name in OUTBOX_COLUMNS if name.startswith("ce_")), *OUTBOX_COLUMNS[-8:])
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
 PLACED = "the record in the topics says something else than the event"
 
@@ -67,6 +68,8 @@ class Outbox(Subject):
                 continue
             self._command(row, message, answered or getattr(message, "leg_id", None) in known)
         self._strange_parked()
+        for event_id, kind, reason in self._context.write.rows(LOST):
+            self._findings.wait("lost_events", event_id, f"{kind} on the topics contradicts W, for a person: {reason}")
 
     def _bytes_fault(self, payload: Any, message: Message) -> str | None:
         """What the bytes should be, or None. Bytes of an older schema need only say the same."""
@@ -156,6 +159,9 @@ def _announcement(event: Event) -> dict[str, Any]:
         "correlation_id": metadata.get("correlation_id"),
         "stream_version": str(event.version),
         "position": str(event.position),
+        "actor": metadata.get("actor"),
+        "command": metadata.get("command"),
+        "transaction_id": str(event.transaction_id),
     }
 
 
@@ -172,6 +178,9 @@ def _order(row: Mapping[str, Any], message: Message) -> dict[str, Any]:
         "ce_subject": key,
         "stream_version": None,
         "position": None,
+        "actor": None,
+        "command": None,
+        "transaction_id": None,
     }
 
 

@@ -12,9 +12,10 @@ from infra.database import transaction
 from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS, SUBSCRIPTIONS
 
 PAUSE_SECONDS = 0.1
-STORED = "events stored"
+STORED = "SELECT count(*) FROM events"
+LOGGED = "SELECT coalesce(max(leaf_index) + 1, 0) FROM audit_leaves"
+FINAL = "SELECT coalesce(max(final_number), 9223372036854775807) FROM chain_cursors"
 ON_WRITE = {
-    STORED: "SELECT count(*) FROM events",
     "sagas behind their payment": """
         SELECT count(*) FROM streams AS s LEFT JOIN sagas AS g ON g.saga_id = s.stream_id
         WHERE s.category = 'payment' AND g.handled IS DISTINCT FROM s.version
@@ -49,6 +50,8 @@ ON_WRITE = {
 ON_READ = {
     "events delivered": "SELECT count(*) FROM deliveries WHERE topic IS NOT NULL",
     "streams known": "SELECT coalesce(sum(version), 0)::bigint FROM stream_versions",
+    "leaves witnessed": "SELECT coalesce(max(leaf_index) + 1, 0) FROM audit_witness",
+    "final block": "SELECT coalesce(max(block_number), 0) FROM balances",
 }
 NEWEST = """SELECT topic, partition, max("offset") FROM deliveries WHERE topic IS NOT NULL GROUP BY topic, partition"""
 STANDING = "SELECT consumer, topic, partition, max(next_offset) FROM checkpoints WHERE topic = ANY(%s) GROUP BY 1, 2, 3"
@@ -89,13 +92,16 @@ def motion(write: Engine, read: Engine) -> Motion:
         standing = _standing(cursor)
     with transaction(write) as cursor:
         waits = {name: _count(cursor, query) for name, query in ON_WRITE.items()}
+        stored, logged, final = (_count(cursor, query) for query in (STORED, LOGGED, FINAL))
         standing |= _standing(cursor)
-    stored = waits.pop(STORED)
     behind = [key for key, next_offset in standing.items() if next_offset <= newest.get(key[1:], -1)]
     waits |= {
         "events not delivered": stored - told["events delivered"],
         "events not projected": stored - told["streams known"],
         "partitions that a consumer has not read": len(behind),
+        # after a restore of W, which R does not share:
+        "events that the audit log has not taken again": max(0, told["leaves witnessed"] - logged),
+        "blocks that the listener has not read again": max(0, told["final block"] - final),
     }
     return Motion({name: count for name, count in waits.items() if count})
 

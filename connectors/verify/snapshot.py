@@ -89,9 +89,9 @@ def pair(write: Engine, read: Engine, patience: float) -> Iterator[tuple[Snapsho
 
 
 def _at_rest(write: Snapshot, read: Snapshot) -> bool:
-    if write.one(ON_WRITE[STORED]) != read.one(DELIVERIES):
+    if write.one(STORED) != read.one(DELIVERIES):
         return False
-    return all(write.one(query) == (0,) for name, query in ON_WRITE.items() if name != STORED)
+    return all(write.one(query) == (0,) for query in ON_WRITE.values())
 
 
 class Aligned:

@@ -20,6 +20,7 @@ from schemas.upcasters import message_of
 OUTBOX_COLUMNS = (
     "id", "topic", "key", "type", "payload", "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time",
     "traceparent", "causation_id", "correlation_id", "stream_version", "position",
+    "actor", "command", "transaction_id",
 )  # fmt: skip
 EVENTS = f"""
 SELECT e.position, e.event_id, e.stream_id, e.version, e.category, e.type, e.schema_version, e.payload, e.metadata,

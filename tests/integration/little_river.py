@@ -62,7 +62,7 @@ PARTITIONS = 4
 EUR = 10**18
 HEADERS = (
     "id", "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "traceparent", "causation_id",
-    "correlation_id", "stream_version", "position",
+    "correlation_id", "stream_version", "position", "actor", "command", "transaction_id",
 )  # fmt: skip
 COMMITTED = f"""
 SELECT topic, key, payload, {", ".join(f"{name}::text" for name in HEADERS)} FROM outbox

@@ -35,7 +35,9 @@ def random_row(topic: str, key: str, number: int, size: int = 300) -> OutboxRow:
     row = uuid.uuid4()
     trace = None if number % 3 == 0 else f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
     known = ("1.0", str(row), "Tést", "/payriver/test", key, "2026-01-01T00:00:00.000000Z", trace)
-    return OutboxRow(row, topic, key, os.urandom(size), (*known, None, str(uuid.uuid4()), str(number), None))
+    return OutboxRow(
+        row, topic, key, os.urandom(size), (*known, None, str(uuid.uuid4()), str(number), None, "test", None, None)
+    )
 
 
 def write_rows(stack: Stack, rows: Iterable[OutboxRow]) -> None:

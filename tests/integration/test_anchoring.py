@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chain_fixtures import running_devchain, settings_of
@@ -19,10 +20,12 @@ from connectors.anchoring.anchorer import Anchorer
 from connectors.anchoring.process import AuditProcess
 from connectors.chain.rpc import Rpc
 from connectors.chain.signing import Signer
+from connectors.recovery.anchors import bring_back_anchors, forgotten
 from infra.audit import check
 from infra.audit.check import Refused
 from infra.database import transaction
 from infra.devchain.chain import DevChain
+from infra.errors import Retry
 from infra.stack import access
 from streams.audit_log.filler import Filler
 from tests.integration.audit_side import add, head_of
@@ -187,6 +190,7 @@ from connectors.anchoring.anchorer import Anchorer
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import load_chain_settings
 from connectors.chain.signing import Signer
+from connectors.recovery.anchors import bring_back_anchors, forgotten
 from infra.database import engine
 from infra.failpoints import arm
 write, read, chain_file, key, place = sys.argv[1:]
@@ -246,3 +250,49 @@ def test_roles_may_anchor_and_nothing_else(anchoring: Anchoring) -> None:
     for statement in ("SELECT * FROM chain_intents", "SELECT * FROM outbox", "SELECT * FROM cards"):
         with pytest.raises(Exception, match="permission denied"), transaction(engine) as cursor:
             cursor.execute(statement)
+
+
+ROWS = """
+SELECT a.nonce, tree_size, root, data, tx_hash, signed, max_fee_wei, state, block_number, block_hash
+FROM audit_anchors AS a INNER JOIN audit_transactions AS t USING (chain_id, sender, nonce) WHERE sender = %s ORDER BY 1, 5
+"""
+
+
+def test_anchors_that_a_restored_w_forgot_come_back_from_the_chain_once_they_are_final(anchoring: Anchoring) -> None:
+    anchoring.anchorer.begin()
+    anchoring.finish()
+    anchoring.grow()
+    anchoring.anchorer.begin()
+    anchoring.chain.automine()
+    anchoring.anchorer.carry()
+    newest = anchoring.newest().nonce
+    with anchoring.databases.stack.postgres("write").superuser() as cursor:
+        cursor.execute("CREATE TABLE kept AS SELECT * FROM audit_transactions WHERE nonce = %s", (newest,))
+        cursor.execute("CREATE TABLE anchors AS SELECT * FROM audit_anchors WHERE nonce = %s", (newest,))
+        _forget(cursor, newest)
+        with pytest.raises(Retry, match="that W does not know of is not final yet"):
+            forgotten(cursor, anchoring.rpc, anchoring.settings)
+        cursor.execute("INSERT INTO audit_anchors TABLE anchors; INSERT INTO audit_transactions TABLE kept")
+        cursor.execute("DROP TABLE anchors; DROP TABLE kept")
+    anchoring.finish()
+
+    with anchoring.databases.stack.postgres("write").superuser() as cursor:
+        cursor.execute(ROWS, (anchoring.signer.address,))
+        before = cursor.fetchall()
+        _forget(cursor, newest - 1)
+        lost = forgotten(cursor, anchoring.rpc, anchoring.settings)
+        assert [each.nonce for each in lost] == [newest - 1, newest]
+        assert bring_back_anchors(cursor, anchoring.rpc, anchoring.settings, lost) == 2
+        assert forgotten(cursor, anchoring.rpc, anchoring.settings) == []
+        cursor.execute(ROWS, (anchoring.signer.address,))
+        assert _plain(cursor.fetchall()) == _plain(before)
+
+
+def _forget(cursor: Any, first_nonce: int) -> None:
+    """W as it was before these anchors."""
+    cursor.execute("DELETE FROM audit_transactions WHERE nonce >= %s", (first_nonce,))
+    cursor.execute("DELETE FROM audit_anchors WHERE nonce >= %s", (first_nonce,))
+
+
+def _plain(found: list[tuple[Any, ...]]) -> list[list[Any]]:
+    return [[bytes(each) if isinstance(each, memoryview) else each for each in row] for row in found]

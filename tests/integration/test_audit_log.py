@@ -15,6 +15,7 @@ from infra.database import transaction
 from infra.errors import Retry
 from infra.stack import access
 from streams.audit_log.filler import Filler
+from streams.audit_log.log import LogBroken
 from streams.audit_log.merkle import EMPTY, root
 from streams.event_store import store
 from tests.integration.audit_side import MANY, add, begun, head_of, in_log, index_of, leaves, recomputed
@@ -180,6 +181,49 @@ def test_two_fillers_at_once_make_one_log(databases: Databases, filler: Filler) 
     running = [subprocess.Popen([sys.executable, "-c", FILL, *urls, ""]) for _ in range(2)]
     assert [each.wait(120) for each in running] == [0, 0]
     assert recomputed(databases).root == head_of(databases).root
+
+
+def test_the_witness_takes_what_the_connector_has_announced(databases: Databases, filler: Filler) -> None:
+    """Of an event that is on no topic nobody may say later that it was there: it could not come back."""
+    with databases.stack.postgres("write").superuser() as cursor:
+        cursor.execute("SELECT pg_create_logical_replication_slot('slow', 'pgoutput')")
+        try:
+            add(databases, 5)
+            with pytest.raises(Retry, match="the connector has not announced"):
+                filler.catch_up(0.5)
+            assert len(leaves(databases)) == witnessed(databases) + 5
+            cursor.execute("SELECT pg_replication_slot_advance('slow', pg_current_wal_insert_lsn())")
+            filler.catch_up(10)
+            assert len(leaves(databases)) == witnessed(databases)
+        finally:
+            cursor.execute("SELECT pg_drop_replication_slot('slow')")
+
+
+def witnessed(databases: Databases) -> int:
+    with transaction(databases.as_role("read", "auditor")) as cursor:
+        cursor.execute("SELECT count(*) FROM audit_witness")
+        ((count,),) = cursor.fetchall()
+        return int(count)
+
+
+def test_a_w_that_was_put_back_takes_again_what_it_had_taken_and_nothing_else(
+    databases: Databases, filler: Filler
+) -> None:
+    add(databases, 40)
+    before = filler.catch_up(10), head_of(databases).root
+    size, position = before[0].size - 30, before[0].position - 30
+    with databases.stack.postgres("write").superuser() as cursor:
+        cursor.execute("CREATE TABLE lost AS SELECT * FROM events WHERE position > %s", (position,))
+        cursor.execute("DELETE FROM events WHERE position > %s", (position,))
+        cursor.execute("DELETE FROM audit_leaves WHERE position > %s", (position,))
+        cursor.execute("DELETE FROM audit_nodes WHERE (node_index + 1) << level > %s", (size,))
+        cursor.execute("INSERT INTO events SELECT * FROM lost WHERE position > %s", (position + 10,))
+    with pytest.raises(LogBroken, match=r"put back to an earlier point and lacks events. `payriver recover`"):
+        filler.step()
+    with databases.stack.postgres("write").superuser() as cursor:
+        cursor.execute("INSERT INTO events SELECT * FROM lost WHERE position <= %s", (position + 10,))
+        cursor.execute("DROP TABLE lost")
+    assert (filler.catch_up(10), head_of(databases).root) == before
 
 
 def test_the_log_is_written_once_and_by_one_role(databases: Databases, filler: Filler) -> None:

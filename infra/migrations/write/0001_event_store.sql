@@ -63,6 +63,9 @@ CREATE TABLE outbox (
     correlation_id  text,
     stream_version  text,
     position        text,
+    actor           text,                             -- from here on what else the event's row holds: it comes back from its record as it was
+    command         text,
+    transaction_id  text,
     number          bigint NOT NULL DEFAULT nextval('outbox_numbers')
 ) PARTITION BY RANGE (number);
 

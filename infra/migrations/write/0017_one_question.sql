@@ -120,11 +120,12 @@ BEGIN
         p_schema_versions, p_payloads, p_metadata, p_hashes
     ) AS e;
     INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
-                        traceparent, causation_id, correlation_id, stream_version, position)
+                        traceparent, causation_id, correlation_id, stream_version, position, actor, command, transaction_id)
     SELECT
         o.id, o.topic, o.key, o.type, o.record, o.id, o.type, 'payriver', o.key,
         to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        o.metadata ->> 'traceparent', o.metadata ->> 'causation_id', o.metadata ->> 'correlation_id', o.version, o.position
+        o.metadata ->> 'traceparent', o.metadata ->> 'causation_id', o.metadata ->> 'correlation_id', o.version, o.position,
+        o.metadata ->> 'actor', o.metadata ->> 'command', pg_current_xact_id()
     FROM unnest(positions, p_event_ids, p_event_streams, p_versions, p_types, p_metadata, p_topics, p_records)
         AS o (position, id, key, version, type, metadata, topic, record);
 

@@ -63,11 +63,12 @@ BEGIN
         p_schema_versions, p_payloads, p_metadata, p_hashes
     ) AS e;
     INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
-                        traceparent, causation_id, correlation_id, stream_version, position)
+                        traceparent, causation_id, correlation_id, stream_version, position, actor, command, transaction_id)
     SELECT
         o.id, o.topic, o.key, o.type, o.record, o.id, o.type, 'payriver', o.key,
         to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        o.metadata ->> 'traceparent', o.metadata ->> 'causation_id', o.metadata ->> 'correlation_id', o.version, o.position
+        o.metadata ->> 'traceparent', o.metadata ->> 'causation_id', o.metadata ->> 'correlation_id', o.version, o.position,
+        o.metadata ->> 'actor', o.metadata ->> 'command', pg_current_xact_id()
     FROM unnest(positions, p_event_ids, p_event_streams, p_versions, p_types, p_metadata, p_topics, p_records)
         AS o (position, id, key, version, type, metadata, topic, record);
 
@@ -675,6 +676,21 @@ CREATE TABLE events_beyond (
     CONSTRAINT events_version_check CHECK ((version > 0))
 );
 
+CREATE TABLE lost_events (
+    event_id uuid NOT NULL,
+    stream_id uuid NOT NULL,
+    version integer NOT NULL,
+    "position" bigint NOT NULL,
+    type text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    payload bytea NOT NULL,
+    headers jsonb NOT NULL,
+    reason text NOT NULL,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE migrations (
     name text NOT NULL,
     sha256 text NOT NULL,
@@ -705,6 +721,9 @@ CREATE TABLE outbox (
     correlation_id text,
     stream_version text,
     "position" text,
+    actor text,
+    command text,
+    transaction_id text,
     number bigint DEFAULT nextval('outbox_numbers'::regclass) NOT NULL
 )
 PARTITION BY RANGE (number);
@@ -726,6 +745,9 @@ CREATE TABLE outbox_0 (
     correlation_id text,
     stream_version text,
     "position" text,
+    actor text,
+    command text,
+    transaction_id text,
     number bigint DEFAULT nextval('outbox_numbers'::regclass) CONSTRAINT outbox_number_not_null NOT NULL
 );
 
@@ -746,6 +768,9 @@ CREATE TABLE outbox_1 (
     correlation_id text,
     stream_version text,
     "position" text,
+    actor text,
+    command text,
+    transaction_id text,
     number bigint DEFAULT nextval('outbox_numbers'::regclass) CONSTRAINT outbox_number_not_null NOT NULL
 );
 
@@ -766,6 +791,9 @@ CREATE TABLE outbox_beyond (
     correlation_id text,
     stream_version text,
     "position" text,
+    actor text,
+    command text,
+    transaction_id text,
     number bigint DEFAULT nextval('outbox_numbers'::regclass) CONSTRAINT outbox_number_not_null NOT NULL
 );
 
@@ -993,6 +1021,9 @@ ALTER TABLE ONLY checkpoints
 
 ALTER TABLE ONLY command_answers
     ADD CONSTRAINT command_answers_pkey PRIMARY KEY (command_id);
+
+ALTER TABLE ONLY lost_events
+    ADD CONSTRAINT lost_events_pkey PRIMARY KEY (event_id);
 
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
@@ -1337,6 +1368,16 @@ GRANT SELECT ON TABLE events TO notifications;
 GRANT SELECT ON TABLE events TO audit;
 
 GRANT SELECT ON TABLE events_beyond TO auditor;
+
+GRANT SELECT ON TABLE lost_events TO listener;
+GRANT SELECT ON TABLE lost_events TO commands;
+GRANT SELECT ON TABLE lost_events TO sagas;
+GRANT SELECT ON TABLE lost_events TO submitter;
+GRANT SELECT ON TABLE lost_events TO gateway;
+GRANT SELECT ON TABLE lost_events TO operator;
+GRANT SELECT ON TABLE lost_events TO auditor;
+GRANT SELECT ON TABLE lost_events TO projections;
+GRANT SELECT ON TABLE lost_events TO notifications;
 
 GRANT SELECT ON TABLE outbox TO auditor;
 

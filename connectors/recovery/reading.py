@@ -1,0 +1,97 @@
+"""Topics read from outside any group's offsets: the newest records of each partition, or all of them. Committed ones alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from infra.errors import Unreachable
+from streams.runtime.records import Record, as_headers
+
+Progress = Callable[[str, int, int], None]
+LOOK_BACK = 200
+"""Offsets from a partition's end in which its newest records are looked for; some of them are markers of transactions."""
+BATCH, PAUSE_SECONDS, SECONDS = 1000, 0.1, 20.0
+READING = {
+    "isolation.level": "read_committed",
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "fetch.wait.max.ms": 20,
+    "log_level": 2,
+}
+
+
+def newest(kafka: Mapping[str, Any], group: str, topics: Sequence[str]) -> list[Record]:
+    """The newest records of each partition of the topics. `group`: one that this user may name; nothing of it is used."""
+    with _consumer(kafka, group) as consumer:
+        wanted = [TopicPartition(each.topic, each.partition, max(low, high - LOOK_BACK))
+                  for each, low, high in _partitions(consumer, topics) if high > low]  # fmt: skip
+        return [record for batch in _read(consumer, wanted) for record in batch]
+
+
+def everything(
+    kafka: Mapping[str, Any], group: str, topics: Sequence[str], progress: Progress
+) -> Iterator[list[Record]]:
+    """All records of the topics, a batch at a time, in each partition's order."""
+    with _consumer(kafka, group) as consumer:
+        found = [(each, low, high) for each, low, high in _partitions(consumer, topics) if high > low]
+        total, done = sum(high - low for _, low, high in found), 0
+        reached = {(each.topic, each.partition): low for each, low, _ in found}
+        wanted = [TopicPartition(each.topic, each.partition, OFFSET_BEGINNING) for each, _, _ in found]
+        for batch in _read(consumer, wanted):
+            for record in batch:
+                done += record.offset + 1 - reached[record.topic, record.partition]
+                reached[record.topic, record.partition] = record.offset + 1
+            progress("records", min(done, total), total)
+            yield batch
+        progress("records", total, total)
+
+
+@contextmanager
+def _consumer(kafka: Mapping[str, Any], group: str) -> Iterator[Consumer]:
+    consumer = Consumer({**kafka, **READING, "group.id": group})
+    try:
+        yield consumer
+    except KafkaException as error:
+        raise Unreachable(f"the topics could not be read: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+def _partitions(consumer: Consumer, topics: Sequence[str]) -> Iterator[tuple[TopicPartition, int, int]]:
+    """Each partition with its first offset and the one behind its last."""
+    for topic in topics:
+        told = consumer.list_topics(topic, SECONDS).topics[topic]
+        if told.error is not None and told.error.code() not in (None, KafkaError.NO_ERROR):
+            raise KafkaException(told.error)
+        for number in sorted(told.partitions):
+            part = TopicPartition(topic, number)
+            low, high = consumer.get_watermark_offsets(part, SECONDS)
+            yield part, low, high
+
+
+def _read(consumer: Consumer, wanted: Sequence[TopicPartition]) -> Iterator[list[Record]]:
+    """Until each partition has told that this is its end for now."""
+    open_ones = {(each.topic, each.partition) for each in wanted}
+    if wanted:
+        consumer.assign(list(wanted))
+    while open_ones:
+        batch: list[Record] = []
+        for message in consumer.consume(BATCH, PAUSE_SECONDS):
+            error = message.error()
+            if error is None:
+                batch.append(_record(message))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                open_ones.discard((message.topic(), message.partition()))
+            else:
+                raise KafkaException(error)
+        yield batch
+
+
+def _record(message: Message) -> Record:
+    headers = as_headers(message.headers() or [])
+    where = (message.topic(), message.partition(), message.offset())
+    return Record(*where, message.key(), message.value(), headers, message.timestamp()[1])
