@@ -26,6 +26,8 @@ from infra.stack.roles import COMPONENTS
 from streams.audit_log.proofs import prove
 
 
+@pytest.mark.long  # some minutes; test_recovery and test_bring_back take each of its steps alone
+@pytest.mark.timeout(900)
 def test_a_restored_w_is_brought_back_and_nothing_is_paid_twice(
     world: World, agrees: Callable[[], None], tmp_path: Path
 ) -> None:
