@@ -56,12 +56,15 @@ CREATE FUNCTION append_events(
     p_command_ids uuid [], p_command_types text [], p_business jsonb [], p_fingerprints bytea [], p_answers jsonb [],
     p_not_after timestamptz
 ) RETURNS bigint []
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     positions  bigint [] := '{}';
     moved      integer;
     made       integer := 0;
+    newest     bigint;
     now        timestamptz;
+    done       text;                                  -- what is assigned is worked out at once; PERFORM would run a query for it
 BEGIN
     IF p_not_after IS NOT NULL AND clock_timestamp() > p_not_after THEN
         RAISE EXCEPTION 'the deadline % has passed', p_not_after USING ERRCODE = 'PR002';
@@ -82,8 +85,9 @@ BEGIN
     -- Only now, with the heads ours, positions: so they grow along every stream. All readers wait for this transaction from here on,
     -- so it may neither rest nor last: the server ends it.
     IF cardinality(p_event_ids) > 0 THEN
-        PERFORM set_config('idle_in_transaction_session_timeout', '20s', true), set_config('transaction_timeout', '5min', true);
-        PERFORM pg_advisory_xact_lock_shared(append_lock(newest_position()));
+        done := set_config('idle_in_transaction_session_timeout', '20s', true) || set_config('transaction_timeout', '5min', true);
+        SELECT CASE WHEN p.is_called THEN p.last_value ELSE 0 END INTO newest FROM event_positions AS p;
+        done := pg_advisory_xact_lock_shared(append_lock(newest));
         positions := ARRAY(SELECT nextval('event_positions') FROM generate_series(1, cardinality(p_event_ids)));
     END IF;
 
