@@ -6,13 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eth_account import Account
-from eth_account.typed_transactions import TypedTransaction
-from eth_utils.crypto import keccak
-from hexbytes import HexBytes
-
 from connectors.anchoring.onchain import OnChain, Stated, read
-from connectors.verify.walk import MALFORMED, Context
+from connectors.verify.signed import signed
+from connectors.verify.walk import Context
 from infra.audit.check import Head, Refused
 
 LOG_ID = "SELECT log_id FROM audit_log"
@@ -99,23 +95,9 @@ class Anchors:
 
     def _transaction(self, row: Mapping[str, Any]) -> None:
         """The bytes are the transaction, and carry the anchor's data."""
-        key, signed = row["tx_hash"], bytes(row["signed"])
-        if (digest := "0x" + bytes(keccak(signed)).hex()) != key:
-            about = "column signed: the bytes are another transaction"
-            self._findings.differ("audit_transactions", key, digest, key, about)
+        if (read := signed(self._findings, "audit_transactions", row)) is None:
             return
-        try:
-            told, sender = TypedTransaction.from_bytes(HexBytes(signed)).as_dict(), Account.recover_transaction(signed)
-        except MALFORMED as error:
-            self._findings.differ("audit_transactions", key, repr(error), "an EIP-1559 transaction", "column signed")
-            return
-        expected = {
-            "chain_id": told["chainId"],
-            "nonce": told["nonce"],
-            "max_fee_wei": told["maxFeePerGas"],
-            "sender": sender,
-        }
-        self._findings.compare("audit_transactions", key, row, expected, "the signed bytes say otherwise")
+        key, (told, sender) = row["tx_hash"], read
         anchor = self._anchors.get((told["chainId"], sender, told["nonce"]))
         place = _told((told["chainId"], sender, told["nonce"]))
         if anchor is None:

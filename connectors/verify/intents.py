@@ -10,15 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from eth_account import Account
-from eth_account.typed_transactions import TypedTransaction
-from eth_utils.crypto import keccak
-from hexbytes import HexBytes
 
 from connectors.chain.abi import checksummed
 from connectors.chain.calls import invalidate_call, salt_of, spend_call, spend_hash, transfer_call
 from connectors.verify.balances import Balances
+from connectors.verify.signed import signed
 from connectors.verify.snapshot import Aligned, Row
-from connectors.verify.walk import MALFORMED, Context, Event, Subject
+from connectors.verify.walk import Context, Event, Subject
 from streams.domain import ids
 
 INTENTS = """
@@ -201,30 +199,14 @@ class Transactions:
         self._count(self._context.write.rows(NONCES))
 
     def _transaction(self, row: dict[str, Any], recover: bool) -> None:
-        signed, key = bytes(row["signed"]), row["tx_hash"]
+        key = row["tx_hash"]
         if (leg_id := self._sent.pop(key, None)) is not None or row["kind"] is None:
             about = "column leg_id: the payment's stream says otherwise"
             self._findings.expect("chain_transactions", key, row["leg_id"], leg_id or "a leg with an intent", about)
         self._nonces.setdefault((row["chain_id"], row["sender"]), []).append(row["nonce"])
-        digest = "0x" + bytes(keccak(signed)).hex()
-        if digest != key:
-            about = "column signed: the bytes are another transaction"
-            self._findings.differ("chain_transactions", key, digest, key, about)
-            return
-        try:
-            told = TypedTransaction.from_bytes(HexBytes(signed)).as_dict()
-            sender = Account.recover_transaction(signed) if recover else row["sender"]
-        except MALFORMED as error:
-            self._findings.differ("chain_transactions", key, repr(error), "an EIP-1559 transaction", "column signed")
-            return
-        expected = {
-            "chain_id": told["chainId"],
-            "nonce": told["nonce"],
-            "max_fee_wei": told["maxFeePerGas"],
-            "sender": sender,
-        }
-        self._findings.compare("chain_transactions", key, row, expected, "the signed bytes say otherwise")
-        if row["kind"] is not None:
+        read = signed(self._findings, "chain_transactions", row, recover=recover)
+        if read is not None and row["kind"] is not None:
+            told, _ = read
             self._carries(row, "0x" + bytes(told["to"]).hex(), bytes(told["data"]), recover)
 
     def _carries(self, row: dict[str, Any], to: str, data: bytes, recover: bool) -> None:
