@@ -48,13 +48,12 @@ class UnitOfWork:
         """An outcome for each order, none of it stored yet. Raises CommandIdReused, UnknownType."""
         must_agree([*self._orders.values(), *orders])
         fresh = [order for order in orders if order.command_id not in self._orders]
-        self._orders |= {order.command_id: order for order in fresh}
-        if not fresh:
-            return [self._outcomes[order.command_id] for order in orders]
-        circumstances = self._look(fresh, {each for order in fresh for each in _streams(order)})
-        for order in fresh:
-            if order.command_id not in self._outcomes:
-                self._outcomes[order.command_id] = self._decide(order, circumstances)
+        if fresh:
+            self._orders |= {order.command_id: order for order in fresh}
+            circumstances = self._look(fresh, {each for order in fresh for each in _streams(order)})
+            for order in fresh:
+                if order.command_id not in self._outcomes:
+                    self._outcomes[order.command_id] = self._decide(order, circumstances)
         return [self._outcomes[order.command_id] for order in orders]
 
     def append(self) -> None:
@@ -67,13 +66,10 @@ class UnitOfWork:
         deadlines = [each.not_after for each in outcomes if each.not_after]
         store.append(self.cursor, self.codec, events, answers, min(deadlines, default=None))
         for event in events:
-            if (
-                event.version == self.versions[event.stream_id]
-            ):  # should this be rolled back, no head will have its hash
-                head, started = Head(event.version, event.hash), self._before.get(event.stream_id, 0)
-                self.known.remember(
-                    category_of(event.message), event.stream_id, started, head, self.states[event.stream_id]
-                )
+            stream_id, head = event.stream_id, Head(event.version, event.hash)
+            if head.version == self.versions[stream_id]:  # should this be rolled back, no head will have its hash
+                before = self._before.get(stream_id, 0)
+                self.known.remember(category_of(event.message), stream_id, before, head, self.states[stream_id])
 
     def _look(self, orders: Sequence[Order], stream_ids: set[UUID]) -> Circumstances:
         """Locks what is not locked yet, and learns what was answered before."""
@@ -81,8 +77,9 @@ class UnitOfWork:
         seen, known = self.known.look(self.cursor, wanted, [order.command_id for order in orders], lock=True)
         self._locked |= wanted
         self._outcomes |= answered(orders, seen.answers)
-        self._before |= {stream_id: of.head.version for stream_id, of in seen.streams.items()}
-        self.versions |= {stream_id: of.head.version for stream_id, of in seen.streams.items()}
+        heads = {stream_id: of.head.version for stream_id, of in seen.streams.items()}
+        self._before |= heads
+        self.versions |= heads
         self.states |= self.known.states(self.cursor, seen, known)
         return Circumstances(seen.asked_at, seen.chain_time, seen.chain_age, self.policy)
 

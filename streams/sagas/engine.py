@@ -53,7 +53,7 @@ class Engine:
             return False
         found = untaken(cursor, stored)
         steps = [step for each in stored for step in take(each, found[each.saga.saga_id])]
-        self._save(cursor, stored, steps)
+        self._save(cursor, stored, steps, orders_of(steps))
         return bool(steps)
 
     def follow(self, cursor: Cursor, stored: Stored, events: Sequence[Happened], decide: Decide) -> None:
@@ -66,25 +66,26 @@ class Engine:
         while events:
             _must_follow(stored, events)
             taken = take(stored, events)
-            events, left = decide([order for step in taken for order in step.orders])
+            events, left = decide(orders_of(taken))
             steps, leaving = [*steps, *taken], [*leaving, *left]
-        rows.save(cursor, [stored], steps, self.driver, self._delays())
-        failpoint(f"{self.driver}.after_rows")
-        self.send(cursor, leaving)
+        self._save(cursor, [stored], steps, leaving)
 
     def fire(self, cursor: Cursor, limit: int = 100) -> int:
         """Fire timeouts that are due by W's clock, then take the events that waited behind a lease. Gives how many fired."""
         due = rows.claim_due(cursor, limit)
         failpoint("timeout.after_claim")
         for stored, name in due:
-            self._save(cursor, [stored], [_step(stored, name, Due(name), None)])
+            steps = [_step(stored, name, Due(name), None)]
+            self._save(cursor, [stored], steps, orders_of(steps))
             self.advance(cursor, [stored])
         return len(due)
 
-    def _save(self, cursor: Cursor, stored: Sequence[Stored], steps: Sequence[Step]) -> None:
+    def _save(
+        self, cursor: Cursor, stored: Sequence[Stored], steps: Sequence[Step], leaving: Sequence[OutgoingCommand]
+    ) -> None:
         rows.save(cursor, stored, steps, self.driver, self._delays())
         failpoint(f"{self.driver}.after_rows")
-        self.send(cursor, [order for step in steps for order in step.orders])
+        self.send(cursor, leaving)
 
     def _delays(self) -> Mapping[str, timedelta | None]:
         """How long each timeout waits; the deadline is the payment's own."""
@@ -102,6 +103,11 @@ def untaken(cursor: Cursor, stored: Sequence[Stored]) -> dict[UUID, list[Happene
 def _must_follow(stored: Stored, events: Sequence[Happened]) -> None:
     if events[0][0].version != stored.handled + 1:
         raise VersionConflict(stored.saga.saga_id, stored.handled + 1, events[0][0].version)
+
+
+def orders_of(steps: Sequence[Step]) -> list[OutgoingCommand]:
+    """What the steps order, in their order."""
+    return [order for step in steps for order in step.orders]
 
 
 def take(stored: Stored, events: Iterable[Happened]) -> list[Step]:
