@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import fastavro
@@ -52,11 +52,20 @@ class Writer:
     parsed: Any
 
 
+class Form(NamedTuple):
+    """How values of one type are written. `raw`: the fields that are written as text."""
+
+    frame: bytes
+    parsed: Any
+    raw: tuple[str, ...]
+
+
 class Codec:
     """Knows the registry's ids. `schema_ids`: message type -> id to write with; `writers`: id -> Avro schema (every id ever given)."""
 
     def __init__(self, schema_ids: Mapping[str, int], writers: Mapping[int, JSONSchema]) -> None:
         self._ids = dict(schema_ids)
+        self._forms: dict[type[Message], Form] = {}
         self._writers = {
             number: Writer(schema["name"], schema.get("schema_version", 1), fastavro.parse_schema(schema))
             for number, schema in writers.items()
@@ -65,19 +74,24 @@ class Codec:
     def encode(self, value: Message) -> bytes:
         """One framed record. Raises UnknownType when the type was never registered."""
         cls = type(value)
+        form = self._forms.get(cls) or self._form(cls)
+        fields = value.__dict__
+        if form.raw:
+            fields = fields | {name: str(fields[name]) for name in form.raw if fields[name] is not None}
+        out = io.BytesIO()
+        out.write(form.frame)
+        fastavro.schemaless_writer(out, form.parsed, fields)
+        return out.getvalue()
+
+    def _form(self, cls: type[Message]) -> Form:
         number = self._ids.get(cls.__name__)
         if number is None:
             raise UnknownType(
                 f"{cls.__name__} has no schema id; run `payriver provision` so that the registry knows it"
             )
-        fields = dict(value.__dict__)
-        for name in _raw_fields(cast(type, cls)):
-            if fields[name] is not None:
-                fields[name] = str(fields[name])
-        out = io.BytesIO()
-        out.write(FRAME.pack(MAGIC, number))
-        fastavro.schemaless_writer(out, reader_schema(cls), fields)
-        return out.getvalue()
+        form = Form(FRAME.pack(MAGIC, number), reader_schema(cls), _raw_fields(cast(type, cls)))
+        self._forms[cls] = form
+        return form
 
     def decode(self, data: bytes | None) -> Message:
         """The value of one framed record. Raises Undecodable for bytes that are not one of ours, UnknownType for a type we lack."""

@@ -7,7 +7,11 @@ from typing import Any
 import orjson
 import rfc8785
 
-SAFE = 2**53 - 1  # RFC 8785 numbers are IEEE doubles (RFC 7493, 2.2)
+TEXT, NESTED = frozenset({str}), frozenset({dict, list})
+ALIKE = TEXT | {int, bool, type(None)}
+SORTED = (
+    orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+)  # RFC 8785 numbers are IEEE doubles: whole up to 2^53 (RFC 7493, 2.2)
 
 
 def canonical(value: Any) -> bytes:
@@ -15,20 +19,22 @@ def canonical(value: Any) -> bytes:
 
     Raises rfc8785.CanonicalizationError for what has no such form: numbers beyond 2^53, text with lone surrogates.
     """
-    if _plain(value):
+    if _plain([value]):
         try:
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+            return orjson.dumps(value, option=SORTED)
         except orjson.JSONEncodeError:
             pass
     return rfc8785.dumps(value)
 
 
-def _plain(value: Any) -> bool:
-    kind: type = type(value)
-    if kind is str or value is None or kind is bool:
-        return True
-    if kind is int:
-        return bool(-SAFE <= value <= SAFE)
-    if kind is dict:
-        return all(type(name) is str and name.isascii() and _plain(each) for name, each in value.items())
-    return kind is list and all(map(_plain, value))
+def _plain(values: Any) -> bool:
+    """Whether a list's or an object's values, and theirs, are all of what is written alike."""
+    if type(values) is dict:
+        if not (TEXT.issuperset(map(type, values)) and "".join(values).isascii()):
+            return False
+        values = values.values()
+    for each in values:
+        kind = type(each)
+        if kind not in ALIKE and (kind not in NESTED or not _plain(each)):
+            return False
+    return True

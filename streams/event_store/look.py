@@ -13,7 +13,7 @@ import orjson
 from infra.database import Cursor
 from streams.aggregates import AGGREGATES
 from streams.event_store import snapshots
-from streams.event_store.arrays import blobs, plain
+from streams.event_store.arrays import blobs, numbers, uuids
 from streams.event_store.fingerprint import fingerprint
 from streams.event_store.recorded import Said
 from streams.event_store.snapshots import Kept
@@ -56,7 +56,7 @@ def look(cursor: Cursor, known: Mapping[UUID, int], commands: Iterable[UUID] = (
     transaction ends, in one order, before anything is looked at.
     """
     ids, codes = sorted(known), blobs(map(fingerprint, AGGREGATES))
-    cursor.execute(LOOK, (plain(ids), plain(known[each] for each in ids), codes, MOST, plain(commands), lock))
+    cursor.execute(LOOK, (uuids(ids), numbers(known[each] for each in ids), codes, MOST, uuids(commands), lock))
     rows = cursor.fetchall()
     *_, asked_at, chain_time, chain_age, answers = rows[-1]
     found = {row[0]: _seen(row) for row in rows if row[0] is not None}

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -24,7 +24,7 @@ import psycopg2.errors
 
 from infra.database import Cursor
 from infra.errors import EventIdReused, Misconfigured, PayriverError, Retry, TooLate, VersionConflict
-from streams.event_store.arrays import blobs, documents, plain, texts
+from streams.event_store.arrays import blobs, documents, numbers, texts, uuids
 from streams.event_store.recorded import RecordedEvent
 
 VERSION_CONFLICT, DEADLINE_PASSED, EVENT_ID_REUSED, NOT_READ_COMMITTED = "PR001", "PR002", "PR003", "PR004"
@@ -33,9 +33,9 @@ MAX_VERSION, MAX_POSITION = 2**31 - 1, 2**63 - 1
 APPEND = """
 SELECT append_events(
     %s::uuid[], %s::text[], %s::int[], %s::int[], %s::bytea[],
-    %s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::text[], %s::smallint[], %s::jsonb[], %s::jsonb[], %s::bytea[],
+    %s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::text[], %s::smallint[], %s::bytea[], %s::jsonb, %s::jsonb,
     %s::text[], %s::bytea[],
-    %s::uuid[], %s::text[], %s::jsonb[], %s::bytea[], %s::jsonb[], %s::timestamptz)
+    %s::uuid[], %s::text[], %s::bytea[], %s::jsonb, %s::jsonb, %s::timestamptz)
 """
 COLUMNS = """
 position, event_id::text, events.stream_id::text, version, category, type, schema_version, payload::text, metadata::text, recorded_at,
@@ -56,8 +56,7 @@ FILTERS = {
 HIGHEST = "SELECT coalesce(max(position), 0) FROM events WHERE position <= %s"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An event as it is handed over. Its version is the expected one, counted on; `topic` and `record` are its outbox row.
 
     `hash` must be over all that the event says: it is what tells the same append again from another under the same ids.
@@ -117,22 +116,22 @@ def insert(
     """
     ids, categories, expected, added, heads = _streams(entries)
     values = (
-        plain(ids), texts(categories), plain(expected), plain(added), blobs(heads),
-        plain([each.event_id for each in entries]),
-        plain([each.stream_id for each in entries]),
-        plain([each.version for each in entries]),
+        uuids(ids), texts(categories), numbers(expected), numbers(added), blobs(heads),
+        uuids([each.event_id for each in entries]),
+        uuids([each.stream_id for each in entries]),
+        numbers([each.version for each in entries]),
         texts([each.category for each in entries]),
         texts([each.type for each in entries]),
-        plain([each.schema_version for each in entries]),
+        numbers([each.schema_version for each in entries]),
+        blobs([each.hash for each in entries]),
         documents([each.payload for each in entries]),
         documents([each.metadata for each in entries]),
-        blobs([each.hash for each in entries]),
         texts([each.topic for each in entries]),
         blobs([each.record for each in entries]),
-        plain([each.command_id for each in answers]),
+        uuids([each.command_id for each in answers]),
         texts([each.type for each in answers]),
-        documents([each.business for each in answers]),
         blobs([each.fingerprint for each in answers]),
+        documents([each.business for each in answers]),
         documents([each.answer for each in answers]),
         not_after,
     )  # fmt: skip
@@ -161,7 +160,7 @@ def select_stream(
 
 def select_streams(cursor: Cursor, known: dict[UUID, int]) -> list[RecordedEvent]:
     """The events of several streams after the version known of each, stream by stream in order."""
-    return recorded(cursor, STREAMS, (plain(known), plain(known.values())))
+    return recorded(cursor, STREAMS, (uuids(known), numbers(known.values())))
 
 
 def select_all(

@@ -16,7 +16,7 @@ from infra.errors import EventIdReused, VersionConflict
 from schemas.codec import Codec
 from schemas.definition import Message
 from streams.event_store import recorder
-from streams.event_store.arrays import plain
+from streams.event_store.arrays import uuids
 from streams.event_store.recorded import NewEvent, RecordedEvent, category_of, new_event
 from streams.event_store.recorder import MAX_POSITION, Answer, Entry, Filters
 
@@ -157,7 +157,7 @@ def _placed(drafts: Sequence[Draft], heads: Mapping[UUID, Head]) -> list[NewEven
 
 def _appended(cursor: Cursor, drafts: Sequence[Draft]) -> list[int] | None:
     """The positions of drafts that were appended before; None where none of them was. Raises EventIdReused for other content, or some."""
-    ids = plain(draft.event_id for draft in drafts)
+    ids = uuids(draft.event_id for draft in drafts)
     found = {event.event_id: event for event in recorder.recorded(cursor, BY_IDS, (ids,))}
     if not found:
         return None

@@ -45,15 +45,16 @@ END
 $$;
 
 -- Appends to one or several streams, with the outbox rows and the command answers, all or nothing, in one round trip; gives the
--- positions, event by event. Streams come as (id, category, expected version, number of events, new head hash); events in order.
+-- positions, event by event. Streams come as (id, category, expected version, number of events, new head hash); events in order,
+-- and what is JSON as one array of all, read in one go.
 -- p_not_after: refuse (PR002) when this server's clock is past it. A stream that is elsewhere: PR001, with both versions, unless
 -- the same events are all there: then the first append's positions. An event id that was used for something else: PR003.
 CREATE FUNCTION append_events(
     p_streams uuid [], p_categories text [], p_expected integer [], p_added integer [], p_heads bytea [],
     p_event_ids uuid [], p_event_streams uuid [], p_versions integer [], p_event_categories text [], p_types text [],
-    p_schema_versions smallint [], p_payloads jsonb [], p_metadata jsonb [], p_hashes bytea [],
+    p_schema_versions smallint [], p_hashes bytea [], p_payloads jsonb, p_metadata jsonb,
     p_topics text [], p_records bytea [],
-    p_command_ids uuid [], p_command_types text [], p_business jsonb [], p_fingerprints bytea [], p_answers jsonb [],
+    p_command_ids uuid [], p_command_types text [], p_fingerprints bytea [], p_business jsonb, p_answers jsonb,
     p_not_after timestamptz
 ) RETURNS bigint []
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
@@ -64,6 +65,7 @@ DECLARE
     made       integer := 0;
     newest     bigint;
     now        timestamptz;
+    told       text;
     done       text;                                  -- what is assigned is worked out at once; PERFORM would run a query for it
 BEGIN
     IF p_not_after IS NOT NULL AND clock_timestamp() > p_not_after THEN
@@ -109,24 +111,27 @@ BEGIN
     END IF;
 
     now := clock_timestamp();
-    INSERT INTO events (position, event_id, stream_id, version, category, type, schema_version, payload, metadata, hash, recorded_at)
-    SELECT e.*, now FROM unnest(
-        positions, p_event_ids, p_event_streams, p_versions, p_event_categories, p_types,
-        p_schema_versions, p_payloads, p_metadata, p_hashes
+    told := to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+    INSERT INTO events (position, event_id, stream_id, version, category, type, schema_version, hash, payload, metadata, recorded_at)
+    SELECT e.*, now FROM ROWS FROM (
+        unnest(positions, p_event_ids, p_event_streams, p_versions, p_event_categories, p_types, p_schema_versions, p_hashes),
+        jsonb_array_elements(p_payloads), jsonb_array_elements(p_metadata)
     ) AS e;
     INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
                         traceparent, causation_id, correlation_id, stream_version, position, actor, command, transaction_id)
     SELECT
-        o.id, o.topic, o.key, o.type, o.record, o.id, o.type, 'payriver', o.key,
-        to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        o.id, o.topic, o.key, o.type, o.record, o.id, o.type, 'payriver', o.key, told,
         o.metadata ->> 'traceparent', o.metadata ->> 'causation_id', o.metadata ->> 'correlation_id', o.version, o.position,
         o.metadata ->> 'actor', o.metadata ->> 'command', pg_current_xact_id()
-    FROM unnest(positions, p_event_ids, p_event_streams, p_versions, p_types, p_metadata, p_topics, p_records)
-        AS o (position, id, key, version, type, metadata, topic, record);
+    FROM ROWS FROM (
+        unnest(positions, p_event_ids, p_event_streams, p_versions, p_types, p_topics, p_records), jsonb_array_elements(p_metadata)
+    ) AS o (position, id, key, version, type, topic, record, metadata);
 
     IF cardinality(p_command_ids) > 0 THEN
-        INSERT INTO command_answers (command_id, type, business, fingerprint, answer)
-        SELECT c.* FROM unnest(p_command_ids, p_command_types, p_business, p_fingerprints, p_answers) AS c;
+        INSERT INTO command_answers (command_id, type, fingerprint, business, answer)
+        SELECT c.* FROM ROWS FROM (
+            unnest(p_command_ids, p_command_types, p_fingerprints), jsonb_array_elements(p_business), jsonb_array_elements(p_answers)
+        ) AS c;
     END IF;
     RETURN positions;
 END

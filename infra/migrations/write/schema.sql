@@ -1,6 +1,6 @@
 -- What the numbered steps of this folder end in. Written by `python -m infra.migrations.dump`; a test compares.
 
-CREATE FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) RETURNS bigint[]
+CREATE FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_hashes bytea[], p_payloads jsonb, p_metadata jsonb, p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_fingerprints bytea[], p_business jsonb, p_answers jsonb, p_not_after timestamp with time zone) RETURNS bigint[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -12,6 +12,7 @@ DECLARE
     made       integer := 0;
     newest     bigint;
     now        timestamptz;
+    told       text;
     done       text;                                  -- what is assigned is worked out at once; PERFORM would run a query for it
 BEGIN
     IF p_not_after IS NOT NULL AND clock_timestamp() > p_not_after THEN
@@ -57,24 +58,27 @@ BEGIN
     END IF;
 
     now := clock_timestamp();
-    INSERT INTO events (position, event_id, stream_id, version, category, type, schema_version, payload, metadata, hash, recorded_at)
-    SELECT e.*, now FROM unnest(
-        positions, p_event_ids, p_event_streams, p_versions, p_event_categories, p_types,
-        p_schema_versions, p_payloads, p_metadata, p_hashes
+    told := to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+    INSERT INTO events (position, event_id, stream_id, version, category, type, schema_version, hash, payload, metadata, recorded_at)
+    SELECT e.*, now FROM ROWS FROM (
+        unnest(positions, p_event_ids, p_event_streams, p_versions, p_event_categories, p_types, p_schema_versions, p_hashes),
+        jsonb_array_elements(p_payloads), jsonb_array_elements(p_metadata)
     ) AS e;
     INSERT INTO outbox (id, topic, key, type, payload, ce_id, ce_type, ce_source, ce_subject, ce_time,
                         traceparent, causation_id, correlation_id, stream_version, position, actor, command, transaction_id)
     SELECT
-        o.id, o.topic, o.key, o.type, o.record, o.id, o.type, 'payriver', o.key,
-        to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        o.id, o.topic, o.key, o.type, o.record, o.id, o.type, 'payriver', o.key, told,
         o.metadata ->> 'traceparent', o.metadata ->> 'causation_id', o.metadata ->> 'correlation_id', o.version, o.position,
         o.metadata ->> 'actor', o.metadata ->> 'command', pg_current_xact_id()
-    FROM unnest(positions, p_event_ids, p_event_streams, p_versions, p_types, p_metadata, p_topics, p_records)
-        AS o (position, id, key, version, type, metadata, topic, record);
+    FROM ROWS FROM (
+        unnest(positions, p_event_ids, p_event_streams, p_versions, p_types, p_topics, p_records), jsonb_array_elements(p_metadata)
+    ) AS o (position, id, key, version, type, topic, record, metadata);
 
     IF cardinality(p_command_ids) > 0 THEN
-        INSERT INTO command_answers (command_id, type, business, fingerprint, answer)
-        SELECT c.* FROM unnest(p_command_ids, p_command_types, p_business, p_fingerprints, p_answers) AS c;
+        INSERT INTO command_answers (command_id, type, fingerprint, business, answer)
+        SELECT c.* FROM ROWS FROM (
+            unnest(p_command_ids, p_command_types, p_fingerprints), jsonb_array_elements(p_business), jsonb_array_elements(p_answers)
+        ) AS c;
     END IF;
     RETURN positions;
 END
@@ -1169,13 +1173,13 @@ CREATE PUBLICATION outbox_publication WITH (publish = 'insert', publish_via_part
 
 ALTER PUBLICATION outbox_publication ADD TABLE ONLY outbox;
 
-REVOKE ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO listener;
-GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO commands;
-GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO sagas;
-GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO submitter;
-GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO gateway;
-GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_payloads jsonb[], p_metadata jsonb[], p_hashes bytea[], p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_business jsonb[], p_fingerprints bytea[], p_answers jsonb[], p_not_after timestamp with time zone) TO operator;
+REVOKE ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_hashes bytea[], p_payloads jsonb, p_metadata jsonb, p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_fingerprints bytea[], p_business jsonb, p_answers jsonb, p_not_after timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_hashes bytea[], p_payloads jsonb, p_metadata jsonb, p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_fingerprints bytea[], p_business jsonb, p_answers jsonb, p_not_after timestamp with time zone) TO listener;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_hashes bytea[], p_payloads jsonb, p_metadata jsonb, p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_fingerprints bytea[], p_business jsonb, p_answers jsonb, p_not_after timestamp with time zone) TO commands;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_hashes bytea[], p_payloads jsonb, p_metadata jsonb, p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_fingerprints bytea[], p_business jsonb, p_answers jsonb, p_not_after timestamp with time zone) TO sagas;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_hashes bytea[], p_payloads jsonb, p_metadata jsonb, p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_fingerprints bytea[], p_business jsonb, p_answers jsonb, p_not_after timestamp with time zone) TO submitter;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_hashes bytea[], p_payloads jsonb, p_metadata jsonb, p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_fingerprints bytea[], p_business jsonb, p_answers jsonb, p_not_after timestamp with time zone) TO gateway;
+GRANT ALL ON FUNCTION append_events(p_streams uuid[], p_categories text[], p_expected integer[], p_added integer[], p_heads bytea[], p_event_ids uuid[], p_event_streams uuid[], p_versions integer[], p_event_categories text[], p_types text[], p_schema_versions smallint[], p_hashes bytea[], p_payloads jsonb, p_metadata jsonb, p_topics text[], p_records bytea[], p_command_ids uuid[], p_command_types text[], p_fingerprints bytea[], p_business jsonb, p_answers jsonb, p_not_after timestamp with time zone) TO operator;
 
 REVOKE ALL ON FUNCTION append_lock(p_above bigint) FROM PUBLIC;
 
