@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -84,7 +83,7 @@ def recorded(line: dict[str, Any]) -> RecordedEvent:
         schema_version=line["schema_version"],
         payload=line["payload"],
         metadata_text=json.dumps(line["metadata"]),
-        recorded_at=datetime.fromisoformat(line["recorded_at"]).astimezone(UTC),
+        recorded_at_text=line["recorded_at"],
         hash_text="\\x" + line["hash"],
     )
 

@@ -133,7 +133,7 @@ def _read_all(stage: StoreStage) -> Figure:
 
     def read() -> float:
         began, told = time.perf_counter(), 0
-        reader = Subscription(stage.commands, batch=5000)
+        reader = Subscription(stage.commands)
         while batch := reader.next_batch():
             told += len(batch)
         assert told == count

@@ -49,7 +49,7 @@ class NewEvent:
 
 
 class Row(NamedTuple):
-    """An event in the order of the store's columns. What few readers look at is still as PostgreSQL wrote it: ids, metadata, the hash."""
+    """An event in the order of the store's columns. What few readers look at is still as PostgreSQL wrote it: ids, metadata, times, the hash."""
 
     position: int
     event_id_text: str
@@ -60,12 +60,12 @@ class Row(NamedTuple):
     schema_version: int
     payload: dict[str, Any]
     metadata_text: str
-    recorded_at: datetime
+    recorded_at_text: str
     hash_text: str
 
 
 class RecordedEvent(Row):
-    """An event as it was read back. Millions are made at a time: so three of its values are made when they are asked for, each time."""
+    """An event as it was read back. Millions are made at a time: so four of its values are made when they are asked for, each time."""
 
     __slots__ = ()
 
@@ -79,6 +79,11 @@ class RecordedEvent(Row):
         """Why it happened: `Cause.metadata`."""
         told: dict[str, Any] = orjson.loads(self.metadata_text)
         return told
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When it was appended, by the server's clock."""
+        return datetime.fromisoformat(self.recorded_at_text)
 
     @property
     def hash(self) -> bytes:
