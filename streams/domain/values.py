@@ -16,9 +16,10 @@ else:
         That one asks for every field by name and sets each again: of a state of thirty fields, most of the time of a fold. Raises
         TypeError for a field that the value has not.
         """
-        fields = value.__dict__
-        if not changes.keys() <= fields.keys():
-            raise TypeError(f"{type(value).__name__} has no field {', '.join(sorted(changes.keys() - fields.keys()))}")
+        before = value.__dict__
+        fields = before | changes
+        if len(fields) > len(before):
+            raise TypeError(f"{type(value).__name__} has no field {', '.join(sorted(changes.keys() - before.keys()))}")
         made = object.__new__(type(value))
-        object.__setattr__(made, "__dict__", fields | changes)
+        object.__setattr__(made, "__dict__", fields)
         return made

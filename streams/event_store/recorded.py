@@ -96,12 +96,12 @@ class RecordedEvent(Row):
 
 
 class Said(NamedTuple):
-    """As much of an event as the fold of its stream needs."""
+    """As much of an event as the fold of its stream needs. `hash`: in hex, of the event that was known before, and of no other."""
 
     version: int
     type: str
     schema_version: int
-    hash: str
+    hash: str | None
     payload: dict[str, Any]
 
     def message(self) -> Message:

@@ -5,8 +5,8 @@
 -- What is asked about streams before anything is decided on them, in one question: their heads; what is known of each beforehand (p_known:
 -- the version of the state that the caller has; 0: a snapshot by code of one of these fingerprints, if there is one); the events since then;
 -- what was answered to these commands before; and the time and the chain's newest block.
--- Events come with the one known, to see whether it still stands, as [version, type, schema_version, hash, payload]; null where none came
--- since, or more than p_most did: those are for who reads pages.
+-- Events come with the one known, and that one with its hash, to see whether it still stands, as [version, type, schema_version, hash or
+-- null, payload]; null where none came since, or more than p_most did: those are for who reads pages.
 -- p_lock: the heads are all locked, in one order, before the next statement looks: it sees all that whoever held them before has done, and
 -- the clock is never older than the wait for a rival. A view of the chain is as old as the block it ends in, or as the last look where that
 -- is longer ago: who catches up is not there yet.
@@ -27,7 +27,9 @@ BEGIN
     SELECT f.stream_id, f.category, f.version, f.head_hash,
            f.kept_by, f.kept_category, f.kept_version, f.kept_hash, f.kept_state, f.kept_digest,
            CASE WHEN f.version > f.known AND f.version <= f.known + p_most THEN (
-               SELECT json_agg(json_build_array(e.version, e.type, e.schema_version, encode(e.hash, 'hex'), e.payload) ORDER BY e.version)
+               SELECT json_agg(json_build_array(
+                   e.version, e.type, e.schema_version, CASE WHEN e.version = f.known THEN encode(e.hash, 'hex') END, e.payload
+               ) ORDER BY e.version)
                FROM events AS e
                WHERE e.stream_id = f.stream_id AND e.version >= f.known AND e.position >= f.first_position
            ) END,
