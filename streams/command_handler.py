@@ -28,21 +28,27 @@ class CommandHandler:
     cache: StateCache = field(default_factory=StateCache)
     snapshotter: Snapshotter | None = None
 
-    def handle(self, cursor: Cursor, orders: Sequence[Order]) -> list[Outcome]:
+    def handle(self, cursor: Cursor, orders: Sequence[Order], *, ahead: bool = False) -> list[Outcome]:
         """Decide and append, in the caller's transaction; gives an outcome for each order.
+
+        `ahead`: decide before any stream is locked, and again what has moved by then: for many orders, that others shall not wait for.
 
         Raises CommandIdReused, UnknownType, VersionConflict, TooLate; the caller's transaction must then be rolled back.
         """
         if not orders:
             return []
+        foreseen = None
+        if ahead:
+            foreseen = self.begin(cursor, locking=False)
+            foreseen.decide(orders)
         unit = self.begin(cursor)
-        outcomes = unit.decide(orders)
+        outcomes = unit.decide(orders, foreseen)
         unit.append()
         return outcomes
 
-    def begin(self, cursor: Cursor) -> UnitOfWork:
+    def begin(self, cursor: Cursor, *, locking: bool = True) -> UnitOfWork:
         """For who decides more than once before it appends, in the caller's transaction."""
-        return UnitOfWork(cursor, self.codec, self.policy, KnownStates(self.cache, self.snapshotter))
+        return UnitOfWork(cursor, self.codec, self.policy, KnownStates(self.cache, self.snapshotter), locking)
 
     def state(self, cursor: Cursor, stream_id: UUID) -> State | None:
         """A stream's present state, unlocked; None where there is no such stream."""

@@ -1,6 +1,7 @@
 """One transaction's decisions: orders are decided in turn, each on the streams as the one before left them, and appended together.
 
-The heads of all streams that an order touches are locked before it is decided, so rivals queue instead of retrying against each other.
+The heads of all streams that an order touches are locked before it is decided, so rivals queue instead of retrying against each other. Who has
+much to decide decides it ahead, on streams that nobody holds; of that all stands, under the locks, whose streams have not moved meanwhile.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from streams.orders import Order, Outcome, answer_to, answered, must_agree
 
 @dataclass
 class UnitOfWork:
-    """`states`, `versions`: of the streams that are locked, with what was decided on them; nothing of it is stored before `append`."""
+    """`states`, `versions`: of the streams looked at, with what was decided on them; nothing of it is stored before `append`.
+
+    `locking`: whether they are locked; a unit that does not lock only looks ahead, and never appends.
+    """
 
     cursor: Cursor
     codec: Codec
     policy: Policy
     known: KnownStates
+    locking: bool = True
     states: dict[UUID, State] = field(default_factory=dict)
     versions: dict[UUID, int] = field(default_factory=dict)
     _before: dict[UUID, int] = field(default_factory=dict)
@@ -44,16 +49,21 @@ class UnitOfWork:
         """Nobody else appends to these streams until the transaction ends; whichever of them does not exist is not held."""
         self._look((), set(stream_ids))
 
-    def decide(self, orders: Sequence[Order]) -> list[Outcome]:
-        """An outcome for each order, none of it stored yet. Raises CommandIdReused, UnknownType."""
+    def decide(self, orders: Sequence[Order], ahead: UnitOfWork | None = None) -> list[Outcome]:
+        """An outcome for each order, none of it stored yet. Raises CommandIdReused, UnknownType.
+
+        `ahead`: has decided the same orders without a lock; of that, what still stands is kept.
+        """
         must_agree([*self._orders.values(), *orders])
         fresh = [order for order in orders if order.command_id not in self._orders]
         if fresh:
             self._orders |= {order.command_id: order for order in fresh}
             circumstances = self._look(fresh, {each for order in fresh for each in _streams(order)})
+            foreseen = self._standing(fresh, ahead) if ahead else {}
             for order in fresh:
                 if order.command_id not in self._outcomes:
-                    self._outcomes[order.command_id] = self._decide(order, circumstances)
+                    known = foreseen.get(order.command_id)
+                    self._outcomes[order.command_id] = known or self._decide(order, circumstances)
         return [self._outcomes[order.command_id] for order in orders]
 
     def append(self) -> None:
@@ -74,7 +84,8 @@ class UnitOfWork:
     def _look(self, orders: Sequence[Order], stream_ids: set[UUID]) -> Circumstances:
         """Locks what is not locked yet, and learns what was answered before."""
         wanted = stream_ids - self._locked
-        seen, known = self.known.look(self.cursor, wanted, [order.command_id for order in orders], lock=True)
+        commands = [order.command_id for order in orders]
+        seen, known = self.known.look(self.cursor, wanted, commands, lock=self.locking)
         self._locked |= wanted
         self._outcomes |= answered(orders, seen.answers)
         heads = {stream_id: of.head.version for stream_id, of in seen.streams.items()}
@@ -82,6 +93,19 @@ class UnitOfWork:
         self.versions |= heads
         self.states |= self.known.states(self.cursor, seen, known)
         return Circumstances(seen.asked_at, seen.chain_time, seen.chain_age, self.policy)
+
+    def _standing(self, orders: Sequence[Order], ahead: UnitOfWork) -> dict[UUID, Outcome]:
+        """What was decided ahead, but for orders on a stream that has moved since, or that share a stream with such an order."""
+        reach = {order.command_id: set(_streams(order)) for order in orders}
+        answered = [streams for command_id, streams in reach.items() if command_id in self._outcomes]
+        moved = {each for each in set().union(*reach.values()) if self._before.get(each) != ahead._before.get(each)}
+        moved = moved.union(*answered)
+        while touched := [streams for streams in reach.values() if streams & moved and not streams <= moved]:
+            moved = moved.union(*touched)
+        still = ahead.states.keys() - moved
+        self.states |= {each: ahead.states[each] for each in still}
+        self.versions |= {each: ahead.versions[each] for each in still}
+        return {each: ahead._outcomes[each] for each, streams in reach.items() if not streams & moved}
 
     def _decide(self, order: Order, circumstances: Circumstances) -> Outcome:
         decision = _decision(order.message)

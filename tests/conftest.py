@@ -17,6 +17,9 @@ PARTITIONS = 4
 # A shell that starts the tests in the background has them ignore SIGINT, and so would all that they start: tests press Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What the tests' helpers assert tells its values when it fails, as in the tests themselves.
+pytest.register_assert_rewrite("tests.integration", "tests.browser", "tests.acceptance")
+
 # A busy machine is no defect of a rule: no property has a deadline, and the examples are the same at every run of one version.
 settings.register_profile("payriver", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("payriver")

@@ -1,4 +1,7 @@
-"""Facts become events: the listener's one write, in the caller's transaction, with the sightings that a reorg may take back."""
+"""Facts become events: the listener's one write, in the caller's transaction, with the sightings that a reorg may take back.
+
+The events come last: while an account's stream is locked, its card waits for an answer.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +49,6 @@ class Booking:
         transfers = [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
         known = rows.known_sightings(cursor, [each.transfer_id for each in transfers])
         told = [_again(fact, known) for fact in found]
-        self._handle(cursor, told, visits)
-        failpoint("listener.after_events")
         readings = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)} | set(reread)
         sightings = [rows.sighting_of(each, visits[each.block.hash]) for each in transfers]
         sightings += [
@@ -59,6 +60,8 @@ class Booking:
         rows.mark_legs(cursor, transfers, "seen")
         self._queue(cursor, found)
         failpoint("listener.after_sightings")
+        self._handle(cursor, told, visits)
+        failpoint("listener.after_events")
 
     def past(
         self, cursor: Cursor, found: Sequence[Any], readings: Sequence[Any], taken_back: Sequence[TakenBack] = ()
@@ -72,8 +75,6 @@ class Booking:
         known = rows.known_sightings(cursor, [each.transfer_id for each in transfers])
         told = [each for fact in found for each in _for_good(_again(fact, known))]
         told += readings
-        self._handle(cursor, told, {_block(fact).hash: FIRST_VISIT for fact in told})
-        failpoint("listener.after_past_events")
         changed = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)}
         sightings = [rows.sighting_of(each, FIRST_VISIT) for each in transfers]
         sightings += [_reading(account_id, block, FIRST_VISIT) for account_id, block in sorted(changed, key=str)]
@@ -82,6 +83,8 @@ class Booking:
         rows.sight(cursor, self.chain_id, list({each.sighting_id: each for each in said}.values()))
         rows.mark_legs(cursor, transfers, "final")
         self._queue(cursor, found)
+        failpoint("listener.after_past_sightings")
+        self._handle(cursor, told, {_block(fact).hash: FIRST_VISIT for fact in told})
 
     def observe(self, cursor: Cursor, found: Sequence[Any]) -> None:
         """What was read at a final block and belongs to no log."""
@@ -93,22 +96,22 @@ class Booking:
     def final(self, cursor: Cursor, sightings: Sequence[Sighting], extra: Sequence[Any]) -> None:
         """Sightings whose blocks are final, and what was read at the final block."""
         told = [FINAL[each.kind](each) for each in sightings if each.kind in FINAL]
-        self._handle(cursor, [*told, *extra], {each.block.hash: each.visit for each in sightings})
-        failpoint("listener.after_final_events")
         rows.mark(cursor, sightings, "final")
         rows.mark_legs(cursor, [each.transfer() for each in sightings if each.kind == "transfer"], "final")
         wallets.emptied(cursor, [fact.account_id for fact in extra if isinstance(fact, facts.EmptyDelayQueue)])
         rows.end_legs(cursor, [fact.leg_id for fact in extra if isinstance(fact, facts.FinalizeInvalidation)])
+        failpoint("listener.after_final_sightings")
+        self._handle(cursor, [*told, *extra], {each.block.hash: each.visit for each in sightings})
 
     def unseen(self, cursor: Cursor, sightings: Sequence[Sighting], extra: Sequence[Any], reorg: str) -> None:
         """Sightings whose blocks were dropped, newest first, and what the chain says instead. `reorg` tells reorgs apart."""
         gone = [each for each in reversed(sightings) if each.kind == "transfer"]
         told = [facts.UnseeTransfer(each.transfer()) for each in gone]
         visits = {each.block.hash: str(each.visit) for each in sightings} | {fact.block.hash: reorg for fact in extra}
-        self._handle(cursor, [*told, *extra], visits)
-        failpoint("listener.after_unseen_events")
         rows.mark(cursor, sightings, "unseen")
         rows.mark_legs(cursor, [each.transfer() for each in gone], "submitted")
+        failpoint("listener.after_unseen_sightings")
+        self._handle(cursor, [*told, *extra], visits)
 
     def _queue(self, cursor: Cursor, found: Sequence[Any]) -> None:
         for fact in found:
@@ -126,7 +129,7 @@ class Booking:
             counts[name] += 1
             orders.append(Order(command_id, fact, _cause(command_id, fact)))
         if orders:
-            self.handler.handle(cursor, orders)
+            self.handler.handle(cursor, orders, ahead=True)
 
 
 FINAL: Mapping[str, Callable[[Sighting], Any]] = {

@@ -228,8 +228,8 @@ class Listener:
             failpoint("listener.after_move")
             visits = rows.add_blocks(cursor, self.chain.chain_id, headers)
             found = [fact for _, meaning in meanings for fact in meaning.facts]
-            self.booking.seen(cursor, [*found, *readings], reread, visits, taken_back(meanings))
             self.discovery.note(cursor, [each for logs in seen.values() for each in logs])
+            self.booking.seen(cursor, [*found, *readings], reread, visits, taken_back(meanings))
             failpoint("listener.before_commit")
         failpoint("listener.after_commit")
         return new
@@ -252,8 +252,8 @@ class Listener:
             visits = rows.visits(cursor, self.chain.chain_id, [header.hash for header, _ in meanings])
             found = [fact for _, meaning in meanings for fact in meaning.facts]
             visits = {header.hash: 1 for header, _ in meanings} | visits
-            self.booking.seen(cursor, [*found, *readings], reread, visits, taken_back(meanings))
             wallets.follow(cursor, [each.account_id for each in newcomers])
+            self.booking.seen(cursor, [*found, *readings], reread, visits, taken_back(meanings))
             failpoint("listener.before_welcome_commit")
         if self._welcomes == position.welcomes:
             self._add(newcomers, new.welcomes)
@@ -297,8 +297,8 @@ class Listener:
                 cursor, self.chain.chain_id, position, replace(position, final=max(final, position.final))
             ):
                 return False
-            self.booking.final(cursor, sightings, asked)
             rows.finalize_blocks(cursor, self.chain.chain_id, final)
+            self.booking.final(cursor, sightings, asked)
             failpoint("listener.before_final_commit")
         return True
 

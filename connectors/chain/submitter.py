@@ -126,10 +126,10 @@ class Submitter:
         with transaction(self.database) as cursor:
             waiting = rows.to_broadcast(cursor, self.chain.chain_id, BATCH, PATIENCE_SECONDS)
             gone, replaced = self._send_all(cursor, waiting)
+            rows.mark_broadcast(cursor, gone)
             self._tell(cursor, "submitted", [(sent, _submitted(sent)) for sent in gone])
             if gone:
                 failpoint("submitter.after_told")
-            rows.mark_broadcast(cursor, gone)
         if gone:
             failpoint("submitter.after_broadcast_commit")
         return len(gone) + replaced
@@ -260,12 +260,12 @@ class Submitter:
     def _end_refund(self, cursor: Cursor, sent: Sent) -> None:
         """A refund whose one nonce is used up without it can never be paid any more; settlement has its money back, if it had left."""
         if sent.kind == "refund":
+            rows.end_intent(cursor, sent.leg_id)
             self._tell(cursor, "ended", [(sent, _ended(sent))])
             settlement = rows.settlement_of(cursor, sent.account_id)
             if settlement is not None:
                 transfer_id = ids.leg_transfer_id(self.chain.chain_id, sent.leg_id)
                 self._tell(cursor, "lost", [(sent, LoseTransfer(settlement, transfer_id, sent.leg_id))])
-            rows.end_intent(cursor, sent.leg_id)
 
     def _tell(self, cursor: Cursor, what: str, told: Sequence[tuple[Sent, Message | LoseTransfer]]) -> None:
         """What happened, to the payments' streams, once for each transaction. An invalidation is no leg of theirs."""

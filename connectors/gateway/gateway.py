@@ -70,9 +70,9 @@ class Gateway:
         checked_minor(request.amount_minor)
         until = time.monotonic() + (request.deadline_ms or self.deadline_ms) / 1000
         payment_id = ids.network_payment_id(request.idempotency_key)
-        mine, deadline = self._open(payment_id, request, until)
+        held, deadline = self._open(payment_id, request, until)
         failpoint("gateway.after_hold")
-        payment = self._drive(payment_id, until) if mine else None
+        payment = self._drive(payment_id, held, until) if held else None
         return answer_of(payment) if payment is not None else self._answer(payment_id, deadline, until)
 
     def freeze_card(self, account_id: UUID, reason: str, actor: str) -> None:
@@ -88,8 +88,8 @@ class Gateway:
         self._account_order(order, actor)
 
     @again
-    def _open(self, payment_id: UUID, request: AuthorizationRequest, until: float) -> tuple[bool, datetime]:
-        """The first step, one transaction: the request, the saga under our lease, the hold. False: it is a repeat.
+    def _open(self, payment_id: UUID, request: AuthorizationRequest, until: float) -> tuple[list[Happened], datetime]:
+        """The first step, one transaction: the request, the saga under our lease, the hold. Gives what the saga takes next; a repeat: nothing.
 
         Its commit need not wait for the disk: nobody was told anything yet, and the answer's own commit brings both there.
         """
@@ -101,26 +101,31 @@ class Gateway:
             unit = self.handler.begin(cursor)
             (requested,) = unit.decide([order])
             if requested.repeated:
-                return False, deadline
+                return [], deadline
             stored = rows.open_leased(cursor, payment_id, deadline)
-            # The hold is this transaction's last word: what comes of it is the next one's first.
-            self.engine.follow(
-                cursor, stored, _of(payment_id, [requested]), lambda orders: ((), _decide(unit, payment_id, orders)[1])
-            )
+            held: list[Happened] = []
+
+            def hold(orders: Sequence[OutgoingCommand]) -> tuple[list[Happened], list[OutgoingCommand]]:
+                """This transaction's last word: what comes of it is the next one's first."""
+                happened, leaving = _decide(unit, payment_id, orders)
+                held.extend(happened)
+                return [], leaving
+
+            self.engine.follow(cursor, stored, _of(payment_id, [requested]), hold)
             unit.append()
             failpoint("gateway.before_hold_commit")
-            return True, deadline
+            return held, deadline
 
-    def _drive(self, payment_id: UUID, until: float) -> Payment | None:
+    def _drive(self, payment_id: UUID, held: Sequence[Happened], until: float) -> Payment | None:
         """The payment, answered. None where the lease is over: too late, the timeout has it."""
         try:
-            return self._steps(payment_id, until)
+            return self._steps(payment_id, held, until)
         except TooLate as error:
             log.info("authorization_too_late", payment_id=str(payment_id), error=str(error))
             return None
 
     @again
-    def _steps(self, payment_id: UUID, until: float) -> Payment | None:
+    def _steps(self, payment_id: UUID, held: Sequence[Happened], until: float) -> Payment | None:
         """Screen, and approve with the spend's order, or decline; then give the saga back. None: it is not ours, or still open."""
         with bounded(self.database, until) as cursor:
             stored = rows.lock(cursor, [payment_id])[payment_id]
@@ -128,10 +133,11 @@ class Gateway:
                 return None
             unit = self.handler.begin(cursor)
             unit.lock([payment_id, *([stored.saga.account_id] if stored.saga.account_id else [])])
-            (events,) = untaken(cursor, [stored]).values()
+            nobody_else = unit.versions[payment_id] == held[-1][0].version
+            events = held if nobody_else else untaken(cursor, [stored])[payment_id]
+            stored.leased = False
             self.engine.follow(cursor, stored, events, partial(_decide, unit, payment_id))
             unit.append()
-            rows.lease(cursor, payment_id, None)
             payment: Payment = unit.states[payment_id]
             failpoint("gateway.before_answer_commit")
         return None if payment.open else payment

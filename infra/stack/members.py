@@ -64,7 +64,7 @@ def keep_component(home: Home, component: Component, worker: int, settings: Call
             cwd=home.path("work"),
             environment={**settings(), "TMPDIR": str(home.path("tmp"))},
             stop_seconds=10,
-            yields=not component.serves,
+            yields=component.yields,
         )
 
     def ready() -> bool:

@@ -42,7 +42,7 @@ class Command:
     stop_signal: int = signal.SIGTERM
     stop_seconds: float = 20
     yields: bool = True
-    """Whether it stands back where the processor is short. Three do not: W and the API, for which a card network waits, and the chain."""
+    """Whether it stands back where the processor is short. W, the API, the listener and the chain do not: a card network waits for them."""
 
 
 @dataclass(frozen=True)

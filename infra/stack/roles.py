@@ -39,7 +39,8 @@ KAFKA_USERS = (
 class Component:
     """One of our programs: its command behind `payriver`, how many of it run, and what it may log in as (empty: nowhere).
 
-    `signs`: the secret that opens its keys, and nobody else's; empty: it has none.
+    `signs`: the secret that opens its keys, and nobody else's; empty: it has none. `serves`: at an address of its own.
+    `yields`: stands back where the processor is short; the listener does not, for it holds accounts' streams, a block's at once.
     """
 
     name: str
@@ -51,10 +52,11 @@ class Component:
     instances: int = 2
     signs: str = ""
     serves: bool = False
+    yields: bool = True
 
 
 COMPONENTS = (
-    Component("listener", ("listen",), write="listener"),
+    Component("listener", ("listen",), write="listener", yields=False),
     Component("commands", ("work", "commands"), write="commands", kafka="commands"),
     Component("sagas", ("work", "sagas"), write="sagas", kafka="sagas"),
     Component("projections", ("work", "projections"), write="projections", read="projections", kafka="projections"),
@@ -62,7 +64,7 @@ COMPONENTS = (
     Component("sender", ("work", "sender"), write="sender"),
     Component("submitter", ("submit",), write="submitter", kafka="submitter", signs="keystore"),
     Component("audit", ("audit", "run"), write="audit", read="audit", instances=1, signs="anchor"),
-    Component("api", ("serve",), write="gateway", read="queries", keys="keeper", serves=True),
+    Component("api", ("serve",), write="gateway", read="queries", keys="keeper", serves=True, yields=False),
 )
 
 # Commands that a person runs: they have an identity, and no process of their own.

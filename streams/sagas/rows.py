@@ -37,8 +37,8 @@ ON CONFLICT (saga_id, version) DO UPDATE SET state = 'done'
 UPDATE = """
 UPDATE sagas SET state = new.state, handled = new.handled, steps = new.steps, data = new.data::jsonb, reason = new.reason,
     correlation_id = new.correlation_id, traceparent = new.traceparent, changed_at = clock_timestamp(),
-    ended_at = CASE WHEN new.ended THEN clock_timestamp() END
-FROM (VALUES %s) AS new (saga_id, state, handled, steps, data, reason, correlation_id, traceparent, ended)
+    ended_at = CASE WHEN new.ended THEN clock_timestamp() END, lease_until = CASE WHEN new.leased THEN sagas.lease_until END
+FROM (VALUES %s) AS new (saga_id, state, handled, steps, data, reason, correlation_id, traceparent, ended, leased)
 WHERE sagas.saga_id = new.saga_id
 """
 HISTORY = """
@@ -66,7 +66,7 @@ WHERE saga_id = %s AND name = %s AND state = 'waiting' AND due_at <= clock_times
 
 @dataclass
 class Stored:
-    """A saga's row while it is locked: moves on in memory, is saved once."""
+    """A saga's row while it is locked: moves on in memory, is saved once. `leased`: to a gateway; false gives it back when it is saved."""
 
     saga: Saga
     handled: int
@@ -111,11 +111,6 @@ def open_leased(cursor: Cursor, saga_id: UUID, until: datetime) -> Stored:
     cursor.execute(f"{CREATE}; {LEASE}; {LOCK}", (TYPE, [saga_id], until, saga_id, [saga_id]))
     (row,) = cursor.fetchall()
     return _stored(row)
-
-
-def lease(cursor: Cursor, saga_id: UUID, until: datetime | None) -> None:
-    """Give the saga to the caller until then, or give it back (None)."""
-    cursor.execute(LEASE, (until, saga_id))
 
 
 def receive(cursor: Cursor, delivered: Mapping[UUID, Sequence[tuple[int, UUID]]]) -> None:
@@ -192,7 +187,7 @@ def _row(stored: Stored) -> tuple[Any, ...]:
     data = orjson.dumps(saga.data()).decode()
     return (
         saga.saga_id, saga.state, stored.handled, stored.steps, data, saga.reason, stored.correlation_id,
-        stored.traceparent, stored.ended,
+        stored.traceparent, stored.ended, stored.leased,
     )  # fmt: skip
 
 

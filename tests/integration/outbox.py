@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
@@ -21,30 +21,40 @@ INSERT INTO outbox (id, topic, key, type, payload, {", ".join(HEADERS)}) VALUES 
 
 @dataclass(frozen=True)
 class OutboxRow:
-    """One row, as it is written."""
+    """One row, as it is written; the headers it does not name are NULL."""
 
     id: uuid.UUID
     topic: str
     key: str
     payload: bytes
-    headers: tuple[str | None, ...]
+    headers: Mapping[str, str | None]
 
 
 def random_row(topic: str, key: str, number: int, size: int = 300) -> OutboxRow:
     """Random bytes under a key; its stream version is its number. A third bears no trace, as commands from people do."""
     row = uuid.uuid4()
     trace = None if number % 3 == 0 else f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
-    known = ("1.0", str(row), "Tést", "/payriver/test", key, "2026-01-01T00:00:00.000000Z", trace)
-    return OutboxRow(
-        row, topic, key, os.urandom(size), (*known, None, str(uuid.uuid4()), str(number), None, "test", None, None)
-    )
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(row),
+        "ce_type": "Tést",
+        "ce_source": "/payriver/test",
+        "ce_subject": key,
+        "ce_time": "2026-01-01T00:00:00.000000Z",
+        "traceparent": trace,
+        "correlation_id": str(uuid.uuid4()),
+        "stream_version": str(number),
+        "actor": "test",
+    }
+    return OutboxRow(row, topic, key, os.urandom(size), headers)
 
 
 def write_rows(stack: Stack, rows: Iterable[OutboxRow]) -> None:
     """Each row in a commit of its own."""
     with stack.postgres("write").superuser() as cursor:
         for row in rows:
-            cursor.execute(INSERT, (str(row.id), row.topic, row.key, "Tést", row.payload, *row.headers))
+            headers = map(row.headers.get, HEADERS)
+            cursor.execute(INSERT, (str(row.id), row.topic, row.key, "Tést", row.payload, *headers))
 
 
 def read_records(

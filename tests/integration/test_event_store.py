@@ -132,6 +132,29 @@ def test_processes_that_race_for_one_balance_hold_no_more_than_there_is(side: Wr
     assert side.state(account_id).free_funds_raw() == 700 * 10**16
 
 
+def test_what_was_decided_ahead_stands_but_where_a_rival_came_first(side: WriteSide) -> None:
+    """Two requests share one account, whose money the rival takes first; a third is another account's."""
+    account_id, card = side.account(cents=2_500)
+    other_account, other_card = side.account()
+    one, two, rival = (asked(account_id, card, 1_000) for _ in range(3))
+    apart = asked(other_account, other_card, 1_000)
+    for each in (one, two, rival, apart):
+        side.do(each)
+    orders = [Order(uuid4(), steps(each)[0], cause(uuid4())) for each in (one, two, apart)]
+    with transaction(side.door("commands")) as cursor:
+        ahead = side.mine.begin(cursor, locking=False)
+        foreseen = ahead.decide(orders)
+        assert side.do(steps(rival)[0], handler=side.handler()).events, "nobody is locked out meanwhile"
+        unit = side.mine.begin(cursor)
+        decided = unit.decide(orders, ahead)
+        unit.append()
+
+    assert decided[2] is foreseen[2], "not decided twice"
+    told = [side.types(each.payment_id)[1:] for each in (one, two, apart)]
+    assert told == [["PaymentHeld"], ["HoldRefused"], ["PaymentHeld"]]
+    assert len(side.state(account_id).holds) == 2 and len(side.state(other_account).holds) == 1
+
+
 def test_two_that_make_one_stream_at_once_are_told_apart(side: WriteSide) -> None:
     """The second waits for the first's commit, and is refused by name with both versions."""
     stream_id, first = uuid4(), side.door("commands").raw_connection()

@@ -263,9 +263,9 @@ def test_an_account_registered_with_a_queued_withdrawal_is_released_when_the_que
 
 
 POINTS = (
-    "after_move", "after_events", "after_sightings", "before_commit", "after_commit", "after_final_events",
-    "before_final_commit", "before_welcome_commit", "after_rewind", "after_unseen_events", "before_rewind_commit",
-    "after_past_events", "before_past_commit",
+    "after_move", "after_events", "after_sightings", "before_commit", "after_commit", "after_final_sightings",
+    "before_final_commit", "before_welcome_commit", "after_rewind", "after_unseen_sightings", "before_rewind_commit",
+    "after_past_sightings", "before_past_commit",
 )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def test_a_row_of_the_outbox_arrives_byte_for_byte_with_its_headers_and_in_its_k
     for row in rows:
         record = by_id[str(row.id)]
         assert (record.topic(), record.key().decode(), record.value()) == (row.topic, row.key, row.payload)
-        assert tuple(header(record, name) for name in HEADERS) == row.headers
+        assert all(header(record, name) == row.headers.get(name) for name in HEADERS)
         assert {name for name, _ in record.headers()} == {"id", *HEADERS}
     assert_in_order(records)
 

@@ -183,7 +183,7 @@ def test_one_that_is_next_and_not_mined_for_long_offers_more(at: Shore) -> None:
 
 def test_several_relayers_share_the_spends_and_none_waits_for_another(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
-    other = Signer(development_key(6))
+    other = Signer(development_key(9))
     at.river.submitter.keys = replace(at.river.keyring, relayers=[*at.river.keyring.relayers, other])
     payments = [approved(at, ana, 100) for _ in range(8)]
     chain.ask("anvil_setBalance", chain.deployment.relayer, "0x0")

@@ -44,8 +44,17 @@ def deliver(stack: Stack, reversal_ids: Sequence[str]) -> None:
 def _row(codec: Codec, reversal_id: str) -> OutboxRow:
     payment, row = uuid.uuid4(), uuid.uuid4()
     value = codec.encode(PaymentReversed(payment_id=payment, reversal_id=reversal_id, amount_minor=1, currency="EUR"))
-    known = ("1.0", str(row), "PaymentReversed", "payriver", str(payment), "2026-01-01T00:00:00Z")
-    return OutboxRow(row, PAYMENT_EVENTS, str(payment), value, (*known, *[None] * 3, "1", "1"))
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(row),
+        "ce_type": "PaymentReversed",
+        "ce_source": "payriver",
+        "ce_subject": str(payment),
+        "ce_time": "2026-01-01T00:00:00Z",
+        "stream_version": "1",
+        "position": "1",
+    }
+    return OutboxRow(row, PAYMENT_EVENTS, str(payment), value, headers)
 
 
 @pytest.fixture(scope="module")
