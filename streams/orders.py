@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,11 +18,15 @@ from streams.event_store.recorder import Answer
 
 @dataclass(frozen=True)
 class Order:
-    """A command or a fact, with the id that makes it happen once and the cause that explains it."""
+    """A command or a fact, with the id that makes it happen once and the cause that explains it.
+
+    `business`: `business_of` the message, where whoever gives the order has it at hand.
+    """
 
     command_id: UUID
     message: Any
     cause: Cause
+    business: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,10 @@ def _reused(command_id: UUID, kind: str) -> CommandIdReused:
     )
 
 
-def answer_to(message: Any, outcome: Outcome) -> Answer:
+def answer_to(order: Order, outcome: Outcome) -> Answer:
     """As it is stored under the order's id."""
-    business = business_of(message)
-    kind = type(message).__name__
+    business = dict(business_of(order.message) if order.business is None else order.business)
+    kind = type(order.message).__name__
     return Answer(outcome.command_id, kind, business, fingerprint_of(business), dict(outcome.answer))
 
 
@@ -78,7 +82,7 @@ def business_of(message: Any) -> dict[str, Any]:
     """The fields of an order that must be the same when it comes a second time; all fields of a fact."""
     if isinstance(message, Message):
         return {name: value for name, value in to_json(message).items() if _is_business(message, name)}
-    return {name: _told(value) for name, value in asdict(message).items()}
+    return {name: _told(value) for name, value in message.__dict__.items()}
 
 
 UNKNOWN: Mapping[str, Any] = {}
@@ -98,7 +102,10 @@ def _is_business(message: Message, name: str) -> bool:
 
 
 def _told(value: Any) -> Any:
-    """A fact's value in JSON: amounts do not fit a JSON number, so integers are told as text."""
-    if isinstance(value, dict):
-        return {name: _told(each) for name, each in value.items()}
-    return value if value is None or isinstance(value, bool) else str(value)
+    """A fact's value in JSON: amounts do not fit a JSON number, so integers are told as text. A value of several is told by its fields."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is UUID or kind is int or not is_dataclass(value):
+        return str(value)
+    return {name: _told(each) for name, each in value.__dict__.items()}

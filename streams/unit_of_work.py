@@ -72,7 +72,7 @@ class UnitOfWork:
         if not outcomes:
             return
         events = [event for outcome in outcomes for event in outcome.events]
-        answers = [answer_to(self._orders[each.command_id].message, each) for each in outcomes]
+        answers = [answer_to(self._orders[each.command_id], each) for each in outcomes]
         deadlines = [each.not_after for each in outcomes if each.not_after]
         store.append(self.cursor, self.codec, events, answers, min(deadlines, default=None))
         for event in events:

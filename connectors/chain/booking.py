@@ -124,10 +124,11 @@ class Booking:
         orders = []
         for fact in found:
             visit = visits.get(_block(fact).hash, 0)
-            name = f"{type(fact).__name__}/{orjson.dumps(business_of(fact)).decode()}/{visit}"
+            business = business_of(fact)
+            name = f"{type(fact).__name__}/{orjson.dumps(business).decode()}/{visit}"
             command_id = ids.derived("fact", self.chain_id, name, counts[name])
             counts[name] += 1
-            orders.append(Order(command_id, fact, _cause(command_id, fact)))
+            orders.append(Order(command_id, fact, _cause(command_id, fact), business))
         if orders:
             self.handler.handle(cursor, orders, ahead=True)
 
