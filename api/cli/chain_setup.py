@@ -28,7 +28,7 @@ def prepare(stack: Stack) -> None:
         write_keys(stack.home.path("keystore"), password_of(stack), deployment)
         write_anchor_keys(stack.home.path("keystore"), anchor_password_of(stack), deployment)
         deployment.save(path)
-    write_chain_file(stack.chain_file, stack.url("node"), Deployment.load(path))
+    write_chain_file(stack.chain_file, devchain(stack).socket_url, Deployment.load(path))
 
 
 def devchain(stack: Stack) -> DevChain:

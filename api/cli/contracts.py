@@ -37,7 +37,7 @@ def contracts(url: str) -> None:
         write_keys(settings.keystore, settings.keystore_password, deployment)
         write_anchor_keys(settings.keystore, settings.anchor_password, deployment)
         deployment.save(path)
-    write_chain_file(settings.chain_file, url, Deployment.load(path))
+    write_chain_file(settings.chain_file, chain.socket_url, Deployment.load(path))
 
 
 def _wait_for(chain: DevChain) -> None:

@@ -36,6 +36,11 @@ class DevNode:
         self.w3 = Web3(HTTPProvider(rpc_url, request_kwargs={"timeout": 30}))
         self._sending = threading.Lock()
 
+    @property
+    def socket_url(self) -> str:
+        """The same node over a WebSocket, where it also tells of new heads: anvil listens for both at one port."""
+        return self.rpc_url.replace("http", "ws", 1)
+
     def ask(self, method: str, *params: Any) -> Any:
         """One JSON-RPC call, also of anvil's own methods. Raises `ChainScriptError` with the node's words."""
         answer = self.w3.provider.make_request(method, list(params))

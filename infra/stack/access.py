@@ -66,8 +66,6 @@ def settings_for(
     }
     if chain:
         told["CHAIN_FILE"] = chain
-    if component == "listener" and chain == str(home.path("chain.json")):
-        told["POLL_SECONDS"] = "0.02"  # the node is our own, and may be asked as often as we like
     if identity.write:
         told["WRITE_URL"] = database_url(home, "write", identity.write)
     if identity.read:

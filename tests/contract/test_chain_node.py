@@ -12,6 +12,7 @@ from connectors.chain import events as on_chain
 from connectors.chain.bloom import may_hold
 from connectors.chain.decode import decode
 from connectors.chain.events import TOPICS
+from connectors.chain.heads import Heads
 from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import CallReverted, NonceTooLow, RpcRefused, Underpriced, UnknownBlock
 from connectors.chain.signing import Signer, TransactionOrder
@@ -47,6 +48,22 @@ def test_each_block_names_its_parent_and_its_time_does_not_go_back(devchain: Dev
         assert after.time >= before.time
     assert rpc.block(devchain.head + 1) is None
     assert rpc.block("0x" + "ab" * 32) is None
+
+
+def test_the_node_tells_of_each_new_head_over_a_websocket_and_of_those_that_a_reorg_brings(devchain: DevChain) -> None:
+    rpc = Rpc([devchain.socket_url], chain_id=100)
+    heads = Heads(rpc.pool)
+    assert heads.told()
+    devchain.stop_mining()
+    for bring in (devchain.mine, lambda: devchain.reorg(1)):
+        while heads.wait(0.2):
+            """Those of before."""
+        bring()
+        assert heads.wait(5)
+        head = rpc.block("latest")
+        assert head is not None and head.number == devchain.head
+    rpc.close()
+    devchain.automine()
 
 
 def test_logs_by_range_and_by_block_hash_are_the_same(
