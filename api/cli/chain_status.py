@@ -1,4 +1,4 @@
-"""`payriver chain`: how the nodes answer, where the listener stands, and whom it watches."""
+"""`payriver chain status`: how the nodes answer, where the listener stands, and whom it watches."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.chain import ChainRoot
+from api.cli.chain_watch import watch
 from connectors.chain.endpoint import Endpoint
 from connectors.chain.rpc_errors import RpcRefused
 from infra.database import transaction
@@ -28,6 +29,9 @@ SELECT coalesce(verdict, 'not final yet'), count(*) FROM chain_modules WHERE cha
 """
 EARLIER = "SELECT from_block, read_block, until_block FROM chain_backfills WHERE chain_id = %s"
 TAGS = ("latest", "safe", "finalized")
+
+
+chain.command()(watch)
 
 
 @chain.callback()
