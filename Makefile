@@ -21,7 +21,7 @@ PIN = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## "; print "\033[1mpayriver\033[0m: card payments on Gnosis Chain, every step an event that nobody can lose\n" } \
 		/^[a-z-]+:.*## / { printf "  \033[36mmake %-11s\033[0m %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\n  Options: make demo DEMO_ARGS="--once --json FILE", make test ARGS="-k refund", make bench BENCH_ARGS="river --json FILE"\n'
+	@printf '\n  Options: make demo DEMO_ARGS="--once --json FILE", make test ARGS="-k refund", make bench BENCH_ARGS="chain --json FILE"\n'
 
 demo: setup ## sets everything up and runs the whole river, then stays up with its addresses until Ctrl-C
 	@$(BIN)/payriver demo $(DEMO_ARGS)

@@ -21,12 +21,16 @@ class BenchFailed(PayriverError):
 
 @dataclass(frozen=True)
 class Asked:
-    """What every bench is told. `cold`: begin with an empty cache of servers; `console`: where it shows how far it is."""
+    """What every bench is told. `cold`: begin with an empty cache of servers; `console`: where it shows how far it is.
+
+    `size`: small, usual or full; for those benches that can be run short, or very long.
+    """
 
     console: Console
     cold: bool = False
     offline: bool = False
     cache: Path | None = None
+    size: str = "usual"
 
 
 @dataclass(frozen=True)

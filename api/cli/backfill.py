@@ -33,6 +33,7 @@ from connectors.chain.discovery import Discovery
 from connectors.chain.listener import BULK, Listener
 from connectors.chain.stretches import Stretches
 from infra.database import transaction
+from infra.garbage import look_seldom
 
 PAUSE_SECONDS = 0.5
 
@@ -51,6 +52,7 @@ def backfill(
     job = Backfill(
         root.write, root.chain, Discovery(root.write, root.chain, root.registrar), Stretches(root.rpc, root.chain)
     )
+    look_seldom()
     console = Console(stderr=True)
     with _bars(console) as bars:
         ended = _Run(listener, job, bars, until_signalled()).until_done(first)

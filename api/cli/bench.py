@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,16 @@ BENCHES: Mapping[str, str] = {
     "river": "api.bench.river",
     "store": "api.bench.store",
     "audit": "api.bench.audit",
+    "chain": "api.bench.chain",
 }
+
+
+class Size(StrEnum):
+    """How long a bench may take, where it can be told."""
+
+    small = "small"
+    usual = "usual"
+    full = "full"
 
 
 def bench(
@@ -32,6 +42,9 @@ def bench(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit status 1 if a ratio is below its aim.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="Begin with an empty cache: fetches all servers anew.")] = False,
+    size: Annotated[
+        Size, typer.Option(help="chain only: small to see that it runs, full with a backfill of a million logs.")
+    ] = Size.usual,
     offline: Annotated[
         bool, typer.Option("--offline", help="Fetch nothing; what is not in the cache is an error.")
     ] = False,
@@ -45,7 +58,7 @@ def bench(
     found: list[Figure] = []
     try:
         for name in wanted:
-            found += _measured(name, Asked(console, cold, offline))
+            found += _measured(name, Asked(console, cold, offline, size=size.value))
             _write(json_file, found)  # after each, so that a long run that breaks keeps what it had
     except KeyboardInterrupt:
         console.print("ended")

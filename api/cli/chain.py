@@ -31,6 +31,7 @@ from connectors.chain.rpc import Rpc, rpc_of
 from connectors.chain.settings import ChainSettings, Token, load_chain_settings
 from connectors.chain.submitter import Submitter
 from infra.errors import BadInput, Misconfigured
+from infra.garbage import look_seldom
 
 
 class ChainRoot(Root):
@@ -85,7 +86,9 @@ class ChainRoot(Root):
 def listen() -> None:
     """Follow the chain: what it says of our accounts becomes events."""
     root = ChainRoot.begin("listener")
-    listener_of(root, f"{socket.gethostname()}/{os.getpid()}").run(until_signalled())
+    listener = listener_of(root, f"{socket.gethostname()}/{os.getpid()}")
+    look_seldom()
+    listener.run(until_signalled())
 
 
 def listener_of(root: ChainRoot, name: str) -> Listener:

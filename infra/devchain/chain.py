@@ -221,5 +221,10 @@ def development_key(index: int) -> str:
     return "0x" + bytes(Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}").key).hex()
 
 
+def development_address(index: int) -> str:
+    """The address (checksummed) of anvil's development account `index`; of the first ten, anvil itself signs."""
+    return _address(development_key(index))
+
+
 def _address(key: str) -> str:
     return str(Account.from_key(key).address)

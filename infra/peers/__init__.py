@@ -9,3 +9,5 @@ from infra.stack.side_environment import SideEnvironment
 ROOM = Path(__file__).parent
 PEERS = SideEnvironment("peers", ROOM / "requirements.lock", "the peers of the bench", "payriver bench")
 EVENTSOURCING = ROOM / "eventsourcing_peer.py"
+PONDER = ROOM / "ponder"
+"""A whole project of Ponder's, with its lock: copied to where it runs, for it writes beside its files."""

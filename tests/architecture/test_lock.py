@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from infra import bootstrap
 from tests.architecture.tree import ROOT
 
 LOCKS = ("requirements.lock", "infra/ui/requirements.lock", "infra/peers/requirements.lock")
+NPM_LOCKS = ("infra/devchain", "infra/peers/ponder")
 ENTRY = re.compile(
     r"^([A-Za-z0-9._-]+)==(\S+?)(?: ; .*?)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )
@@ -36,6 +38,16 @@ def asked_for() -> Iterator[Requirement]:
 def test_every_line_of_a_lock_is_a_pinned_package_with_its_hashes(lock: str) -> None:
     rest = ENTRY.sub("", (ROOT / lock).read_text())
     assert rest.strip() == ""
+
+
+@pytest.mark.parametrize("folder", NPM_LOCKS)
+def test_every_package_of_an_npm_lock_has_its_hash_and_no_address(folder: str) -> None:
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text())
+    asked = json.loads((ROOT / folder / "package.json").read_text())
+    first, *rest = lock["packages"].items()
+    assert first[1]["dependencies"] == asked["dependencies"]
+    wrong = [name for name, each in rest if not each.get("integrity", "").startswith("sha512-") or "resolved" in each]
+    assert rest and wrong == []
 
 
 def test_the_lock_holds_what_the_project_asks_for() -> None:

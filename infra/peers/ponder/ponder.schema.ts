@@ -1,0 +1,15 @@
+// As much of a transfer as our own event says.
+
+import { onchainTable } from "ponder";
+
+export const transfer = onchainTable("transfer", (t) => ({
+  id: t.text().primaryKey(),
+  sender: t.hex().notNull(),
+  recipient: t.hex().notNull(),
+  amount: t.bigint().notNull(),
+  transactionHash: t.hex().notNull(),
+  logIndex: t.integer().notNull(),
+  blockNumber: t.bigint().notNull(),
+  blockHash: t.hex().notNull(),
+  blockTime: t.bigint().notNull(),
+}));
