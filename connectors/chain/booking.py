@@ -19,7 +19,7 @@ from connectors.chain.cursor import Sighting
 from connectors.chain.interpret import TakenBack
 from infra.database import Cursor
 from infra.failpoints import failpoint
-from infra.telemetry import new_traceparent
+from infra.telemetry import traceparent_of
 from streams.command_handler import CommandHandler
 from streams.domain import facts, ids
 from streams.domain.facts import Block
@@ -173,4 +173,5 @@ def _reading(account_id: UUID, block: Block, visit: int) -> Sighting:
 def _cause(command_id: UUID, fact: Any) -> Cause:
     """A payment's story is one; what belongs to none is a story of its own."""
     payment_id = fact.transfer.payment_id if hasattr(fact, "transfer") else getattr(fact, "payment_id", None)
-    return Cause(command_id, payment_id or command_id, new_traceparent(), "listener")
+    story = payment_id or command_id
+    return Cause(command_id, story, traceparent_of(story), "listener")
