@@ -8,9 +8,8 @@ YOUNG, OLDER = 50_000, 20
 
 
 def look_seldom() -> None:
-    """For a process that turns logs into events by the ten thousand: what it holds by now is never looked at again, the rest seldom.
+    """For a process that turns logs into events by the ten thousand: it may make so many values before Python looks through them.
 
-    Left to itself, Python goes through everything alive each time some hundreds were made: a quarter of a backfill.
+    Left to itself, Python looks each time some hundreds were made, in a backfill at everything of a stretch again and again.
     """
-    gc.freeze()
     gc.set_threshold(YOUNG, OLDER, OLDER)
