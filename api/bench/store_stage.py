@@ -188,7 +188,7 @@ class StoreStage:
         return float(json.loads(done.stdout.splitlines()[-1]))
 
     def pgbench(self, clients: int, seconds: int, accounts: range) -> float:
-        """Transactions a second of the same statements, without Python. pgbench is PostgreSQL's own, of the same package."""
+        """Transactions a second of the same statements, prepared and without Python. pgbench is PostgreSQL's own, of the same package."""
         door = make_url(self.url)
         sample = events_of(account_id(0), 2)[1]
         values = {
@@ -202,8 +202,9 @@ class StoreStage:
             script = Path(folder, "command.pgbench")
             script.write_text(Template(SCRIPT.read_text()).substitute(values))
             where = ["-h", str(door.host), "-p", str(door.port), "-U", str(door.username)]
-            load = ["-n", "-f", str(script), "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(seconds)]
-            command = [str(fetch().postgres / "pgbench"), *where, *load, str(door.database)]
+            what = ["-n", "-M", "prepared", "-f", str(script)]
+            load = ["-c", str(clients), "-j", str(min(clients, 2)), "-T", str(seconds)]
+            command = [str(fetch().postgres / "pgbench"), *where, *what, *load, str(door.database)]
             environment = {**os.environ, "PGPASSWORD": str(door.password)}
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         found = TPS.search(done.stdout)
