@@ -8,6 +8,7 @@ that is 30 deep; we ask the node. The making of the logs is nobody's time, nor i
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from api.bench.chain_stage import ChainStage, staged
 from api.bench.figure import Asked, BenchFailed, Figure, cost, percentiles
 
 PEER_AIM, FLOOR_AIM, LAG_MS, COST_AIM, MEMORY_MB, FLAT = 5.0, 4.0, 50.0, 1.2, 250.0, 1.1
-IN_BLOCK, WARM_UP, PATIENCE_SECONDS = 10, 5, 30
+IN_BLOCK, WARM_UP, PATIENCE_SECONDS, TURNS = 10, 5, 30, 2
 LONG_EACH = 250
 PEER = "Ponder 0.16.6"
 
@@ -73,12 +74,20 @@ def _beside_the_peer(stage: ChainStage, size: Size) -> Iterator[Figure]:
         name = f"backfill of {logs:,} logs"
         yield _rates(name, logs / ours.seconds, logs / theirs, PEER, PEER_AIM)
         yield _rates(name, logs / ours.seconds, logs / floor, "eth_getLogs + JSON", 1 / FLOOR_AIM)
-        with console.status(f"{PEER}: heads"):
-            behind = _lags(stage, size.heads, lambda block: peer.stored(block) == IN_BLOCK)
-    with stage.process("listen"), console.status("payriver listen: heads"):
-        stage.until(lambda: stage.seen() == stage.head, "at the head")
-        lags = _lags(stage, size.heads, lambda block: stage.seen() >= block)
-    yield from _beside(lags, behind)
+    yield from _heads(stage, size)
+
+
+def _heads(stage: ChainStage, size: Size) -> Iterator[Figure]:
+    """New heads, by the peer and by us, each alone, in turn; of each the better turn counts."""
+    ours, theirs = [], []
+    for _ in range(TURNS):
+        with running(stage) as peer, stage.asked.console.status(f"{PEER}: heads"):
+            peer.until_live()
+            theirs.append(_lags(stage, size.heads, lambda block: peer.stored(block) == IN_BLOCK))
+        with stage.process("listen"), stage.asked.console.status("payriver listen: heads"):
+            stage.until(lambda: stage.seen() == stage.head, "at the head")
+            ours.append(_lags(stage, size.heads, lambda block: stage.seen() >= block))
+    yield from _beside(min(ours, key=median), min(theirs, key=median))
 
 
 def _lags(stage: ChainStage, blocks: int, stored: Callable[[int], bool]) -> list[float]:
@@ -105,12 +114,13 @@ def _beside(ours: list[float], theirs: list[float]) -> Iterator[Figure]:
 
 def _watched(stage: ChainStage, size: Size) -> Figure:
     """A block of ten transfers taken in by a listener that watches few accounts, and by one that watches very many."""
-    times = {}
-    for count in size.watched:
+    times = dict.fromkeys(size.watched, math.inf)
+    for count in size.watched * TURNS:
         with stage.asked.console.status(f"blocks with {count:,} accounts watched"):
             stage.watch_only(count)
-            times[count] = _block_ms(stage, size.heads)
-        stage.asked.console.print(f"  {count:,} accounts: {times[count]:.1f} ms a block", style="dim")
+            times[count] = min(times[count], _block_ms(stage, size.heads))
+    for count, each in times.items():
+        stage.asked.console.print(f"  {count:,} accounts: {each:.1f} ms a block", style="dim")
     few, many = size.watched[0], size.watched[-1]
     name = f"a block with {many:,} accounts watched"
     ratio = round(times[few] / times[many], 3)

@@ -87,9 +87,11 @@ def running(stage: ChainStage) -> Iterator[Ponder]:
     shutil.copytree(PONDER, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
     if not (folder / "node_modules").exists():
         (folder / "node_modules").symlink_to(packages)
+    log = folder / "ponder.log"
+    log.unlink(missing_ok=True)  # what an earlier one said is not said by this one
     started = Spawner().spawn(_command(stage, folder))
     try:
-        yield Ponder(stage, folder / "ponder.log", started)
+        yield Ponder(stage, log, started)
     finally:
         started.terminate()
         started.wait(30)
