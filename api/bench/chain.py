@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from api.bench.chain_peer import running
+from api.bench.chain_peer import PEER, running
 from api.bench.chain_stage import ChainStage, staged
 from api.bench.figure import Asked, BenchFailed, Figure, cost, percentiles
 
 PEER_AIM, FLOOR_AIM, LAG_MS, COST_AIM, MEMORY_MB, FLAT = 5.0, 4.0, 50.0, 1.2, 250.0, 1.1
 IN_BLOCK, WARM_UP, PATIENCE_SECONDS, TURNS = 10, 5, 30, 2
 LONG_EACH = 250
-PEER = "Ponder 0.16.6"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from sqlalchemy import Engine
 
 from api.bench.chain_stage import LOOK_SECONDS, ChainStage
 from api.bench.figure import BenchFailed
@@ -22,6 +23,7 @@ from infra.stack.npm import node, npm_ci
 from infra.stack.ports import free_port
 from infra.stack.process import Command, Spawner
 
+PEER = f"Ponder {orjson.loads((PONDER / 'package.json').read_bytes())['dependencies']['ponder']}"
 SCHEMA = "bench"
 IN_BLOCK = f"SELECT count(*) FROM {SCHEMA}.transfer WHERE block_number = %s"
 STARTED, COMPLETED, LIVE = (
@@ -33,14 +35,11 @@ STARTED, COMPLETED, LIVE = (
 
 @dataclass(frozen=True)
 class Ponder:
-    """A Ponder that runs; `log` is what it says, an object a line."""
+    """A Ponder that runs; `log` is what it says, an object a line; `database` what it has stored."""
 
-    stage: ChainStage
     log: Path
     process: subprocess.Popen[bytes]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "database", engine(self.stage.peer_url))
+    database: Engine
 
     def backfill_seconds(self, patience_seconds: float = 900) -> float:
         """From its first question about history to its last commit, by its own clock; it goes on with new heads then."""
@@ -54,7 +53,7 @@ class Ponder:
     def stored(self, block: int | None = None) -> int:
         """How many rows are committed, of a block or of all."""
         query, values = (IN_BLOCK, (block,)) if block is not None else (f"SELECT count(*) FROM {SCHEMA}.transfer", ())
-        with transaction(self.database) as cursor:  # type: ignore[attr-defined]
+        with transaction(self.database) as cursor:
             cursor.execute(query, values)
             return int(cursor.fetchall()[0][0])
 
@@ -91,7 +90,7 @@ def running(stage: ChainStage) -> Iterator[Ponder]:
     log.unlink(missing_ok=True)  # what an earlier one said is not said by this one
     started = Spawner().spawn(_command(stage, folder))
     try:
-        yield Ponder(stage, log, started)
+        yield Ponder(log, started, engine(stage.peer_url))
     finally:
         started.terminate()
         started.wait(30)
