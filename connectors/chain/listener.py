@@ -117,10 +117,11 @@ class Listener:
             return self._finalize(position, min(final, position.number)) or True  # what they did may be final already
         if final > position.number + BULK:
             return self._finalize(position, position.number) or self._catch_up(position, final)
-        moved = self._discover(final) or bool(late)
+        moved = bool(late)
         if head is not None and head.number > position.number:
             position = self._advance(position, head) or position
             moved = True
+        moved = self._discover(final) or moved
         if moved or min(final, position.number) > position.final:
             moved = self._finalize(position, min(final, position.number)) or moved
         return moved or self.drift.look(position, self.directory)
