@@ -31,9 +31,8 @@ log = structlog.get_logger(__name__)
 
 SENDERS = 8
 IDLE_SECONDS = 0.2
-WAVE_SECONDS = (
-    0.05  # so long at most the next claim waits for those that are being sent: several are claimed in one commit
-)
+WAVE_SECONDS = 0.05
+"""So long at most the next claim waits for those that are being sent: several are claimed in one commit."""
 CLAIM_MARGIN_SECONDS = 10
 ERROR_CHARACTERS = 300
 

@@ -2,10 +2,13 @@
 
 A saga's row says up to which version of the payment's stream it has taken events; a delivery is only a hint to look, so that
 nothing is taken twice and no jump can be taken over. What a step orders leaves in the same commit as the step.
+
+A hint may come too early: PostgreSQL's log tells of a commit before any other session sees it. So one that finds nothing waits.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from infra.database import Cursor
-from infra.errors import VersionConflict
+from infra.errors import NotFound, VersionConflict
 from infra.failpoints import failpoint
 from schemas.definition import Message
 from streams.domain import ids
@@ -30,6 +33,8 @@ Happened = tuple[RecordedEvent | NewEvent, Message]
 """An event of a payment's stream, and what it says."""
 Decide = Callable[[Sequence[OutgoingCommand]], tuple[Sequence[Happened], Sequence[OutgoingCommand]]]
 """Orders -> the events of the payment's stream that they led to, and the orders that are for others."""
+VISIBLE_SECONDS, PAUSE_SECONDS = 10.0, 0.005
+"""How long a delivered event may take to be seen in W, and how often it is looked for."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +46,20 @@ class Engine:
     send: Send
 
     def deliver(self, cursor: Cursor, delivered: Mapping[UUID, Sequence[tuple[int, UUID]]]) -> None:
-        """Events (version, event id) of payments arrived: take what no gateway's lease keeps for later."""
+        """Events (version, event id) of payments arrived: take what no gateway's lease keeps for later. Raises NotFound for one that W has not."""
         stored = rows.lock(cursor, delivered, create=True)
         leased = {saga_id: delivered[saga_id] for saga_id, each in stored.items() if each.leased}
         rows.receive(cursor, leased)
-        self.advance(cursor, [each for each in stored.values() if not each.leased])
+        free = [each for each in stored.values() if not each.leased]
+        self.advance(cursor, free, {each.saga.saga_id: max(delivered[each.saga.saga_id])[0] for each in free})
 
-    def advance(self, cursor: Cursor, stored: Sequence[Stored]) -> bool:
-        """Take every event that these sagas have not taken, and send what follows. True if there were any."""
+    def advance(self, cursor: Cursor, stored: Sequence[Stored], delivered: Mapping[UUID, int] | None = None) -> None:
+        """Take every event that these sagas have not taken, and send what follows. `delivered`: up to which version there must be some."""
         if not stored:
-            return False
-        found = untaken(cursor, stored)
+            return
+        found = _visible(cursor, stored, delivered or {})
         steps = [step for each in stored for step in take(each, found[each.saga.saga_id])]
         self._save(cursor, stored, steps, orders_of(steps))
-        return bool(steps)
 
     def follow(self, cursor: Cursor, stored: Stored, events: Sequence[Happened], decide: Decide) -> None:
         """Take events whose orders are decided in this very transaction, and what comes of that, until nothing does; then save all of it.
@@ -98,6 +103,23 @@ def untaken(cursor: Cursor, stored: Sequence[Stored]) -> dict[UUID, list[Happene
     for event in store.read_streams(cursor, {each.saga.saga_id: each.handled for each in stored}):
         found[event.stream_id].append((event, event.message()))
     return found
+
+
+def _visible(cursor: Cursor, stored: Sequence[Stored], delivered: Mapping[UUID, int]) -> dict[UUID, list[Happened]]:
+    """As `untaken`, once all that was delivered is there to be seen. Raises NotFound."""
+    until = time.monotonic() + VISIBLE_SECONDS
+    while True:
+        found = untaken(cursor, stored)
+        there = {each.saga.saga_id: each.handled + len(found[each.saga.saga_id]) for each in stored}
+        missing = [each for each, version in delivered.items() if there[each] < version]
+        if not missing:
+            return found
+        if time.monotonic() > until:
+            raise NotFound(
+                f"payment {missing[0]} has no event {delivered[missing[0]]} in the event store, though it was delivered; "
+                "was W restored? infra/runbooks/restore.md"
+            )
+        time.sleep(PAUSE_SECONDS)
 
 
 def _must_follow(stored: Stored, events: Sequence[Happened]) -> None:

@@ -11,18 +11,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from infra.database import transaction
+from infra.errors import NotFound
 from infra.stack import access
 from streams.domain.circumstances import Policy
 from streams.event_store import store
+from streams.orders import Order
 from streams.sagas import rows
 from tests.given import transfer
 from tests.integration.conftest import Databases
-from tests.integration.write_side import WriteSide, authorization
+from tests.integration.write_side import WriteSide, authorization, cause
 
 TIMEOUT_POINTS = ("after_claim", "after_rows", "before_commit", "after_commit")
 
@@ -139,6 +141,37 @@ def test_a_delivery_is_only_a_hint_and_the_store_says_what_happened(side: WriteS
         newest = store.read_stream(cursor, payment_id)[-1]
         side.sagas().deliver(cursor, {payment_id: [(newest.version, newest.event_id)]})
     assert side.rows("SELECT state FROM sagas WHERE saga_id = %s", payment_id) == [("refund_due",)]
+
+
+def test_an_event_that_is_delivered_before_its_commit_is_seen_is_not_passed_over(side: WriteSide) -> None:
+    """W's log tells of a commit, and Kafka of the event, while the backend that commits has not come so far as to show it to others."""
+    payment_id = spent(side)
+    payment, version = side.state(payment_id), len(side.types(payment_id))
+    fact = _seen(transfer(100, account_id=payment.account_id, payment_id=payment_id), next(iter(payment.legs)))
+    committing = side.door("commands").raw_connection()
+    command_id = uuid4()
+    side.handler().handle(committing.cursor(), [Order(command_id, fact, cause(command_id))])
+    hint = {payment_id: [(version + 1, uuid4())]}
+    with ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(_delivers, side, hint)
+        time.sleep(0.3)
+        assert not taken.done()
+        committing.commit()
+        committing.close()
+        taken.result(10)
+    assert side.rows("SELECT handled FROM sagas WHERE saga_id = %s", payment_id) == [(version + 1,)]
+
+
+def test_an_event_that_the_store_has_not_is_told_by_name(side: WriteSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.sagas.engine.VISIBLE_SECONDS", 0.1)
+    payment_id = spent(side)
+    with pytest.raises(NotFound, match=f"payment {payment_id} has no event 99 .* was W restored"):
+        _delivers(side, {payment_id: [(99, uuid4())]})
+
+
+def _delivers(side: WriteSide, hint: dict[UUID, list[tuple[int, UUID]]]) -> None:
+    with transaction(side.door("sagas")) as cursor:
+        side.sagas().deliver(cursor, hint)
 
 
 DYING = """
