@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from psycopg2.extras import execute_values
 
 from connectors.chain.chain_values import Header
@@ -15,6 +14,7 @@ from connectors.chain.interpret import Leg, Legs, TakenBack
 from infra.database import Cursor
 from streams.domain import ids
 from streams.domain.facts import Block, Transfer
+from streams.event_store.arrays import documents, numbers, texts, uuids
 
 TAKEN_BACK = "taken_back"
 
@@ -48,9 +48,12 @@ FINAL_BLOCKS = "UPDATE chain_blocks SET state = 'final' WHERE chain_id = %s AND 
 ORPHAN_BLOCKS = "UPDATE chain_blocks SET state = 'orphaned' WHERE chain_id = %s AND state = 'seen' AND number > %s"
 KNOWN = "SELECT sighting_id, account_id FROM chain_sightings WHERE sighting_id = ANY(%s::uuid[])"
 SIGHT = """
-INSERT INTO chain_sightings (sighting_id, account_id, chain_id, kind, state, block_number, block_hash, block_time,
-    tx_hash, visit, detail)
-VALUES %s ON CONFLICT (sighting_id, account_id) DO UPDATE SET state = excluded.state, block_number = excluded.block_number,
+INSERT INTO chain_sightings (chain_id, state, sighting_id, account_id, kind, block_number, block_hash, block_time, tx_hash, visit, detail)
+SELECT %s, %s, s.* FROM ROWS FROM (
+    unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::int[]),
+    jsonb_array_elements(%s::jsonb)
+) AS s
+ON CONFLICT (sighting_id, account_id) DO UPDATE SET state = excluded.state, block_number = excluded.block_number,
     block_hash = excluded.block_hash, block_time = excluded.block_time, tx_hash = excluded.tx_hash, visit = excluded.visit,
     detail = excluded.detail
 """
@@ -202,14 +205,17 @@ def orphan_blocks(cursor: Cursor, chain_id: int, above: int) -> None:
 
 def known_sightings(cursor: Cursor, sighting_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
     """(sighting, account) of those that were seen before."""
-    cursor.execute(KNOWN, (list(sighting_ids),))
+    cursor.execute(KNOWN, (uuids(sighting_ids),))
     return set(cursor.fetchall())
 
 
 def sight(cursor: Cursor, chain_id: int, sightings: Sequence[Sighting], state: str = "seen") -> None:
     """Remember what a reorg may take back; or, `final`, what none can any more."""
-    if sightings:
-        execute_values(cursor, SIGHT, [_row(chain_id, each, state) for each in sightings], page_size=1000)
+    if not sightings:
+        return
+    columns = zip(*map(_row, sightings), strict=True)
+    written = [write(values) for write, values in zip(ROW, columns, strict=True)]
+    cursor.execute(SIGHT, (chain_id, state, *written))
 
 
 def moving(cursor: Cursor, chain_id: int, account_ids: Sequence[UUID]) -> set[UUID]:
@@ -282,10 +288,13 @@ def sighting_of_taken_back(found: TakenBack, visit: int) -> Sighting:
     return Sighting(sighting_id, found.account_id, TAKEN_BACK, found.block, found.tx_hash, visit, detail)
 
 
-def _row(chain_id: int, each: Sighting, state: str) -> tuple[Any, ...]:
+ROW: Sequence[Callable[[Any], str]] = (uuids, uuids, texts, numbers, texts, numbers, texts, numbers, documents)
+
+
+def _row(each: Sighting) -> tuple[Any, ...]:
     return (
-        each.sighting_id, each.account_id, chain_id, each.kind, state, each.block.number, each.block.hash,
-        each.block.time, each.tx_hash, each.visit, orjson.dumps(each.detail).decode(),
+        each.sighting_id, each.account_id, each.kind, each.block.number, each.block.hash, each.block.time, each.tx_hash,
+        each.visit, each.detail,
     )  # fmt: skip
 
 
