@@ -134,6 +134,7 @@ class Outbox(Subject):
                 self._findings.differ("parked_messages", key_of, state, " or ".join(ENDED), about)
             if ce_id not in sent:
                 self._findings.surplus("parked_messages", key_of, ce_id, "no such message went through the outbox")
+                self._findings.absent("outbox", ce_id, key_of, f"{consumer} parked it")
                 continue
             found = {"topic": topic, "key": key, "payload": value, **{name: headers.get(name) for name in HEADERS}}
             told = {name: str(each) for name, each in sent[ce_id].items() if name in HEADERS and each is not None}

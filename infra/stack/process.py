@@ -26,7 +26,7 @@ import psutil
 PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "COVERAGE_PROCESS_START")
 LOG_BYTES = 32 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
-NICENESS, AUTOGROUP = 5, Path("/proc/self/autogroup")
+NICENESS, AUTOGROUP = 10, Path("/proc/self/autogroup")
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
@@ -126,7 +126,7 @@ def _before(command: Command) -> Callable[[], None]:
 
 
 def _yield_to_others() -> None:
-    """A third of the others' weight. Where Linux shares out by session (sched(7), autogroup), the session is told so, too."""
+    """A tenth of the others' weight. Where Linux shares out by session (sched(7), autogroup), the session is told so, too."""
     os.nice(NICENESS)
     for _ in range(10):  # who is not root may say so ten times a second, all processes together
         try:
