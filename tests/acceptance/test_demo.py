@@ -36,6 +36,7 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.long
 def test_interrupted_in_mid_day_and_impatiently_again_it_leaves_nothing(place: Path) -> None:
     demo = a_demo(place)
     comes_to(demo, place, "deposits")

@@ -229,6 +229,7 @@ def test_a_river_runs_on_a_node_that_others_keep(abroad: Abroad) -> None:
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
 
 
+@pytest.mark.long
 def test_it_goes_on_where_it_was_with_what_happened_meanwhile(abroad: Abroad) -> None:
     """Kept data, and a chain that went on without us."""
     chain, (ana, _) = abroad.chain, abroad.accounts

@@ -72,6 +72,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
         yield People(stack, tmp_path_factory.mktemp("audit"))
 
 
+@pytest.mark.long
 def test_an_auditors_way_from_the_log_to_proofs_and_an_export(people: People) -> None:
     assert "there is nothing to anchor" in people.say("audit", "anchor").stderr
     people.add(300)

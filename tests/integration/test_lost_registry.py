@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +20,7 @@ from infra.stack import access
 from infra.stack.choice import stack_for_tests
 from infra.stack.supervisor import Stack
 from schemas.definition import MESSAGES
-from schemas.registry import fingerprint, load_codec
+from schemas.registry import load_codec
 from tests.integration.outbox import read_records
 from tests.integration.test_projector import a_world
 from tests.integration.test_read_side import append
@@ -71,6 +70,7 @@ def _ids(stack: Stack) -> dict[int, str]:
         return dict(cursor.fetchall())
 
 
+@pytest.mark.long
 def test_a_lost_registry_gets_the_same_ids_again_and_old_bytes_are_read(stack: Stack, told: list[Any]) -> None:
     _forget_some_and_age(stack)
     remembered = _ids(stack)
@@ -106,6 +106,7 @@ def _forget_some_and_age(stack: Stack) -> None:
         assert load_codec(cursor).encode  # a schema of tomorrow beside today's class disturbs nobody
 
 
+@pytest.mark.long
 def test_what_is_new_gets_a_new_id_and_its_compatibility_is_watched_as_before(stack: Stack, told: list[Any]) -> None:
     url, highest = stack.url("registry"), max(_ids(stack))
     fresh = {"schema": json.dumps({**NEWCOMER, "name": "Later"}), "schemaType": "AVRO"}
@@ -117,23 +118,10 @@ def test_what_is_new_gets_a_new_id_and_its_compatibility_is_watched_as_before(st
     assert httpx.post(f"{url}/subjects/{subject}/versions", json=told).status_code == 409
 
 
+@pytest.mark.long
 def test_a_registry_with_other_ids_is_refused_and_not_touched(stack: Stack, told: list[Any]) -> None:
     _empty_registry(stack, NEWCOMER)
     for doors in (Doors.of(stack), replace(Doors.of(stack), restore=True)):
         with pytest.raises(Misconfigured, match=r"schema id 1 is .* in W, and the registry at .* says Newcomer"):
             teach_vocabulary(doors)
     assert httpx.get(f"{stack.url('registry')}/subjects").json() == ["other-0"]
-
-
-def test_the_fingerprint_is_that_of_the_canonical_form_and_the_text_has_its_own(stack: Stack) -> None:
-    """Avro specification, "Transforming into Parsing Canonical Form": short full names, no words, no defaults, no logical types."""
-    text = """{"type": "record", "name": "A", "namespace": "b.c", "doc": "x", "fields": [
-        {"name": "at", "doc": "y", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}], "default": null}]}"""
-    form = '{"name":"b.c.A","type":"record","fields":[{"name":"at","type":["null","long"]}]}'
-    assert fingerprint(text) == hashlib.sha256(form.encode()).hexdigest()
-    with stack.postgres("write").superuser() as cursor:
-        cursor.execute("SELECT schema, fingerprint, text_hash FROM schema_ids WHERE fingerprint <> ''")
-        rows = cursor.fetchall()
-    assert len(rows) == len(MESSAGES)
-    for schema, *digests in rows:
-        assert digests == [fingerprint(schema), hashlib.sha256(schema.encode()).hexdigest()]

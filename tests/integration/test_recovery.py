@@ -209,6 +209,7 @@ def test_a_w_that_was_restored_to_an_earlier_point_is_refused_and_comes_back_as_
     assert recovery(stack).look(lambda *_: None).agrees
 
 
+@pytest.mark.long
 def test_the_command_that_came_back_gives_its_first_answer(stack: Stack, copied: Copied) -> None:
     copied.take()
     programme = live(stack)
@@ -228,6 +229,7 @@ def _version(stack: Stack, programme: Programme) -> int:
         return int(version)
 
 
+@pytest.mark.long
 def test_a_w_that_went_on_by_itself_is_mended_only_with_a_persons_word(stack: Stack, copied: Copied) -> None:
     world = a_world()
     copied.take()

@@ -128,6 +128,7 @@ def test_a_rewound_consumer_takes_everything_again_but_what_a_person_discarded(b
     assert "poison-a2" not in first
 
 
+@pytest.mark.long
 def test_a_consumer_rewound_in_mid_run_again_and_again_stands_still_at_none_of_them(bed: Riverbed) -> None:
     """Of what was fetched before a rewind and what comes after it nothing may be taken for read, or the last run is never met again."""
     messages = [(f"k{n % 40}", f"m{n}") for n in range(1500)]

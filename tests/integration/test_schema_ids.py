@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import struct
 from collections.abc import Iterator
@@ -66,3 +67,16 @@ def test_bytes_of_a_newer_payriver_are_refused_by_name(cursor: Cursor) -> None:
     later(cursor, 90_005, schema_version=HELD.schema_version + 1)
     with pytest.raises(UnknownType, match="upgrade"):
         load_codec(cursor).decode(struct.pack(">bI", 0, 90_005) + body)
+
+
+def test_the_fingerprint_is_that_of_the_canonical_form_and_the_text_has_its_own(cursor: Cursor) -> None:
+    """Avro specification, "Transforming into Parsing Canonical Form": short full names, no words, no defaults, no logical types."""
+    text = """{"type": "record", "name": "A", "namespace": "b.c", "doc": "x", "fields": [
+        {"name": "at", "doc": "y", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}], "default": null}]}"""
+    form = '{"name":"b.c.A","type":"record","fields":[{"name":"at","type":["null","long"]}]}'
+    assert fingerprint(text) == hashlib.sha256(form.encode()).hexdigest()
+    cursor.execute("SELECT schema, fingerprint, text_hash FROM schema_ids")
+    rows = cursor.fetchall()
+    assert len(rows) == len(MESSAGES)
+    for schema, *digests in rows:
+        assert digests == [fingerprint(schema), hashlib.sha256(schema.encode()).hexdigest()]
