@@ -93,8 +93,7 @@ class Gateway:
 
         Its commit need not wait for the disk: nobody was told anything yet, and the answer's own commit brings both there.
         """
-        with bounded(self.database, until, durable=False) as cursor:
-            cursor.execute(CARD, (request.card_token,))
+        with bounded(self.database, until, CARD, (request.card_token,), durable=False) as cursor:
             ((now, account_id),) = cursor.fetchall()
             deadline = now + timedelta(seconds=until - time.monotonic())
             order = _request(payment_id, account_id, request, deadline)
@@ -127,8 +126,8 @@ class Gateway:
     @again
     def _steps(self, payment_id: UUID, held: Sequence[Happened], until: float) -> Payment | None:
         """Screen, and approve with the spend's order, or decline; then give the saga back. None: it is not ours, or still open."""
-        with bounded(self.database, until) as cursor:
-            stored = rows.lock(cursor, [payment_id])[payment_id]
+        with bounded(self.database, until, rows.LOCK, ([payment_id],)) as cursor:
+            stored = rows.locked(cursor)[payment_id]
             if not stored.leased:
                 return None
             unit = self.handler.begin(cursor)
@@ -154,8 +153,7 @@ class Gateway:
                 time.sleep(POLL_SECONDS)
 
     def _look(self, payment_id: UUID, until: float) -> tuple[Payment, datetime]:
-        with bounded(self.database, until) as cursor:
-            cursor.execute("SELECT clock_timestamp()")
+        with bounded(self.database, until, "SELECT clock_timestamp()") as cursor:
             ((now,),) = cursor.fetchall()
             payment: Payment | None = self.handler.state(cursor, payment_id)
         if payment is None:

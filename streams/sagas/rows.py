@@ -103,6 +103,11 @@ def lock(cursor: Cursor, saga_ids: Collection[UUID], *, create: bool = False) ->
     if create:
         cursor.execute(CREATE, (TYPE, wanted))
     cursor.execute(LOCK, (wanted,))
+    return locked(cursor)
+
+
+def locked(cursor: Cursor) -> dict[UUID, Stored]:
+    """What LOCK has just found."""
     return {row[0]: _stored(row) for row in cursor.fetchall()}
 
 

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from connectors.gateway.bounds import bounded
 from infra.errors import BadInput, CommandIdReused, TooLate
 from infra.stack import access
 from streams.domain import ids
@@ -254,3 +255,13 @@ def test_an_account_that_is_taken_between_the_hold_and_the_answer_is_answered_in
     taken[0].rollback()
     taken[0].close()
     must_have_ended(side, payment_id, account_id, ("declined",))
+
+
+def test_the_statement_that_goes_with_the_bounds_is_bound_by_them(side: WriteSide) -> None:
+    began = time.monotonic()
+    with (
+        pytest.raises(TooLate, match="W did not answer"),
+        bounded(side.door("gateway"), began + 0.3, "SELECT pg_sleep(%s)", (5,)),
+    ):
+        pytest.fail("it waited for the statement")
+    assert time.monotonic() - began < 2
