@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import pwd
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -65,6 +66,17 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
         build(fresh)
         fresh.rename(folder)
     return folder
+
+
+def must_be_somebody() -> None:
+    """Raises where the user that we run as has a number and no name, as in some containers: initdb refuses to work for nobody known."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise Misconfigured(
+            f"user id {os.geteuid()} has no name on this machine, and PostgreSQL does not run without one: "
+            "run as a user that is listed (`getent passwd`), or add this one (`adduser --uid`)"
+        ) from None
 
 
 def must_be_reachable(folder: Path, what: str) -> None:

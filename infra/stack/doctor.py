@@ -14,7 +14,7 @@ from typing import Literal
 import psutil
 
 from infra.errors import Misconfigured
-from infra.stack.cache import cache_folder, data_folder, is_root, must_be_reachable
+from infra.stack.cache import cache_folder, data_folder, is_root, must_be_reachable, must_be_somebody
 from infra.stack.choice import docker_answers
 from infra.stack.fetch import read_lock, unpacked
 from infra.stack.servers.node import PACKAGES
@@ -37,7 +37,16 @@ class Finding:
 
 def examine(cache: Path | None = None, home: Path | None = None) -> list[Finding]:
     """All looks, in the order in which one would mend things."""
-    return [_python(), _platform(), *_packages(), *_folders(cache, home), _memory(), _fetched(cache), _docker()]
+    return [
+        _python(),
+        _platform(),
+        _user(),
+        *_packages(),
+        *_folders(cache, home),
+        _memory(),
+        _fetched(cache),
+        _docker(),
+    ]
 
 
 def _python() -> Finding:
@@ -55,6 +64,14 @@ def _platform() -> Finding:
     if here not in RUN_ON:
         return Finding("platform", "warn", f"{name}: the locks carry builds for it, but the stack was never run there")
     return Finding("platform", "ok", name)
+
+
+def _user() -> Finding:
+    try:
+        must_be_somebody()
+    except Misconfigured as error:
+        return Finding("user", "fail", str(error))
+    return Finding("user", "ok", "root" if is_root() else "not root")
 
 
 def _packages() -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from infra.errors import Misconfigured
-from infra.stack.cache import is_root, must_be_reachable
+from infra.stack.cache import is_root, must_be_reachable, must_be_somebody
 from infra.stack.ports import free_port, is_free
 from infra.stack.process import Identity, end
 
@@ -47,6 +47,7 @@ class Home:
 
     def open(self) -> None:
         """Makes this process the home's one supervisor; ends what an earlier one left behind."""
+        must_be_somebody()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711 if is_root() else 0o700)
         must_be_reachable(self.folder, "the stack's home")
