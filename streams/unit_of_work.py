@@ -97,9 +97,9 @@ class UnitOfWork:
     def _standing(self, orders: Sequence[Order], ahead: UnitOfWork) -> dict[UUID, Outcome]:
         """What was decided ahead, but for orders on a stream that has moved since, or that share a stream with such an order."""
         reach = {order.command_id: set(_streams(order)) for order in orders}
-        answered = [streams for command_id, streams in reach.items() if command_id in self._outcomes]
+        repeated = [streams for command_id, streams in reach.items() if command_id in self._outcomes]
         moved = {each for each in set().union(*reach.values()) if self._before.get(each) != ahead._before.get(each)}
-        moved = moved.union(*answered)
+        moved = moved.union(*repeated)
         while touched := [streams for streams in reach.values() if streams & moved and not streams <= moved]:
             moved = moved.union(*touched)
         still = ahead.states.keys() - moved
