@@ -35,6 +35,7 @@ REACHES_INTO: tuple[tuple[type, str], ...] = (
     (driver.AIOKafkaConsumerThread, "_ensure_consumer"),
     (driver.AIOKafkaConsumerThread, "_fetch_records"),
     (driver.AIOKafkaConsumerThread, "call_thread"),
+    (driver.AIOKafkaConsumerThread, "on_partitions_assigned"),
     (driver.AIOKafkaConsumerThread, "on_partitions_revoked"),
     (driver.AIOKafkaConsumerThread, "seek_to_committed"),
     (driver.Consumer, "_new_consumer_thread"),
@@ -81,6 +82,10 @@ class RunThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self.next.clear()
         await super().on_partitions_revoked(revoked)
 
+    async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
+        self.next.clear()  # again: a late seek may have come in between
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def seek_to_committed(self, partitions: Iterable[Any] | None = None) -> Mapping[Any, int]:
         """The one place where Faust sets positions (`perform_seek`): they come from PostgreSQL."""
         found = await self.app.load_positions(set(partitions or self.assignment()))
@@ -97,7 +102,10 @@ class RunThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class Fetched:
-    """A labelled list of the driver's records; becomes a `Run` in the worker's thread, away from the event loop."""
+    """A labelled list of the driver's records; becomes a `Run` in the worker's thread, away from the event loop.
+
+    Where a rebalance came between a seek and a fetch, records may stand before the label's start: those are no part of the run.
+    """
 
     __slots__ = ("end", "place", "records", "seek", "start")
 
@@ -105,7 +113,7 @@ class Fetched:
         self.place, self.seek, self.start, self.end, self.records = place, seek, start, end, records
 
     def run(self) -> Run:
-        return Run(self.place, self.start, self.end, tuple(map(_record, self.records)))
+        return Run(self.place, self.start, self.end, tuple(map(_record, self.records))).since(self.start)
 
 
 class RunConsumer(driver.Consumer):  # type: ignore[misc]

@@ -28,6 +28,9 @@ from streams.runtime.records import Place
 from tests.integration import effects
 
 PROGRAM = Path(effects.__file__)
+DOUBLED = """
+SELECT id, array_agg(partition || '/' || "offset" || ' in ' || xmin ORDER BY at) FROM effects GROUP BY id HAVING count(*) > 1 ORDER BY id
+"""
 ROLE = "commands"  # a role of the product, with the grants of every consumer
 
 
@@ -112,6 +115,12 @@ class Riverbed:
         with transaction(self.engine) as cursor:
             cursor.execute(f"SELECT id FROM effects WHERE {where} ORDER BY at")
             return [row[0] for row in cursor.fetchall()]
+
+    def doubled(self) -> list[tuple[str, list[str]]]:
+        """Messages that were taken more than once, each with its places (partition/offset) and transactions: one place is our fault, two are the topic's."""
+        with transaction(self.engine) as cursor:
+            cursor.execute(DOUBLED)
+            return list(cursor.fetchall())
 
     def checkpoints(self) -> dict[int, int]:
         """The offset that the consumer wants next, by partition."""

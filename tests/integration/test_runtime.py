@@ -45,6 +45,7 @@ def test_nothing_is_lost_and_nothing_counts_twice_through_kills_a_frozen_worker_
     last.terminate()
 
     assert last.wait(20) == 0
+    assert bed.doubled() == []
     taken = Counter(bed.effects())
     assert taken == Counter(bed.sent)
     assert not [text for text in taken if text.startswith("aborted")]

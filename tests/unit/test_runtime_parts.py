@@ -53,6 +53,13 @@ def test_the_part_of_a_run_since_a_checkpoint_is_exactly_what_the_checkpoint_lac
     assert part.records == tuple(record for record in run.records if record.offset >= known)
 
 
+def test_a_run_holds_no_record_before_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new assignment fetches from Kafka's own offset, which lags behind the checkpoint, until it is sought: what lies before was taken."""
+    monkeypatch.setattr(transport, "_record", lambda offset: Record("t", 0, offset, None, None, {}, 0))
+    fetched = transport.Fetched(PLACE, 1, 1929, 1941, [1919, 1928, 1929, 1940])
+    assert [each.offset for each in fetched.run().records] == [1929, 1940]
+
+
 def test_headers_keep_text_show_broken_bytes_and_leave_absent_values_out() -> None:
     raw = (("ce_id", "ü".encode()), ("traceparent", None), ("odd", b"\xffa"))
     assert as_headers(raw) == {"ce_id": "ü", "odd": "\\xffa"}
