@@ -117,7 +117,7 @@ class Riverbed:
             return [row[0] for row in cursor.fetchall()]
 
     def doubled(self) -> list[tuple[str, list[str]]]:
-        """Messages that were taken more than once, each with its places (partition/offset) and transactions: one place is our fault, two are the topic's."""
+        """Messages taken more than once, with places (partition/offset) and transactions: one place is our fault, two are the topic's."""
         with transaction(self.engine) as cursor:
             cursor.execute(DOUBLED)
             return list(cursor.fetchall())
