@@ -31,15 +31,13 @@ from infra.stack import access
 from infra.stack.process import Command, Spawner
 from infra.stack.supervisor import Stack
 from infra.telemetry import configure_logging
-from schemas.definition import MESSAGES
-from schemas.registry import load_codec, remember
+from schemas.registry import load_codec, remember_all
 from streams.event_store import store
 
 ACCOUNTS, TOGETHER = 1_000, 100
 AGGREGATE = "aggregate3((address,bool,bytes)[])"
-FINAL_AFTER = (
-    100  # empty blocks on top, so that the last that counts is final for everybody, and history for the listener
-)
+FINAL_AFTER = 100
+"""Empty blocks on top, so that the last that counts is final for everybody, and history for the listener."""
 FLOOR_BLOCKS = 100
 LOOK_SECONDS = 0.05
 WATCH = """
@@ -76,8 +74,7 @@ class ChainStage:
         self.owner = engine(access.database_url(self.stack.home, "write", "owner"))
         migrate(self.owner, "write")
         with transaction(self.owner) as cursor:
-            for number, cls in enumerate(MESSAGES.values(), 1):
-                remember(cursor, number, cls)
+            remember_all(cursor)
         with self.stack.postgres("write").superuser("postgres") as cursor:
             cursor.execute("CREATE DATABASE peer OWNER owner")
         node = self.stack.node()

@@ -29,9 +29,9 @@ from infra.stack.fetch import fetch
 from infra.stack.side_environment import python
 from infra.stack.supervisor import Stack
 from schemas.codec import Codec
-from schemas.definition import MESSAGES, Raw
+from schemas.definition import Raw
 from schemas.messages.account_events import AccountRegistered, CardFrozen
-from schemas.registry import load_codec, remember
+from schemas.registry import load_codec, remember_all
 from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
 from streams.event_store import snapshots, store
@@ -112,8 +112,7 @@ class StoreStage:
         self.commands = engine(self.url)
         migrate(self.owner, "write")
         with transaction(self.owner) as cursor:
-            for number, cls in enumerate(MESSAGES.values(), 1):
-                remember(cursor, number, cls)
+            remember_all(cursor)
             self.codec = load_codec(cursor)
             cursor.execute(
                 "INSERT INTO chain_cursors (chain_id, seen_number, seen_hash, seen_time, final_number) VALUES (100, 9, '0x', %s, 1)",

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.chain import ChainRoot
+from api.cli.chain_climb import TAGS
 from api.cli.chain_watch import watch
 from connectors.chain.endpoint import Endpoint
 from connectors.chain.rpc_errors import RpcRefused
@@ -28,7 +29,6 @@ MODULES = """
 SELECT coalesce(verdict, 'not final yet'), count(*) FROM chain_modules WHERE chain_id = %s GROUP BY 1 ORDER BY 2 DESC
 """
 EARLIER = "SELECT from_block, read_block, until_block FROM chain_backfills WHERE chain_id = %s"
-TAGS = ("latest", "safe", "finalized")
 
 
 chain.command()(watch)

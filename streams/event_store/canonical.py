@@ -9,9 +9,8 @@ import rfc8785
 
 TEXT, NESTED = frozenset({str}), frozenset({dict, list})
 ALIKE = TEXT | {int, bool, type(None)}
-SORTED = (
-    orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
-)  # RFC 8785 numbers are IEEE doubles: whole up to 2^53 (RFC 7493, 2.2)
+SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+"""RFC 8785 numbers are IEEE doubles: whole up to 2^53 (RFC 7493, 2.2)."""
 
 
 def canonical(value: Any) -> bytes:

@@ -14,8 +14,7 @@ from infra.migrations.runner import Server, migrate
 from infra.stack import access
 from infra.stack.supervisor import Stack
 from schemas.codec import Codec
-from schemas.definition import MESSAGES
-from schemas.registry import load_codec, remember
+from schemas.registry import load_codec, remember_all
 
 
 @dataclass
@@ -54,6 +53,5 @@ def migrated(stack: Stack, servers: tuple[Server, ...]) -> Databases:
     for server in servers:
         migrate(made.as_role(server, "owner"), server)
     with transaction(made.as_role("write", "owner")) as cursor:
-        for number, cls in enumerate(MESSAGES.values(), 1):
-            remember(cursor, number, cls)
+        remember_all(cursor)
     return made

@@ -37,8 +37,7 @@ from infra.migrations.runner import migrate
 from infra.stack import access
 from infra.stack.supervisor import Stack
 from schemas.codec import Codec
-from schemas.definition import MESSAGES
-from schemas.registry import load_codec, remember
+from schemas.registry import load_codec, remember_all
 from schemas.topics import SUBSCRIPTIONS
 from streams.audit_log.filler import Filler
 from streams.command_agent import CommandAgent
@@ -296,8 +295,7 @@ class LittleRiver:
             migrate(self.as_role(server, "owner"), server)  # type: ignore[arg-type]
         migrate(self.keys("owner"), "keys")
         with transaction(self.as_role("write", "owner")) as cursor:
-            for number, cls in enumerate(MESSAGES.values(), 1):
-                remember(cursor, number, cls)
+            remember_all(cursor)
 
     def _provision(self) -> None:
         for each in SUBSCRIPTIONS:

@@ -30,23 +30,25 @@ class OutboxRow:
     headers: Mapping[str, str | None]
 
 
-def random_row(topic: str, key: str, number: int, size: int = 300) -> OutboxRow:
-    """Random bytes under a key; its stream version is its number. A third bears no trace, as commands from people do."""
+def event_row(topic: str, key: str, payload: bytes, kind: str, **headers: str | None) -> OutboxRow:
+    """A row with the headers that every one has, and these."""
     row = uuid.uuid4()
-    trace = None if number % 3 == 0 else f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
-    headers = {
+    known = {
         "ce_specversion": "1.0",
         "ce_id": str(row),
-        "ce_type": "Tést",
+        "ce_type": kind,
         "ce_source": "/payriver/test",
         "ce_subject": key,
         "ce_time": "2026-01-01T00:00:00.000000Z",
-        "traceparent": trace,
-        "correlation_id": str(uuid.uuid4()),
-        "stream_version": str(number),
-        "actor": "test",
     }
-    return OutboxRow(row, topic, key, os.urandom(size), headers)
+    return OutboxRow(row, topic, key, payload, known | headers)
+
+
+def random_row(topic: str, key: str, number: int, size: int = 300) -> OutboxRow:
+    """Random bytes under a key; its stream version is its number. A third bears no trace, as commands from people do."""
+    trace = None if number % 3 == 0 else f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
+    told = {"correlation_id": str(uuid.uuid4()), "stream_version": str(number), "actor": "test"}
+    return event_row(topic, key, os.urandom(size), "Tést", traceparent=trace, **told)
 
 
 def write_rows(stack: Stack, rows: Iterable[OutboxRow]) -> None:

@@ -25,6 +25,7 @@ from tests.integration.outbox import read_records
 from tests.integration.test_projector import a_world
 from tests.integration.test_read_side import append
 
+pytestmark = pytest.mark.long  # a registry of its own is lost and refilled, schema by schema
 TOPICS = ("payments.events", "accounts.events")
 NEWCOMER = {"type": "record", "name": "Newcomer", "namespace": "elsewhere", "fields": []}
 SEEN = "SELECT schema_id, schema FROM schema_ids ORDER BY schema_id"
@@ -70,7 +71,6 @@ def _ids(stack: Stack) -> dict[int, str]:
         return dict(cursor.fetchall())
 
 
-@pytest.mark.long
 def test_a_lost_registry_gets_the_same_ids_again_and_old_bytes_are_read(stack: Stack, told: list[Any]) -> None:
     _forget_some_and_age(stack)
     remembered = _ids(stack)
@@ -106,7 +106,6 @@ def _forget_some_and_age(stack: Stack) -> None:
         assert load_codec(cursor).encode  # a schema of tomorrow beside today's class disturbs nobody
 
 
-@pytest.mark.long
 def test_what_is_new_gets_a_new_id_and_its_compatibility_is_watched_as_before(stack: Stack, told: list[Any]) -> None:
     url, highest = stack.url("registry"), max(_ids(stack))
     fresh = {"schema": json.dumps({**NEWCOMER, "name": "Later"}), "schemaType": "AVRO"}
@@ -118,7 +117,6 @@ def test_what_is_new_gets_a_new_id_and_its_compatibility_is_watched_as_before(st
     assert httpx.post(f"{url}/subjects/{subject}/versions", json=told).status_code == 409
 
 
-@pytest.mark.long
 def test_a_registry_with_other_ids_is_refused_and_not_touched(stack: Stack, told: list[Any]) -> None:
     _empty_registry(stack, NEWCOMER)
     for doors in (Doors.of(stack), replace(Doors.of(stack), restore=True)):

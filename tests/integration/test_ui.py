@@ -24,7 +24,7 @@ from schemas.codec import Codec
 from schemas.messages.payment_events import PaymentReversed
 from schemas.registry import load_codec
 from schemas.topics import PAYMENT_EVENTS, TOPICS
-from tests.integration.outbox import OutboxRow, read_records, write_rows
+from tests.integration.outbox import OutboxRow, event_row, read_records, write_rows
 
 OUTSIDE = re.compile(r"(?:src|href)=\"https?://(?!127\.0\.0\.1)")
 
@@ -42,19 +42,9 @@ def deliver(stack: Stack, reversal_ids: Sequence[str]) -> None:
 
 
 def _row(codec: Codec, reversal_id: str) -> OutboxRow:
-    payment, row = uuid.uuid4(), uuid.uuid4()
+    payment = uuid.uuid4()
     value = codec.encode(PaymentReversed(payment_id=payment, reversal_id=reversal_id, amount_minor=1, currency="EUR"))
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": str(row),
-        "ce_type": "PaymentReversed",
-        "ce_source": "payriver",
-        "ce_subject": str(payment),
-        "ce_time": "2026-01-01T00:00:00Z",
-        "stream_version": "1",
-        "position": "1",
-    }
-    return OutboxRow(row, PAYMENT_EVENTS, str(payment), value, headers)
+    return event_row(PAYMENT_EVENTS, str(payment), value, "PaymentReversed", stream_version="1", position="1")
 
 
 @pytest.fixture(scope="module")

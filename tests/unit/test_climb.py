@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -16,11 +15,12 @@ TOLD = {
 
 
 def event(kind: str, **changes: Any) -> RecordedEvent:
-    now = datetime(2026, 3, 1, tzinfo=UTC)
     payload = TOLD | changes
     if kind == "TransferEnded":  # it stands in no block
         payload = {name: value for name, value in payload.items() if name not in ("block_number", "tx_hash")}
-    return RecordedEvent(1, str(uuid4()), uuid4(), 1, "account", kind, 1, payload, "{}", now, "\\x00")
+    return RecordedEvent(
+        1, str(uuid4()), uuid4(), 1, "account", kind, 1, payload, "{}", "2026-03-01 00:00:00+00", "\\x00"
+    )
 
 
 def said(*events: RecordedEvent, safe: int = 0) -> str:
