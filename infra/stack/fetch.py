@@ -69,13 +69,13 @@ class Servers:
 
 
 def read_lock(path: Path = LOCK) -> tuple[Artifact, ...]:
-    """The lock's artifacts. One version of Kafka only: a resolver once mixed two without a word."""
+    """The lock's artifacts. One minor version of Kafka only: a resolver once mixed two without a word."""
     rows = json.loads(path.read_text())
     lock = tuple(
         Artifact(r["g"], r["a"], r["v"], r["ext"], r["cls"] or "", r["sha256"], r["size"], r["set"]) for r in rows
     )
     kafkas = {a.version for a in lock if a.group == "org.apache.kafka"}
-    if len(kafkas) != 1:
+    if len({version.rpartition(".")[0] for version in kafkas}) != 1:
         raise Misconfigured(
             f"{path.name} mixes Kafka versions {sorted(kafkas)}; lock every org.apache.kafka artifact at one"
         )
