@@ -1,11 +1,12 @@
-"""Connections to PostgreSQL: an engine a process, a transaction a unit of work. psycopg2 is the one driver."""
+"""Connections to PostgreSQL: an engine a process, a transaction a unit of work, as few round trips as it can do with. psycopg2 is the one driver."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 from pydantic import SecretStr
@@ -13,7 +14,51 @@ from sqlalchemy import Engine, create_engine, make_url
 
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
-Cursor = psycopg2.extensions.cursor
+BEGIN, COMMIT = b"BEGIN", "COMMIT"
+
+
+class Cursor(psycopg2.extensions.cursor):
+    """A transaction's cursor. What is postponed goes with the next statement, in its round trip; should it fail, so does that one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._postponed: list[bytes] = []
+
+    def postpone(self, statement: str | bytes, values: Any = None) -> None:
+        """For a statement whose result nobody needs; empty: nothing."""
+        if statement:
+            self._postponed.append(self.mogrify(statement, values))
+
+    def postpone_values(self, statement: str, rows: Sequence[Sequence[Any]], row: str = "") -> None:
+        """The same for a statement over `VALUES %s`. `row`: how one is written, where not all its values are written as they are."""
+        if rows:
+            template = row or f"({', '.join(['%s'] * len(rows[0]))})"
+            head, tail = statement.encode().split(b"%s")
+            self._postponed.append(head + b", ".join([self.mogrify(template, each) for each in rows]) + tail)
+
+    def execute(self, query: Any, vars: Any = None) -> None:
+        """As psycopg2's, with all that was postponed before it; what is fetched is this one's."""
+        if self._postponed:
+            query, vars = b";".join([*self._postponed, self.mogrify(query, vars)]), None
+            self._postponed.clear()
+        super().execute(query, vars)
+
+    def commit(self) -> None:
+        """Raises InFailedSqlTransaction where a statement failed before and nobody undid it: that would be a rollback without a word."""
+        if self._postponed == [BEGIN]:
+            return
+        self.execute(COMMIT)
+        if self.statusmessage != COMMIT:
+            raise psycopg2.errors.InFailedSqlTransaction(
+                "a statement of this transaction failed; nothing was committed"
+            )
+
+    def rollback(self) -> None:
+        """Nothing of it happened."""
+        self._postponed.clear()
+        if self.connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
+            self.execute("ROLLBACK")
+
 
 FROZEN_SECONDS = 20
 """A process that is frozen inside a transaction holds its rows no longer than this; thawed, it commits nothing (SQLSTATE 25P03)."""
@@ -52,19 +97,25 @@ def engine(
 def transaction(source: Engine) -> Iterator[Cursor]:
     """One transaction: commits at the end of the block, rolls back when it raises. A broken connection leaves the pool."""
     connection: Any = source.raw_connection()
+    driver = connection.dbapi_connection
     try:
-        with connection.cursor() as cursor:
-            yield cursor
-        connection.commit()
-    except BaseException:
-        _undo(connection)
-        raise
+        driver.autocommit = True  # else it would begin in a round trip of its own
+        with connection.cursor(cursor_factory=Cursor) as cursor:
+            cursor.postpone(BEGIN)
+            try:
+                yield cursor
+                cursor.commit()
+            except BaseException:
+                _undo(connection, cursor)
+                raise
     finally:
+        if not driver.closed:
+            driver.autocommit = False
         connection.close()
 
 
-def _undo(connection: Any) -> None:
+def _undo(connection: Any, cursor: Cursor) -> None:
     try:
-        connection.rollback()
+        cursor.rollback()
     except psycopg2.Error:
         connection.invalidate()

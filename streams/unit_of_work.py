@@ -42,12 +42,18 @@ class UnitOfWork:
     versions: dict[UUID, int] = field(default_factory=dict)
     _before: dict[UUID, int] = field(default_factory=dict)
     _locked: set[UUID] = field(default_factory=set)
+    _asked: set[UUID] = field(default_factory=set)
+    _born: set[UUID] = field(default_factory=set)
+    _circumstances: Circumstances | None = None
     _orders: dict[UUID, Order] = field(default_factory=dict)
     _outcomes: dict[UUID, Outcome] = field(default_factory=dict)
 
-    def lock(self, stream_ids: Iterable[UUID]) -> None:
-        """Nobody else appends to these streams until the transaction ends; whichever of them does not exist is not held."""
-        self._look((), set(stream_ids))
+    def lock(self, stream_ids: Iterable[UUID], orders: Sequence[Order] = ()) -> None:
+        """Nobody else appends to these streams until the transaction ends; whichever of them does not exist is not held.
+
+        `orders`: that will be decided on them, if nothing has moved; what was answered to these before is asked in the same question.
+        """
+        self._look(orders, set(stream_ids))
 
     def decide(self, orders: Sequence[Order], ahead: UnitOfWork | None = None) -> list[Outcome]:
         """An outcome for each order, none of it stored yet. Raises CommandIdReused, UnknownType.
@@ -82,17 +88,24 @@ class UnitOfWork:
                 self.known.remember(category_of(event.message), stream_id, before, head, self.states[stream_id])
 
     def _look(self, orders: Sequence[Order], stream_ids: set[UUID]) -> Circumstances:
-        """Locks what is not locked yet, and learns what was answered before."""
-        wanted = stream_ids - self._locked
-        commands = [order.command_id for order in orders]
-        seen, known = self.known.look(self.cursor, wanted, commands, lock=self.locking)
+        """Locks what is not locked yet, and learns what was answered before, where there can be an answer."""
+        wanted, asked = stream_ids - self._locked, [order for order in orders if self._may_be_answered(order)]
+        if self._circumstances is not None and not wanted and not asked:
+            return self._circumstances
+        seen, known = self.known.look(self.cursor, wanted, [order.command_id for order in asked], lock=self.locking)
         self._locked |= wanted
-        self._outcomes |= answered(orders, seen.answers)
+        self._asked |= {order.command_id for order in asked}
+        self._outcomes |= answered(asked, seen.answers)
         heads = {stream_id: of.head.version for stream_id, of in seen.streams.items()}
         self._before |= heads
         self.versions |= heads
         self.states |= self.known.states(self.cursor, seen, known)
-        return Circumstances(seen.asked_at, seen.chain_time, seen.chain_age, self.policy)
+        self._circumstances = Circumstances(seen.asked_at, seen.chain_time, seen.chain_age, self.policy)
+        return self._circumstances
+
+    def _may_be_answered(self, order: Order) -> bool:
+        """Not what we have asked about; nor what an event leads to that was decided here: before it, nobody could have ordered that."""
+        return order.command_id not in self._asked and order.cause.causation_id not in self._born
 
     def _standing(self, orders: Sequence[Order], ahead: UnitOfWork) -> dict[UUID, Outcome]:
         """What was decided ahead, but for orders on a stream that has moved since, or that share a stream with such an order."""
@@ -125,7 +138,8 @@ class UnitOfWork:
         for ordinal, message in enumerate(messages):
             stream_id = message.key
             version = self.versions.get(stream_id, 0) + 1
-            placed.append(new_event(ids.event_id(order.command_id, ordinal), version, message, metadata))
+            placed.append(event := new_event(ids.event_id(order.command_id, ordinal), version, message, metadata))
+            self._born.add(event.event_id)
             self.states[stream_id] = evolve(category_of(message), self.states.get(stream_id), message)
             self.versions[stream_id] = version
         return tuple(placed)

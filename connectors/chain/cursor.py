@@ -157,7 +157,7 @@ def add_blocks(cursor: Cursor, chain_id: int, headers: Iterable[Header]) -> dict
 def add_stretch(cursor: Cursor, chain_id: int, first: int, last: Header) -> None:
     """The last of the final blocks from `first` on, which were read together; those before it are not kept."""
     row = (chain_id, last.number, last.hash, last.parent_hash, last.time, "final", last.number - first)
-    execute_values(cursor, STRETCH, [row])
+    cursor.postpone_values(STRETCH, [row])
 
 
 def visits(cursor: Cursor, chain_id: int, hashes: Sequence[str]) -> dict[str, int]:
@@ -195,12 +195,12 @@ def seen_blocks(cursor: Cursor, chain_id: int, below: int, limit: int) -> list[t
 
 def finalize_blocks(cursor: Cursor, chain_id: int, up_to: int) -> None:
     """These blocks are final."""
-    cursor.execute(FINAL_BLOCKS, (chain_id, up_to))
+    cursor.postpone(FINAL_BLOCKS, (chain_id, up_to))
 
 
 def orphan_blocks(cursor: Cursor, chain_id: int, above: int) -> None:
     """These blocks are on the chain no more."""
-    cursor.execute(ORPHAN_BLOCKS, (chain_id, above))
+    cursor.postpone(ORPHAN_BLOCKS, (chain_id, above))
 
 
 def known_sightings(cursor: Cursor, sighting_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
@@ -215,7 +215,7 @@ def sight(cursor: Cursor, chain_id: int, sightings: Sequence[Sighting], state: s
         return
     columns = zip(*map(_row, sightings), strict=True)
     written = [write(values) for write, values in zip(ROW, columns, strict=True)]
-    cursor.execute(SIGHT, (chain_id, state, *written))
+    cursor.postpone(SIGHT, (chain_id, state, *written))
 
 
 def moving(cursor: Cursor, chain_id: int, account_ids: Sequence[UUID]) -> set[UUID]:
@@ -238,21 +238,19 @@ def sightings_above(cursor: Cursor, chain_id: int, number: int) -> list[Sighting
 
 def mark(cursor: Cursor, sightings: Sequence[Sighting], state: str) -> None:
     """These sightings are now `final` or `unseen`."""
-    if sightings:
-        execute_values(cursor, STATE, [(each.sighting_id, each.account_id, state) for each in sightings])
+    cursor.postpone_values(STATE, [(each.sighting_id, each.account_id, state) for each in sightings])
 
 
 def mark_legs(cursor: Cursor, transfers: Iterable[Transfer], state: str) -> None:
     """Tell the submitter how far its legs are; a leg that is not ours has no row."""
     rows = [(each.leg_id, state) for each in transfers if each.leg_id is not None]
-    if rows:
-        execute_values(cursor, LEG_STATE, rows)
+    cursor.postpone_values(LEG_STATE, rows)
 
 
 def end_legs(cursor: Cursor, leg_ids: Sequence[UUID]) -> None:
     """These spends can never happen any more."""
     if leg_ids:
-        cursor.execute(END_LEGS, (list(leg_ids),))
+        cursor.postpone(END_LEGS, (list(leg_ids),))
 
 
 def signed_spends(cursor: Cursor, leg_ids: Sequence[UUID]) -> dict[UUID, tuple[str, str, str]]:

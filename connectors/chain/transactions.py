@@ -143,7 +143,7 @@ def next_nonce(cursor: Cursor, chain_id: int, sender: str, ask_node: Callable[[]
         cursor.execute(FIRST_NONCE, (chain_id, sender, ask_node()))
         cursor.execute(LOCK_NONCE, (chain_id, sender))
         (row,) = cursor.fetchall()
-    cursor.execute(COUNT_NONCE, (chain_id, sender))
+    cursor.postpone(COUNT_NONCE, (chain_id, sender))
     return int(row[0])
 
 
@@ -151,7 +151,7 @@ def store(cursor: Cursor, leg_id: UUID, signed: SignedTransaction) -> None:
     """Keep a transaction before anybody hears of it."""
     order = signed.order
     values = (signed.hash, leg_id, order.chain_id, signed.sender, order.nonce, signed.raw, order.max_fee_wei)
-    cursor.execute(STORE, values)
+    cursor.postpone(STORE, values)
 
 
 def to_broadcast(cursor: Cursor, chain_id: int, limit: int, patience_seconds: int) -> list[Sent]:
@@ -166,7 +166,7 @@ def to_watch(cursor: Cursor, chain_id: int, final: int, limit: int) -> list[Sent
     cursor.execute(TO_WATCH, (chain_id, final, limit))
     found = [_sent(row) for row in cursor.fetchall()]
     if len(found) == limit:
-        cursor.execute(LOOKED, ([each.tx_hash for each in found],))
+        cursor.postpone(LOOKED, ([each.tx_hash for each in found],))
     return found
 
 
@@ -178,29 +178,29 @@ def at_nonce(cursor: Cursor, chain_id: int, sender: str, nonce: int) -> list[Sen
 
 def end_intent(cursor: Cursor, leg_id: UUID) -> None:
     """The leg can never happen any more."""
-    cursor.execute(ENDED, (leg_id,))
+    cursor.postpone(ENDED, (leg_id,))
 
 
 def finish_intent(cursor: Cursor, leg_id: UUID) -> None:
     """An invalidation is final. How far a leg is, the listener says."""
-    cursor.execute(FINISHED, (leg_id,))
+    cursor.postpone(FINISHED, (leg_id,))
 
 
 def mark_broadcast(cursor: Cursor, gone: Sequence[Sent]) -> None:
     """They went out (again)."""
     if gone:
-        cursor.execute(BROADCAST, ([each.tx_hash for each in gone],))
-        cursor.execute(SUBMITTED, ([each.leg_id for each in gone],))
+        cursor.postpone(BROADCAST, ([each.tx_hash for each in gone],))
+        cursor.postpone(SUBMITTED, ([each.leg_id for each in gone],))
 
 
 def mark_replaced(cursor: Cursor, sent: Sent) -> None:
     """Another transaction at the same nonce carries the leg."""
-    cursor.execute(MARK, ("replaced", None, None, sent.tx_hash, sent.state))
+    cursor.postpone(MARK, ("replaced", None, None, sent.tx_hash, sent.state))
 
 
 def mark(cursor: Cursor, sent: Sent, state: str, block_number: int | None, reason: str | None = None) -> None:
     """What became of it, and why; nothing if another submitter has said so meanwhile."""
-    cursor.execute(MARK, (state, block_number, reason, sent.tx_hash, sent.state))
+    cursor.postpone(MARK, (state, block_number, reason, sent.tx_hash, sent.state))
 
 
 def settlement_of(cursor: Cursor, account_id: UUID) -> UUID | None:

@@ -26,24 +26,24 @@ def wallets(cursor: Cursor, chain_id: int, state: str) -> list[Wallet]:
 
 def follow(cursor: Cursor, account_ids: Sequence[UUID]) -> None:
     """These wallets' pasts are stored: from now on they are followed with the others."""
-    cursor.execute(FOLLOWED, (list(account_ids),))
+    cursor.postpone(FOLLOWED, (list(account_ids),))
 
 
 def filled(cursor: Cursor, account_ids: Sequence[UUID], number: int) -> None:
     """These new wallets' pasts are stored up to a block."""
-    cursor.execute(FILLED, (number, list(account_ids)))
+    cursor.postpone(FILLED, (number, list(account_ids)))
 
 
 def queued(cursor: Cursor, block_number: int, account_ids: Sequence[UUID]) -> None:
     """Something entered these accounts' Delay queues."""
     if account_ids:
-        cursor.execute(QUEUED, (block_number, list(account_ids)))
+        cursor.postpone(QUEUED, (block_number, list(account_ids)))
 
 
 def emptied(cursor: Cursor, account_ids: Sequence[UUID]) -> None:
     """These accounts' Delay queues are empty at a final block."""
     if account_ids:
-        cursor.execute(EMPTIED, (list(account_ids),))
+        cursor.postpone(EMPTIED, (list(account_ids),))
 
 
 def queues(cursor: Cursor, chain_id: int, final: int) -> list[UUID]:

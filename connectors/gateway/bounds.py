@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
@@ -26,19 +26,15 @@ SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transactio
 
 
 @contextmanager
-def bounded(
-    database: Database, until: float, first: str = "", values: Sequence[object] = (), *, durable: bool = True
-) -> Iterator[Cursor]:
+def bounded(database: Database, until: float, *, durable: bool = True) -> Iterator[Cursor]:
     """A transaction that is over by `until` (monotonic seconds). Raises TooLate. `durable`: its commit waits for the disk.
-
-    `first`: a statement that goes with the bounds, in their round trip, and is bound by them; its rows are the cursor's.
 
     Frozen in its midst, this process holds no rival up and, thawed, commits nothing: W has ended the session.
     """
     left_ms = str(max(GRACE_MS, int((until - time.monotonic()) * 1000)))
     try:
         with transaction(database) as cursor:
-            cursor.execute(f"{BOUNDS};{first}", (left_ms, left_ms, "on" if durable else "off", *values))
+            cursor.postpone(BOUNDS, (left_ms, left_ms, "on" if durable else "off"))
             yield cursor
     except psycopg2.Error as error:
         if not isinstance(error, TIMED_OUT) and time.monotonic() < until:

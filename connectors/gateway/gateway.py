@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
@@ -39,7 +39,7 @@ from streams.event_store.snapshotter import Snapshotter
 from streams.event_store.store import OutgoingCommand
 from streams.orders import Order, Outcome
 from streams.sagas import rows
-from streams.sagas.engine import Engine, Happened, untaken
+from streams.sagas.engine import Engine, Happened, orders_of, take, untaken
 from streams.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,8 @@ class Gateway:
 
         Its commit need not wait for the disk: nobody was told anything yet, and the answer's own commit brings both there.
         """
-        with bounded(self.database, until, CARD, (request.card_token,), durable=False) as cursor:
+        with bounded(self.database, until, durable=False) as cursor:
+            cursor.execute(CARD, (request.card_token,))
             ((now, account_id),) = cursor.fetchall()
             deadline = now + timedelta(seconds=until - time.monotonic())
             order = _request(payment_id, account_id, request, deadline)
@@ -126,12 +127,13 @@ class Gateway:
     @again
     def _steps(self, payment_id: UUID, held: Sequence[Happened], until: float) -> Payment | None:
         """Screen, and approve with the spend's order, or decline; then give the saga back. None: it is not ours, or still open."""
-        with bounded(self.database, until, rows.LOCK, ([payment_id],)) as cursor:
-            stored = rows.locked(cursor)[payment_id]
+        with bounded(self.database, until) as cursor:
+            stored = rows.lock(cursor, [payment_id])[payment_id]
             if not stored.leased:
                 return None
             unit = self.handler.begin(cursor)
-            unit.lock([payment_id, *([stored.saga.account_id] if stored.saga.account_id else [])])
+            streams = [payment_id, *([stored.saga.account_id] if stored.saga.account_id else [])]
+            unit.lock(streams, _ours(orders_of(take(replace(stored), held))))
             nobody_else = unit.versions[payment_id] == held[-1][0].version
             events = held if nobody_else else untaken(cursor, [stored])[payment_id]
             stored.leased = False
@@ -153,7 +155,8 @@ class Gateway:
                 time.sleep(POLL_SECONDS)
 
     def _look(self, payment_id: UUID, until: float) -> tuple[Payment, datetime]:
-        with bounded(self.database, until, "SELECT clock_timestamp()") as cursor:
+        with bounded(self.database, until) as cursor:
+            cursor.execute("SELECT clock_timestamp()")
             ((now,),) = cursor.fetchall()
             payment: Payment | None = self.handler.state(cursor, payment_id)
         if payment is None:
@@ -185,19 +188,22 @@ def _decide(
     unit: UnitOfWork, payment_id: UUID, orders: Sequence[OutgoingCommand]
 ) -> tuple[list[Happened], list[OutgoingCommand]]:
     """Orders to payments are decided here and now, in the step's own transaction; orders to the submitter go out."""
-    ours = [each for each in orders if each.message.topic.startswith("payments")]
-    decided = unit.decide(
-        [
-            Order(
-                each.command_id,
-                each.message,
-                Cause(each.causation_id, each.correlation_id, each.traceparent, "gateway"),
-            )
-            for each in ours
-        ]
-    )
+    decided = unit.decide(_ours(orders))
     failpoint("gateway.between_steps")
-    return _of(payment_id, decided), [each for each in orders if each not in ours]
+    return _of(payment_id, decided), [each for each in orders if not _is_ours(each)]
+
+
+def _ours(orders: Sequence[OutgoingCommand]) -> list[Order]:
+    """Those to payments, as the handler takes them."""
+    return [
+        Order(each.command_id, each.message, Cause(each.causation_id, each.correlation_id, each.traceparent, "gateway"))
+        for each in orders
+        if _is_ours(each)
+    ]
+
+
+def _is_ours(order: OutgoingCommand) -> bool:
+    return order.message.topic.startswith("payments")
 
 
 def _of(payment_id: UUID, outcomes: Sequence[Outcome]) -> list[Happened]:

@@ -27,7 +27,11 @@ from streams.audit_log.proofs import NotCovered
 BATCH = 2_000
 ENDS = "SELECT min(position), max(position) FROM events WHERE recorded_at >= %s AND recorded_at < %s"
 INDEXES = "SELECT min(leaf_index), max(leaf_index), count(*) FROM audit_leaves WHERE position IN (%s, %s)"
-EVENTS = f"SELECT {leaf.SELECT} FROM events WHERE position >= %s AND position <= %s ORDER BY position"
+EVENTS = f"""
+DECLARE audit_export NO SCROLL CURSOR FOR
+SELECT {leaf.SELECT} FROM events WHERE position >= %s AND position <= %s ORDER BY position
+"""
+NEXT = "FETCH %s FROM audit_export"
 COVERED = "SELECT recorded_at FROM events INNER JOIN audit_leaves USING (position) WHERE leaf_index = %s"
 
 Progress = Callable[[int, int], None]
@@ -109,15 +113,20 @@ def export(
 
 def _write(cursor: Cursor, piece: Stretch, file: IO[bytes], written: Any, progress: Progress) -> Iterator[bytes]:
     """The leaves' hashes, as their lines are written: nothing is held in memory but a batch."""
-    with cursor.connection.cursor(name="audit_export") as rows:
-        rows.itersize = BATCH
+    cursor.execute(EVENTS, (piece.first_position, piece.last_position))
+    number = 0
+    with cursor.connection.cursor() as rows:
         register_default_jsonb(rows, loads=orjson.loads)
-        rows.execute(EVENTS, (piece.first_position, piece.last_position))
-        for number, row in enumerate(rows, 1):
-            line = leaf.leaf(row)
-            file.write(line + b"\n")
-            written.update(line + b"\n")
-            if number % BATCH == 0:
-                progress(number, piece.end - piece.first)
-            yield leaf_hash(line)
-    progress(piece.end - piece.first, piece.end - piece.first)
+        while batch := _next(rows):
+            for row in batch:
+                line = leaf.leaf(row)
+                file.write(line + b"\n")
+                written.update(line + b"\n")
+                yield leaf_hash(line)
+            number += len(batch)
+            progress(number, piece.end - piece.first)
+
+
+def _next(rows: Any) -> list[tuple[Any, ...]]:
+    rows.execute(NEXT, (BATCH,))
+    return list(rows.fetchall())

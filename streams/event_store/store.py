@@ -193,10 +193,10 @@ def entry(codec: Codec, event: NewEvent) -> Entry:
 
 
 def send(cursor: Cursor, codec: Codec, commands: Sequence[OutgoingCommand]) -> None:
-    """Put orders to other components in the outbox, in the caller's transaction."""
+    """Put orders to other components in the outbox, with the caller's transaction's next statement."""
     if not commands:
         return
-    cursor.execute(
+    cursor.postpone(
         SEND,
         (
             [each.command_id for each in commands],

@@ -12,8 +12,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg2.extras import execute_values
-
 from infra.database import Cursor
 from schemas.codec import Codec
 from streams.delivered import Delivered, from_record
@@ -49,8 +47,7 @@ class Notifier:
         told = [(event, name) for event in events if (name := type_of(event.message))]
         listeners = _enabled(cursor) if told else []
         rows = [row for event, name in told for row in rows_of(event, name, listeners)]
-        if rows:
-            execute_values(cursor, WRITE, rows, page_size=1000)
+        cursor.postpone_values(WRITE, rows)
 
 
 def rows_of(event: Delivered, name: str, listeners: Sequence[Listener]) -> list[tuple[Any, ...]]:

@@ -122,27 +122,27 @@ def claim(cursor: Cursor, seconds: float, limit: int) -> list[Claimed]:
 def complete(cursor: Cursor, claimed: Claimed, answer: Answer) -> None:
     """Write down how the attempt ended. The transaction's commit waits for no disk: were it forgotten, the message is sent again."""
     values = answer.duration_ms, answer.status, answer.error, claimed.message_id, claimed.attempt
-    cursor.execute(COMPLETE, values)
+    cursor.postpone(COMPLETE, values)
 
 
 def delivered(cursor: Cursor, claimed: Claimed) -> None:
     """The endpoint took it, also if it was disabled meanwhile."""
-    cursor.execute(DELIVERED, (claimed.message_id, claimed.attempt))
+    cursor.postpone(DELIVERED, (claimed.message_id, claimed.attempt))
 
 
 def again(cursor: Cursor, claimed: Claimed, seconds: float) -> None:
     """Try once more, after a pause."""
-    cursor.execute(AGAIN, (seconds, claimed.message_id, claimed.attempt))
+    cursor.postpone(AGAIN, (seconds, claimed.message_id, claimed.attempt))
 
 
 def park(cursor: Cursor, claimed: Claimed, reason: str) -> None:
     """No more by itself: it waits for a person."""
-    cursor.execute(PARK, (reason, claimed.message_id, claimed.attempt))
+    cursor.postpone(PARK, (reason, claimed.message_id, claimed.attempt))
 
 
 def pause(cursor: Cursor, endpoint_id: UUID, seconds: float) -> None:
     """The endpoint is overloaded: nothing more for it for a while."""
-    cursor.execute(PAUSE, (seconds, endpoint_id))
+    cursor.postpone(PAUSE, (seconds, endpoint_id))
 
 
 def find(

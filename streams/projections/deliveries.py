@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from psycopg2.extras import execute_values
 
 from infra.database import Cursor
 from schemas.definition import to_json
@@ -30,8 +29,7 @@ def write(cursor: Cursor, events: Iterable[Delivered]) -> None:
     cursor.execute(PLACED, (list(once),))
     placed = {event_id for (event_id,) in cursor.fetchall()}
     rows = [_row(event) for event in once.values() if event.event_id not in placed]
-    if rows:
-        execute_values(cursor, WRITE, rows[::-1], page_size=1000)
+    cursor.postpone_values(WRITE, rows[::-1])
 
 
 def _row(event: Delivered) -> tuple[Any, ...]:

@@ -222,9 +222,8 @@ def book(cursor: Cursor, booked: Sequence[Posting]) -> None:
         if each.book == "card" or each.kind == "opening"
         for name in (each.debit, each.credit)
     }
-    if opened:
-        execute_values(cursor, OPEN, sorted(opened, key=str), page_size=len(opened))
-    execute_values(cursor, BOOK, [tuple(getattr(each, name) for name in COLUMNS) for each in booked], page_size=1000)
+    cursor.postpone_values(OPEN, sorted(opened, key=str))
+    cursor.postpone_values(BOOK, [tuple(getattr(each, name) for name in COLUMNS) for each in booked])
     changes = [(name, *vars(change).values()) for name, change in sorted(totals(booked).items())]
     execute_values(cursor, ADD, changes, page_size=len(changes))
     if cursor.rowcount != len(changes):

@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg2.extras import execute_values
-
 from infra.database import Cursor
 from schemas.definition import Message
 from schemas.messages import person_events as on_person
@@ -94,5 +92,4 @@ def hold(cursor: Cursor, events: Sequence[Delivered]) -> None:
     """Whose accounts came under watch."""
     said = [event.message for event in events if isinstance(event.message, AccountRegistered)]
     rows = [(each.account_id, each.person_id) for each in said if each.person_id is not None]
-    if rows:
-        execute_values(cursor, HOLD, rows)
+    cursor.postpone_values(HOLD, rows)

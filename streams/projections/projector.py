@@ -57,7 +57,7 @@ def project(cursor: Cursor, events: Sequence[Delivered]) -> None:
     persons.hold(cursor, events)
     ledger.book(cursor, [posting for event in events for posting in _booked(event, payments, balances)])
     if payments:
-        cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(len(payments))))
+        cursor.postpone("SELECT pg_notify(%s, %s)", (CHANNEL, str(len(payments))))
 
 
 def _booked(
@@ -99,5 +99,4 @@ def _move_versions(cursor: Cursor, known: Mapping[UUID, int], events: Sequence[D
         execute_values(cursor, BEGIN, begun, page_size=len(begun))
         if cursor.rowcount != len(begun):
             raise Retry(f"of {len(begun)} new streams somebody else has begun {len(begun) - cursor.rowcount} just now")
-    if moved:
-        execute_values(cursor, MOVE, moved, page_size=len(moved))
+    cursor.postpone_values(MOVE, moved)

@@ -11,7 +11,6 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
-from psycopg2.extras import execute_values
 
 from infra.database import Cursor
 from infra.errors import BadInput
@@ -77,12 +76,10 @@ class RowModel(Generic[R]):
         changes = [f"{name} = excluded.{name}" for name in self.columns[1:]] + [
             f"{name} = DEFAULT" for name in self.renewed
         ]
-        execute_values(
-            cursor,
+        cursor.postpone_values(
             f"INSERT INTO {self.table} ({', '.join(self.columns)}) VALUES %s"
             f" ON CONFLICT ({self.columns[0]}) DO UPDATE SET {', '.join(changes)}",
             [tuple(to_sql(getattr(row, name)) for name in self.columns) for row in rows],
-            page_size=1000,
         )
 
 

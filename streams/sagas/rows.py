@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from psycopg2.extras import execute_values
 
 from infra.database import Cursor
 from streams.event_store.store import OutgoingCommand
@@ -26,7 +25,7 @@ s.saga_id, s.state, s.handled, s.data, s.correlation_id, s.traceparent,
 coalesce(s.lease_until > clock_timestamp(), false), s.steps
 """
 LOCK = f"SELECT {COLUMNS} FROM sagas AS s WHERE s.saga_id = ANY(%s::uuid[]) ORDER BY s.saga_id FOR UPDATE"
-LEASE = "UPDATE sagas SET lease_until = %s WHERE saga_id = %s"
+OPEN_LEASED = "INSERT INTO sagas (saga_id, type, state, handled, data, lease_until) VALUES (%s, %s, 'new', 0, '{}', %s)"
 PENDING = """
 INSERT INTO saga_inbox (saga_id, version, event_id, state) VALUES %s ON CONFLICT (saga_id, version) DO NOTHING
 """
@@ -101,21 +100,15 @@ def lock(cursor: Cursor, saga_ids: Collection[UUID], *, create: bool = False) ->
     """The sagas' rows, locked until the transaction ends; `create`: those of payments nobody has met yet, too."""
     wanted = list(saga_ids)
     if create:
-        cursor.execute(CREATE, (TYPE, wanted))
+        cursor.postpone(CREATE, (TYPE, wanted))
     cursor.execute(LOCK, (wanted,))
-    return locked(cursor)
-
-
-def locked(cursor: Cursor) -> dict[UUID, Stored]:
-    """What LOCK has just found."""
     return {row[0]: _stored(row) for row in cursor.fetchall()}
 
 
 def open_leased(cursor: Cursor, saga_id: UUID, until: datetime) -> Stored:
-    """The saga of a payment that nobody has met yet, locked, and given to the caller until then: in one round trip."""
-    cursor.execute(f"{CREATE}; {LEASE}; {LOCK}", (TYPE, [saga_id], until, saga_id, [saga_id]))
-    (row,) = cursor.fetchall()
-    return _stored(row)
+    """The saga of a payment whose first event is being decided here, so that it is nobody else's; given to the caller until then."""
+    cursor.postpone(OPEN_LEASED, (saga_id, TYPE, until))
+    return _stored((saga_id, "new", 0, {}, None, None, True, 0))
 
 
 def receive(cursor: Cursor, delivered: Mapping[UUID, Sequence[tuple[int, UUID]]]) -> None:
@@ -123,8 +116,7 @@ def receive(cursor: Cursor, delivered: Mapping[UUID, Sequence[tuple[int, UUID]]]
     found = [
         (saga_id, version, event_id, "pending") for saga_id, each in delivered.items() for version, event_id in each
     ]
-    if found:
-        execute_values(cursor, PENDING, found)
+    cursor.postpone_values(PENDING, found)
 
 
 def claim_due(cursor: Cursor, limit: int) -> list[tuple[Stored, str]]:
@@ -146,21 +138,18 @@ def claim_due(cursor: Cursor, limit: int) -> list[tuple[Stored, str]]:
 def save(
     cursor: Cursor, stored: Sequence[Stored], steps: Sequence[Step], driver: str, delays: Mapping[str, timedelta | None]
 ) -> None:
-    """Write what the steps changed: the sagas, their inbox, history and timeouts."""
+    """Write what the steps changed: the sagas, their inbox, history and timeouts; with the transaction's next statement."""
     if not steps:
         return
     moved = {step.before.saga_id for step in steps}
     taken = [(step.before.saga_id, step.version, step.input_id, "done") for step in steps if step.version is not None]
-    written = [
-        _filled(cursor, UPDATE, [_row(each) for each in stored if each.saga.saga_id in moved]),
-        _filled(cursor, HISTORY, [_history(step, driver) for step in steps]),
-        _filled(cursor, TAKEN, taken),
-        *_timeouts(cursor, steps, delays),
-    ]
-    cursor.execute(b";".join(each for each in written if each))
+    cursor.postpone_values(UPDATE, [_row(each) for each in stored if each.saga.saga_id in moved])
+    cursor.postpone_values(HISTORY, [_history(step, driver) for step in steps])
+    cursor.postpone_values(TAKEN, taken)
+    _move_timeouts(cursor, steps, delays)
 
 
-def _timeouts(cursor: Cursor, steps: Sequence[Step], delays: Mapping[str, timedelta | None]) -> list[bytes]:
+def _move_timeouts(cursor: Cursor, steps: Sequence[Step], delays: Mapping[str, timedelta | None]) -> None:
     """Timeouts in the order of the steps: the last word on each name counts."""
     last: dict[tuple[UUID, str], Step | None] = {}
     for step in steps:
@@ -168,19 +157,8 @@ def _timeouts(cursor: Cursor, steps: Sequence[Step], delays: Mapping[str, timede
         last |= {(step.before.saga_id, name): step for name in step.reaction.start}
     cancelled = [key for key, step in last.items() if step is None]
     started = [(*key, *_due(step.reaction.saga, delays[key[1]])) for key, step in last.items() if step is not None]
-    return [
-        _filled(cursor, CANCEL, cancelled),
-        _filled(cursor, START, started, "(%s, %s, coalesce(%s, clock_timestamp() + %s), 'waiting')"),
-    ]
-
-
-def _filled(cursor: Cursor, statement: str, found: Sequence[Sequence[Any]], template: str = "") -> bytes:
-    """A statement with its VALUES, as text, so that several go in one round trip; empty when there is nothing to write."""
-    if not found:
-        return b""
-    row = template or f"({', '.join(['%s'] * len(found[0]))})"
-    head, tail = statement.encode().split(b"%s")
-    return head + b", ".join(cursor.mogrify(row, each) for each in found) + tail
+    cursor.postpone_values(CANCEL, cancelled)
+    cursor.postpone_values(START, started, "(%s, %s, coalesce(%s, clock_timestamp() + %s), 'waiting')")
 
 
 def _due(saga: Saga, delay: timedelta | None) -> tuple[datetime | None, timedelta | None]:

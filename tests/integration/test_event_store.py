@@ -205,7 +205,7 @@ def test_what_was_rolled_back_is_in_no_later_decision(side: WriteSide) -> None:
         with transaction(side.door("commands")) as cursor:
             mine.handle(cursor, [Order(uuid4(), freeze, cause(account_id))])
             mine.state(cursor, account_id)
-            cursor.connection.rollback()
+            cursor.rollback()
         for number in range(moves):
             side.do((freeze, unfreeze)[number % 2], handler=side.handler())
         with transaction(side.door("commands")) as cursor:

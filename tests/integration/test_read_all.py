@@ -40,7 +40,7 @@ def test_a_position_whose_append_was_rolled_back_holds_up_nobody(side: WriteSide
         after = store.append(cursor, side.codec, [opened()])[0]
     with transaction(side.door("commands")) as cursor:
         store.append(cursor, side.codec, [opened()])
-        cursor.connection.rollback()
+        cursor.rollback()
     last = opened()
     with transaction(side.door("commands")) as cursor:
         store.append(cursor, side.codec, [last])

@@ -44,15 +44,12 @@ def test_two_workers_at_one_saga_take_each_event_once(side: WriteSide) -> None:
     """The second waits for the row and must see how far the first came, its steps included."""
     payment_id = spent(side)
     side.gateway().messages.reverse(payment_id, "r1", "test")
-    first = side.door("sagas").raw_connection()
-    cursor = first.cursor()
-    locked = rows.lock(cursor, [payment_id])
     with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(side.deliver, payment_id)
-        time.sleep(0.3)
-        side.sagas().advance(cursor, list(locked.values()))
-        first.commit()
-        first.close()
+        with transaction(side.door("sagas")) as cursor:
+            locked = rows.lock(cursor, [payment_id])
+            second = pool.submit(side.deliver, payment_id)
+            time.sleep(0.3)
+            side.sagas().advance(cursor, list(locked.values()))
         side.gateway().messages.reverse(payment_id, "r2", "test")
         second.result(10)
     steps = side.rows("SELECT step, input FROM saga_steps WHERE saga_id = %s ORDER BY step", payment_id)
@@ -62,16 +59,13 @@ def test_two_workers_at_one_saga_take_each_event_once(side: WriteSide) -> None:
 
 def test_a_worker_that_waited_while_another_took_a_step_takes_the_next_one(side: WriteSide) -> None:
     payment_id = spent(side)
-    first = side.door("sagas").raw_connection()
-    cursor = first.cursor()
-    locked = rows.lock(cursor, [payment_id])
-    side.gateway().messages.reverse(payment_id, "r1", "test")
     with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(_sees_and_delivers, side, payment_id)
-        time.sleep(0.3)
-        side.sagas().advance(cursor, list(locked.values()))
-        first.commit()
-        first.close()
+        with transaction(side.door("sagas")) as cursor:
+            locked = rows.lock(cursor, [payment_id])
+            side.gateway().messages.reverse(payment_id, "r1", "test")
+            second = pool.submit(_sees_and_delivers, side, payment_id)
+            time.sleep(0.3)
+            side.sagas().advance(cursor, list(locked.values()))
         second.result(10)
     ((steps,),) = side.rows("SELECT count(*) FROM saga_steps WHERE saga_id = %s", payment_id)
     assert side.rows("SELECT steps FROM sagas WHERE saga_id = %s", payment_id) == [(steps,)]
