@@ -1088,6 +1088,8 @@ CREATE INDEX chain_modules_to_ask ON chain_modules USING btree (chain_id, look_b
 
 CREATE INDEX chain_sightings_seen ON chain_sightings USING btree (chain_id, block_number) WHERE (state = 'seen'::text);
 
+CREATE INDEX chain_transactions_leg ON chain_transactions USING btree (leg_id);
+
 CREATE INDEX chain_transactions_open ON chain_transactions USING btree (chain_id, sender, nonce) WHERE (state = ANY (ARRAY['signed'::text, 'broadcast'::text, 'mined'::text, 'reverted'::text]));
 
 CREATE INDEX chain_wallets_new ON chain_wallets USING btree (chain_id) WHERE (state = 'new'::text);
