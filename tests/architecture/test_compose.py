@@ -54,6 +54,18 @@ def test_it_follows_the_compose_specification() -> None:
     assert len(PyCompose.from_yaml(yaml.safe_dump(resolved))) == len(services())
 
 
+def test_what_stands_back_has_a_small_share_of_the_processors() -> None:
+    """As nice 10 does on one machine: weight 110 of 1024."""
+    yielding = {component.name for component in COMPONENTS if component.yields} | {
+        "read",
+        "kafka",
+        "registry",
+        "connect",
+    }
+    assert {name for name, service in services().items() if service.get("cpu_shares") == 110} == yielding
+    assert all(service.get("cpu_shares") in (None, 110, 1024) for service in services().values())
+
+
 def test_the_specification_would_refuse_a_wrong_word() -> None:
     with pytest.raises(ValueError, match="imagee"):
         PyCompose.from_yaml("services: {a: {imagee: x}}")
