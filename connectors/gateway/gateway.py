@@ -19,7 +19,7 @@ from sqlalchemy import Engine as Database
 from connectors.gateway.bounds import again, bounded
 from connectors.gateway.messages import Messages
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest, answer_of
-from infra.database import transaction
+from infra.database import Cursor, transaction
 from infra.errors import NotFound, TooLate
 from infra.failpoints import failpoint
 from infra.telemetry import new_traceparent
@@ -40,6 +40,7 @@ from streams.event_store.store import OutgoingCommand
 from streams.orders import Order, Outcome
 from streams.sagas import rows
 from streams.sagas.engine import Engine, Happened, orders_of, take, untaken
+from streams.sagas.rows import Stored
 from streams.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -102,7 +103,7 @@ class Gateway:
             (requested,) = unit.decide([order])
             if requested.repeated:
                 return [], deadline
-            stored = rows.open_leased(cursor, payment_id, deadline)
+            stored, events = _leased(cursor, payment_id, _of(payment_id, [requested]), deadline)
             held: list[Happened] = []
 
             def hold(orders: Sequence[OutgoingCommand]) -> tuple[list[Happened], list[OutgoingCommand]]:
@@ -111,7 +112,7 @@ class Gateway:
                 held.extend(happened)
                 return [], leaving
 
-            self.engine.follow(cursor, stored, _of(payment_id, [requested]), hold)
+            self.engine.follow(cursor, stored, events, hold)
             unit.append()
             failpoint("gateway.before_hold_commit")
             return held, deadline
@@ -182,6 +183,16 @@ class Gateway:
     def _handle(self, order: Order) -> None:
         with transaction(self.database) as cursor:
             self.handler.handle(cursor, [order])
+
+
+def _leased(
+    cursor: Cursor, payment_id: UUID, events: list[Happened], deadline: datetime
+) -> tuple[Stored, list[Happened]]:
+    """The saga under our lease, and what it takes: these events, after those that it has not taken yet, of a reversal that came first, say."""
+    if events and events[0][0].version == 1:
+        return rows.open_leased(cursor, payment_id, deadline), events
+    stored = rows.lease(cursor, payment_id, deadline)
+    return stored, [*untaken(cursor, [stored])[payment_id], *events]
 
 
 def _decide(

@@ -25,6 +25,7 @@ s.saga_id, s.state, s.handled, s.data, s.correlation_id, s.traceparent,
 coalesce(s.lease_until > clock_timestamp(), false), s.steps
 """
 LOCK = f"SELECT {COLUMNS} FROM sagas AS s WHERE s.saga_id = ANY(%s::uuid[]) ORDER BY s.saga_id FOR UPDATE"
+LEASE = "UPDATE sagas SET lease_until = %s WHERE saga_id = %s"
 OPEN_LEASED = "INSERT INTO sagas (saga_id, type, state, handled, data, lease_until) VALUES (%s, %s, 'new', 0, '{}', %s)"
 PENDING = """
 INSERT INTO saga_inbox (saga_id, version, event_id, state) VALUES %s ON CONFLICT (saga_id, version) DO NOTHING
@@ -103,6 +104,13 @@ def lock(cursor: Cursor, saga_ids: Collection[UUID], *, create: bool = False) ->
         cursor.postpone(CREATE, (TYPE, wanted))
     cursor.execute(LOCK, (wanted,))
     return {row[0]: _stored(row) for row in cursor.fetchall()}
+
+
+def lease(cursor: Cursor, saga_id: UUID, until: datetime) -> Stored:
+    """The saga of a payment that somebody has met before, locked, and given to the caller until then."""
+    cursor.postpone(CREATE, (TYPE, [saga_id]))
+    cursor.postpone(LEASE, (until, saga_id))
+    return lock(cursor, [saga_id])[saga_id]
 
 
 def open_leased(cursor: Cursor, saga_id: UUID, until: datetime) -> Stored:

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from connectors.gateway.bounds import bounded
+from connectors.gateway.requests import Opening
 from infra.errors import BadInput, CommandIdReused, TooLate
 from infra.stack import access
 from streams.domain import ids
@@ -255,6 +256,22 @@ def test_an_account_that_is_taken_between_the_hold_and_the_answer_is_answered_in
     taken[0].rollback()
     taken[0].close()
     must_have_ended(side, payment_id, account_id, ("declined",))
+
+
+def test_an_authorization_that_comes_at_once_after_its_reversal_is_answered_and_lets_the_saga_take_both(
+    side: WriteSide,
+) -> None:
+    """Nobody has told the saga of the reversal yet: it takes both, in their order."""
+    _, card = side.account()
+    gateway, request = side.gateway(), authorization(card, 1_000)
+    early = gateway.messages.reverse_early(request.idempotency_key, "r1", Opening(card, 1_000, "EUR"), "test")
+
+    late = gateway.authorize(request)
+
+    assert (late.payment_id, late.approved, late.state) == (early.payment_id, False, "reversed")
+    taken = side.rows("SELECT input FROM saga_steps WHERE saga_id = %s ORDER BY step", late.payment_id)
+    assert [name for (name,) in taken] == side.types(late.payment_id)
+    assert gateway.authorize(request) == late
 
 
 def test_the_first_statement_is_bound_already(side: WriteSide) -> None:
