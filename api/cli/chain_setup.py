@@ -14,6 +14,8 @@ from infra.stack.supervisor import Stack
 from streams.audit_log.export_key import write_export_key
 
 DEPLOYMENT = "deployment.json"
+WORK = 2**12
+"""For scrypt: these keys are the development chain's, and their password was drawn by lot; nobody guesses it, and each start opens them."""
 
 
 def prepare(stack: Stack) -> None:
@@ -56,14 +58,14 @@ def write_keys(folder: Path, password: SecretStr, deployment: Deployment) -> Non
     for name in ("settlement", "delegate", "relayer"):
         path = folder / f"{name}.json"
         path.unlink(missing_ok=True)
-        write_keystore(path, getattr(deployment, f"{name}_key"), password)
+        write_keystore(path, getattr(deployment, f"{name}_key"), password, WORK)
 
 
 def write_anchor_keys(folder: Path, password: SecretStr, deployment: Deployment) -> None:
     """The key that states the audit log's root on chain, and the one that signs exports."""
     path = folder / "anchor.json"
     path.unlink(missing_ok=True)
-    write_keystore(path, deployment.anchor_key, password)
+    write_keystore(path, deployment.anchor_key, password, WORK)
     write_export_key(folder / "exports.pem", password)
 
 

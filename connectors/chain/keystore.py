@@ -17,6 +17,9 @@ from connectors.chain.remote_signer import RemoteSigner
 from connectors.chain.signing import Key, Signer
 from infra.errors import Misconfigured
 
+WORK = 2**18
+"""As Web3 Secret Storage has it: about a second of a processor."""
+
 
 @dataclass(frozen=True)
 class Keyring:
@@ -60,9 +63,12 @@ def open_anchor_key(folder: Path, password: SecretStr, sender: str) -> Key:
     return signer
 
 
-def write_keystore(path: Path, key: str, password: SecretStr) -> str:
-    """Encrypts `key` (0x and 64 hex digits) into a new file that only its owner reads; gives its address."""
-    content = json.dumps(Account.encrypt(key, password.get_secret_value()))
+def write_keystore(path: Path, key: str, password: SecretStr, work: int = WORK) -> str:
+    """Encrypts `key` (0x and 64 hex digits) into a new file that only its owner reads; gives its address.
+
+    `work`: scrypt's N, a power of 2. What it takes to open the file once is what each guess of the password takes.
+    """
+    content = json.dumps(Account.encrypt(key, password.get_secret_value(), kdf="scrypt", iterations=work))
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(content)

@@ -21,10 +21,12 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from api.cli import foreign
 from api.cli.chain_setup import write_anchor_keys, write_keys
 from connectors.chain.keystore import write_keystore
 from infra.devchain.chain import DevChain, development_key
 from infra.devchain.values import AccountInfo
+from infra.errors import PayriverError
 from infra.stack.access import settings_for
 from infra.stack.home import Home
 from streams.domain import ids
@@ -33,6 +35,7 @@ from tests.chain_fixtures import running_devchain
 EUR = 10**18
 PASSWORD, ANCHOR_PASSWORD = "somebody else's keys", "the anchor's own"
 T = TypeVar("T")
+Examined = Callable[..., str]
 
 
 @dataclass
@@ -145,6 +148,20 @@ def abroad() -> Iterator[Abroad]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def examined(abroad: Abroad, monkeypatch: pytest.MonkeyPatch) -> Examined:
+    """What `payriver up --chain` says of a file and keys before it starts anything; there must be something to say."""
+
+    def say(file: str, **told: str) -> str:
+        for name, value in {**abroad.environment, **told}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(PayriverError) as raised:
+            foreign.examined(Path(file))
+        return f"{raised.value.reason}: {raised.value}"
+
+    return say
+
+
 def without(abroad: Abroad, **other: Any) -> str:
     """The chain file with other values, beside it."""
     path = abroad.folder / "other.json"
@@ -172,29 +189,33 @@ WRONG: dict[str, tuple[Callable[[Abroad], dict[str, Any]], str]] = {
 
 
 @pytest.mark.parametrize(("other", "words"), WRONG.values(), ids=WRONG)
-def test_what_the_node_contradicts_is_named_before_anything_starts(
-    abroad: Abroad, other: Callable[[Abroad], dict[str, Any]], words: str
+def test_what_the_node_contradicts_is_named(
+    abroad: Abroad, other: Callable[[Abroad], dict[str, Any]], words: str, examined: Examined
 ) -> None:
-    said = " ".join(abroad.payriver("up", "--chain", without(abroad, **other(abroad)), status=1).split())
-    assert words in said
-    assert not abroad.home.exists()
+    assert words in examined(without(abroad, **other(abroad)))
 
 
-def test_keys_that_are_missing_locked_or_others_are_named_before_anything_starts(abroad: Abroad) -> None:
+def test_keys_that_are_missing_locked_or_others_are_named(abroad: Abroad, examined: Examined) -> None:
     file = str(abroad.file)
-    assert "cannot be opened" in abroad.payriver("up", "--chain", file, status=1, PAYRIVER_KEYSTORE_PASSWORD="wrong")
-    assert "cannot be read" in abroad.payriver("up", "--chain", file, status=1, PAYRIVER_KEYSTORE="/nowhere")
-    assert "cannot be opened" in abroad.payriver("up", "--chain", file, status=1, PAYRIVER_ANCHOR_PASSWORD="wrong")
+    assert "cannot be opened" in examined(file, PAYRIVER_KEYSTORE_PASSWORD="wrong")
+    assert "cannot be read" in examined(file, PAYRIVER_KEYSTORE="/nowhere")
+    assert "cannot be opened" in examined(file, PAYRIVER_ANCHOR_PASSWORD="wrong")
     others = without(abroad, anchors={"sender": abroad.accounts[0].owner})
-    said = abroad.payriver("up", "--chain", others, status=1)
-    assert "anchor.json is the key of" in " ".join(said.split())
+    assert "anchor.json is the key of" in examined(others)
     swapped = abroad.folder / "swapped"
     shutil.copytree(abroad.folder / "keystore", swapped)
     (swapped / "relayer.json").write_bytes((swapped / "delegate.json").read_bytes())
     (swapped / "delegate.json").unlink()
     write_keystore(swapped / "delegate.json", development_key(7), SecretStr(PASSWORD))
-    said = abroad.payriver("up", "--chain", file, status=1, PAYRIVER_KEYSTORE=str(swapped))
+    said = examined(file, PAYRIVER_KEYSTORE=str(swapped))
     assert "is no enabled module" in said and "no salt binds" in said
+
+
+def test_what_cannot_work_is_said_before_anything_starts(abroad: Abroad) -> None:
+    other, words = WRONG["another chain"]
+    said = abroad.payriver("up", "--chain", without(abroad, **other(abroad)), status=1)
+    assert words in " ".join(said.split())
+    assert not abroad.home.exists()
 
 
 def test_a_river_runs_on_a_node_that_others_keep(abroad: Abroad) -> None:
