@@ -18,16 +18,18 @@ BEGIN, COMMIT = b"BEGIN", "COMMIT"
 
 
 class Cursor(psycopg2.extensions.cursor):
-    """A transaction's cursor. What is postponed goes with the next statement, in its round trip; should it fail, so does that one."""
+    """A transaction's cursor. What is postponed goes with the next statement, in its round trip; should it fail, so does that one.
+
+    Only `execute`, and what is built on it, is of the transaction: COPY and `executemany` pass what is postponed by, BEGIN among it.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._postponed: list[bytes] = []
 
     def postpone(self, statement: str | bytes, values: Any = None) -> None:
-        """For a statement whose result nobody needs; empty: nothing."""
-        if statement:
-            self._postponed.append(self.mogrify(statement, values))
+        """For a statement whose result nobody needs."""
+        self._postponed.append(self.mogrify(statement, values))
 
     def postpone_values(self, statement: str, rows: Sequence[Sequence[Any]], row: str = "") -> None:
         """The same for a statement over `VALUES %s`. `row`: how one is written, where not all its values are written as they are."""
@@ -109,9 +111,16 @@ def transaction(source: Engine) -> Iterator[Cursor]:
                 _undo(connection, cursor)
                 raise
     finally:
-        if not driver.closed:
-            driver.autocommit = False
-        connection.close()
+        _give_back(connection, driver)
+
+
+def _give_back(connection: Any, driver: Any) -> None:
+    """As it was taken; the pool would not undo what the driver does not know of, so one that is still in a transaction does not go back."""
+    if driver.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
+        connection.invalidate()
+    else:
+        driver.set_isolation_level(None)
+    connection.close()
 
 
 def _undo(connection: Any, cursor: Cursor) -> None:

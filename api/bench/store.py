@@ -6,7 +6,7 @@ A command loads its account of some ten events, decides, and appends with outbox
 What the two do not share. The peer writes the event alone, as JSON: no outbox row, no answer by which a repeat is known, no hash, no tags,
 no bytes for Kafka, no deadline, no lock on what it decides on; two indexes where we keep six. It appends under a lock on the whole table and
 with a NOTIFY, so its commits go one after the other however many clients there are, and ours wait for the disk together. It has psycopg 3, which
-prepares and pipelines: a command is two or three round trips for it, and four for us. In a batch it applies each event that it makes, and ours
+prepares and pipelines: a command is two or three round trips for it, and three for us. In a batch it applies each event that it makes, and ours
 are hashed and encoded; a load is one statement for it, and for us a transaction. What an append's time goes into: infra/decisions/0027.
 """
 

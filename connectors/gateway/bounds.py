@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
-from psycopg2.errors import IdleInTransactionSessionTimeout, QueryCanceled
+from psycopg2.errors import DeadlockDetected, IdleInTransactionSessionTimeout, QueryCanceled
 from sqlalchemy import Engine as Database
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
@@ -15,7 +15,10 @@ from infra.database import Cursor, transaction
 from infra.errors import Retry, TooLate
 
 again = retry(
-    retry=retry_if_exception_type(Retry), stop=stop_after_attempt(8), wait=wait_random(0.001, 0.02), reraise=True
+    retry=retry_if_exception_type((Retry, DeadlockDetected)),
+    stop=stop_after_attempt(8),
+    wait=wait_random(0.001, 0.02),
+    reraise=True,
 )
 TIMED_OUT = (QueryCanceled, IdleInTransactionSessionTimeout)
 GRACE_MS = 200  # what is left of the network's limit for saying that our time is over
@@ -23,6 +26,7 @@ BOUNDS = """
 SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true),
        set_config('synchronous_commit', %s, true)
 """
+DURABLE = "SET LOCAL synchronous_commit = on"
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy import Engine as Database
 
-from connectors.gateway.bounds import again, bounded
+from connectors.gateway.bounds import DURABLE, again, bounded
 from connectors.gateway.messages import Messages
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest, answer_of
 from infra.database import Cursor, transaction
@@ -90,9 +90,10 @@ class Gateway:
 
     @again
     def _open(self, payment_id: UUID, request: AuthorizationRequest, until: float) -> tuple[list[Happened], datetime]:
-        """The first step, one transaction: the request, the saga under our lease, the hold. Gives what the saga takes next; a repeat: nothing.
+        """The first step, one transaction: the request, the saga under our lease, the hold. Gives what the saga takes next.
 
-        Its commit need not wait for the disk: nobody was told anything yet, and the answer's own commit brings both there.
+        Its commit need not wait for the disk: nobody was told anything yet, and the answer's own commit brings both there. Nothing comes
+        next where the request was answered before, or is by now: then the saga is nobody's, and the disk is waited for.
         """
         with bounded(self.database, until, durable=False) as cursor:
             cursor.execute(CARD, (request.card_token,))
@@ -103,16 +104,20 @@ class Gateway:
             (requested,) = unit.decide([order])
             if requested.repeated:
                 return [], deadline
-            stored, events = _leased(cursor, payment_id, _of(payment_id, [requested]), deadline)
             held: list[Happened] = []
 
             def hold(orders: Sequence[OutgoingCommand]) -> tuple[list[Happened], list[OutgoingCommand]]:
                 """This transaction's last word: what comes of it is the next one's first."""
                 happened, leaving = _decide(unit, payment_id, orders)
                 held.extend(happened)
+                stored.leased = bool(held)
                 return [], leaving
 
-            self.engine.follow(cursor, stored, events, hold)
+            if events := _of(payment_id, [requested]):
+                stored, events = _leased(cursor, payment_id, events, deadline)
+                self.engine.follow(cursor, stored, events, hold)
+            if not held:
+                cursor.postpone(DURABLE)
             unit.append()
             failpoint("gateway.before_hold_commit")
             return held, deadline
@@ -189,7 +194,7 @@ def _leased(
     cursor: Cursor, payment_id: UUID, events: list[Happened], deadline: datetime
 ) -> tuple[Stored, list[Happened]]:
     """The saga under our lease, and what it takes: these events, after those that it has not taken yet, of a reversal that came first, say."""
-    if events and events[0][0].version == 1:
+    if events[0][0].version == 1:
         return rows.open_leased(cursor, payment_id, deadline), events
     stored = rows.lease(cursor, payment_id, deadline)
     return stored, [*untaken(cursor, [stored])[payment_id], *events]

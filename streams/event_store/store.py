@@ -1,6 +1,6 @@
 """The event store as the product speaks to it: messages in, events out. The low door beneath it is recorder.py.
 
-Everything here works in the caller's transaction, on a psycopg2 cursor.
+Everything here works in the caller's transaction, on its cursor.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def _apply_or_park(
 
 
 def must_be_open(cursor: Cursor) -> None:
-    """The handler has left the transaction whole. A commit of a failed one would be a silent rollback."""
+    """The handler has left the transaction whole."""
     status = cursor.connection.info.transaction_status
     if status != psycopg2.extensions.TRANSACTION_STATUS_INTRANS:
         raise HandlerBrokeTransaction(

@@ -114,7 +114,7 @@ def lease(cursor: Cursor, saga_id: UUID, until: datetime) -> Stored:
 
 
 def open_leased(cursor: Cursor, saga_id: UUID, until: datetime) -> Stored:
-    """The saga of a payment whose first event is being decided here, so that it is nobody else's; given to the caller until then."""
+    """The saga of a payment whose first event is being decided here, given to the caller until then. A rival's is told at the append, as Retry."""
     cursor.postpone(OPEN_LEASED, (saga_id, TYPE, until))
     return _stored((saga_id, "new", 0, {}, None, None, True, 0))
 

@@ -271,7 +271,23 @@ def test_an_authorization_that_comes_at_once_after_its_reversal_is_answered_and_
     assert (late.payment_id, late.approved, late.state) == (early.payment_id, False, "reversed")
     taken = side.rows("SELECT input FROM saga_steps WHERE saga_id = %s ORDER BY step", late.payment_id)
     assert [name for (name,) in taken] == side.types(late.payment_id)
+    assert leased(side, late.payment_id) == [False]
     assert gateway.authorize(request) == late
+
+
+def test_the_same_request_ten_times_at_once_for_a_card_that_nobody_knows_is_one_payment(side: WriteSide) -> None:
+    """They share no stream that could be locked: the saga's row tells them apart."""
+    gateway, request = side.gateway(), authorization("nobody's", 1_000)
+    with ThreadPoolExecutor(10) as pool:
+        told = list(pool.map(lambda _: gateway.authorize(request), range(10)))
+    assert [(each.approved, each.response_code) for each in told] == [(False, "14")] * 10
+    assert len({each.payment_id for each in told}) == 1
+    assert leased(side, told[0].payment_id) == [False]
+
+
+def leased(side: WriteSide, payment_id: UUID) -> list[bool]:
+    """Whether a gateway keeps the saga for itself: one that does not go on with it must not."""
+    return [row[0] for row in side.rows("SELECT lease_until IS NOT NULL FROM sagas WHERE saga_id = %s", payment_id)]
 
 
 def test_the_first_statement_is_bound_already(side: WriteSide) -> None:
