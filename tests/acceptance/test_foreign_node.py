@@ -218,16 +218,20 @@ def test_what_cannot_work_is_said_before_anything_starts(abroad: Abroad) -> None
     assert not abroad.home.exists()
 
 
+def begin(abroad: Abroad) -> None:
+    """The river runs, and the accounts are under watch, each with a card."""
+    abroad.payriver("up", "--chain", str(abroad.file), "--throwaway")
+    abroad.payriver("account", "register", abroad.chain.deployment.settlement, "--settlement")
+    for each, card in zip(abroad.accounts, ("card-ana", "card-bo"), strict=True):
+        abroad.payriver("account", "register", each.safe, "--roles", each.roles, "--delay", each.delay, "--card", card)
+
+
 def test_a_river_runs_on_a_node_that_others_keep(abroad: Abroad) -> None:
     """Accounts are registered by command; a stranger's spend is seen and settles, our own leaves and settles; all agrees."""
     chain, (ana, bo) = abroad.chain, abroad.accounts
-    abroad.payriver("up", "--chain", str(abroad.file), "--throwaway")
+    begin(abroad)
     rows = {row["component"]: row for row in abroad.told("status")["components"]}
     assert "node" not in rows and {row["state"] for row in rows.values()} <= {"ready", "running"}
-
-    abroad.payriver("account", "register", chain.deployment.settlement, "--settlement")
-    for each, card in ((ana, "card-ana"), (bo, "card-bo")):
-        abroad.payriver("account", "register", each.safe, "--roles", each.roles, "--delay", each.delay, "--card", card)
     account_id = ids.account_id(chain.deployment.chain_id, bo.safe, chain.deployment.token)
     eventually(lambda: abroad.spendable_minor(account_id) == 100_00, "the deposit of before is spendable")
 
@@ -254,6 +258,9 @@ def test_a_river_runs_on_a_node_that_others_keep(abroad: Abroad) -> None:
 def test_it_goes_on_where_it_was_with_what_happened_meanwhile(abroad: Abroad) -> None:
     """Kept data, and a chain that went on without us."""
     chain, (ana, _) = abroad.chain, abroad.accounts
+    if not abroad.home.exists():
+        begin(abroad)
+        abroad.payriver("down")
     meanwhile = chain.spend(ana, 3 * EUR, sender_key=chain.deployment.outsider_key)
     chain.wait_receipts([meanwhile])
     abroad.payriver("up", "--chain", str(abroad.file), "--throwaway")

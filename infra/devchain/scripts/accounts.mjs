@@ -5,7 +5,7 @@ import { Packages } from "./packages.mjs";
 
 const CREATION_GAS = 400_000;
 const SETUP_GAS = 1_500_000;
-const OWNER_FUNDS = 10n ** 17n; // an owner pays for its own withdrawals
+const OWNER_FUNDS = 10n ** 19n; // an owner pays for its own spends and withdrawals
 const ACCOUNTS_A_BATCH = 15; // what one block of 30 M gas holds
 
 // {rpc, nodeModules, deployer, owners: [key], spenderSafe, settlement, asset, allowance, delay} -> [account]
