@@ -100,6 +100,7 @@ def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine,
         version=version("payriver"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        redoc_url=None,  # one page of documentation will do, and that one's asks for a picture from outside
         swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": False, "defaultModelsExpandDepth": 0},
         generate_unique_id_function=lambda route: route.name,
     )

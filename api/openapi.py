@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.models import ProblemAnswer
+from api.models import ProblemAnswer, problem_answers
 
 OPEN = {"/health/live", "/health/ready", "/session"}
 SCHEMES = {
@@ -40,6 +40,8 @@ def _complete(document: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for path, operations in document["paths"].items():
-        if path not in OPEN:
-            for operation in operations.values():
+        for operation in operations.values():
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):  # FastAPI's own
+                operation["responses"]["422"] = problem_answers(422)[422]
+            if path not in OPEN:
                 operation["security"] = [{"Bearer": []}, {"ApiKey": []}]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -516,6 +518,8 @@ def test_the_documentation_has_every_route_and_loads_nothing_from_outside(addres
                     assert operation["security"], path
         schemas = document["components"]["schemas"]
         assert schemas["Authorization"]["examples"] and "HTTPValidationError" not in schemas
+        named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+        assert named <= schemas.keys()
 
 
 def test_a_documented_example_is_taken_as_it_stands(network: httpx.Client) -> None:

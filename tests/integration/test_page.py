@@ -216,3 +216,11 @@ def _legs(spend: str | None, refund: str | None) -> dict[str, dict[str, str]]:
         for kind, state in (("spend", spend), ("refund", refund))
         if state
     }
+
+
+def test_the_apis_documentation_is_drawn_without_anything_from_outside(context: BrowserContext, address: str) -> None:
+    page, asked = context.new_page(), list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}/docs")
+    expect(page.get_by_text("/v1/authorizations", exact=True).first).to_be_visible()
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
