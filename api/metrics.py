@@ -6,12 +6,8 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from api.models import Readiness
-
-if TYPE_CHECKING:
-    from api.context import Context
 
 BOUNDS_SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.0)
 
@@ -50,11 +46,11 @@ class AnswerTimes:
             yield f'payriver_authorizations_total{{response_code="{code}"}} {count}'
 
 
-def exposition(parts: Context, found: Readiness) -> str:
-    """All of it."""
+def exposition(times: AnswerTimes, live_pages: int, found: Readiness) -> str:
+    """All of it. `live_pages`: that are open on the live stream."""
     gauges = {
         "payriver_ready": ("Whether this process can work.", int(found.status == "ready")),
-        "payriver_live_pages": ("Pages open on the live stream.", parts.feed.viewers),
+        "payriver_live_pages": ("Pages open on the live stream.", live_pages),
         "payriver_unsettled_positions": (
             "Positions that readers of all events wait with, for appends that go on.",
             found.unsettled_positions,
@@ -69,7 +65,7 @@ def exposition(parts: Context, found: Readiness) -> str:
         "payriver_unanchored_seconds": ("Age of the oldest event that no anchor covers.", found.unanchored_seconds),
         "payriver_read_parked_messages": ("Messages on the read side that wait for a person.", found.parked_messages),
     }
-    lines = list(parts.times.lines())
+    lines = list(times.lines())
     for name, (meaning, value) in gauges.items():
         if value is not None:
             lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]

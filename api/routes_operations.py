@@ -31,7 +31,8 @@ async def ready(parts: Parts, answer: Response) -> Readiness:
 @router.get("/metrics", response_class=PlainTextResponse, responses=problem_answers(401, 403))
 async def metrics(parts: Parts, caller: Reader) -> PlainTextResponse:
     """What this process counts, in Prometheus' text format."""
-    return PlainTextResponse(exposition(parts, await parts.health.readiness()), media_type="text/plain; version=0.0.4")
+    told = exposition(parts.times, parts.feed.viewers, await parts.health.readiness())
+    return PlainTextResponse(told, media_type="text/plain; version=0.0.4")
 
 
 @router.get("/problems/{reason}", response_class=PlainTextResponse, include_in_schema=False)

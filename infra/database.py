@@ -116,10 +116,11 @@ def transaction(source: Engine) -> Iterator[Cursor]:
 
 def _give_back(connection: Any, driver: Any) -> None:
     """As it was taken; the pool would not undo what the driver does not know of, so one that is still in a transaction does not go back."""
-    if driver.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
-        connection.invalidate()
-    else:
-        driver.set_isolation_level(None)
+    if not driver.closed:
+        if driver.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE:
+            driver.set_isolation_level(None)
+        else:
+            connection.invalidate()
     connection.close()
 
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from time import monotonic
-from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
@@ -26,16 +25,13 @@ from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import NonceTooLow, RpcRefused, RpcUnreachable, Underpriced
 from connectors.chain.settings import ChainSettings
 from connectors.chain.signing import Key, SignedTransaction, TransactionOrder, order_of, sign_spend
+from connectors.chain.telling import ended, reverted, submitted, tell
 from connectors.chain.transactions import Intent, Sent
 from infra.database import Cursor, transaction
 from infra.failpoints import failpoint
-from schemas.definition import Message
-from schemas.messages.payment_commands import EndLegUnpaid, RecordLegReverted, RecordLegSubmitted
 from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.facts import LoseTransfer
-from streams.event_store.recorded import Cause
-from streams.orders import Order
 from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
@@ -129,7 +125,7 @@ class Submitter:
             waiting = rows.to_broadcast(cursor, self.chain.chain_id, BATCH, PATIENCE_SECONDS)
             gone, replaced = self._send_all(cursor, waiting)
             rows.mark_broadcast(cursor, gone)
-            self._tell(cursor, "submitted", [(sent, _submitted(sent)) for sent in gone])
+            tell(cursor, self.handler, "submitted", [(sent, submitted(sent)) for sent in gone])
             if gone:
                 failpoint("submitter.after_told")
         if gone:
@@ -250,7 +246,7 @@ class Submitter:
         block_number = receipt.block_number if receipt else None
         rows.mark(cursor, sent, "signed" if receipt is None else state, block_number, reason)
         if state in ("reverted", "reverted_final"):
-            self._tell(cursor, "reverted", [(sent, _reverted(sent, reason))])
+            tell(cursor, self.handler, "reverted", [(sent, reverted(sent, reason))])
         if state == "reverted_final":
             self._end_refund(cursor, sent)
         if state == "final" and sent.kind == "invalidation":
@@ -266,22 +262,11 @@ class Submitter:
         """A refund whose one nonce is used up without it can never be paid any more; settlement has its money back, if it had left."""
         if sent.kind == "refund":
             rows.end_intent(cursor, sent.leg_id)
-            self._tell(cursor, "ended", [(sent, _ended(sent))])
+            tell(cursor, self.handler, "ended", [(sent, ended(sent))])
             settlement = rows.settlement_of(cursor, sent.account_id)
             if settlement is not None:
                 transfer_id = ids.leg_transfer_id(self.chain.chain_id, sent.leg_id)
-                self._tell(cursor, "lost", [(sent, LoseTransfer(settlement, transfer_id, sent.leg_id))])
-
-    def _tell(self, cursor: Cursor, what: str, told: Sequence[tuple[Sent, Message | LoseTransfer]]) -> None:
-        """What happened, to the payments' streams, once for each transaction. An invalidation is no leg of theirs."""
-        orders = []
-        for sent, message in told:
-            if sent.kind == "invalidation":
-                continue
-            correlation = UUID(sent.correlation_id) if sent.correlation_id else sent.payment_id
-            cause = Cause(sent.leg_id, correlation, sent.traceparent or "", "submitter")
-            orders.append(Order(ids.derived(what, sent.tx_hash), message, cause))
-        self.handler.handle(cursor, orders)
+                tell(cursor, self.handler, "lost", [(sent, LoseTransfer(settlement, transfer_id, sent.leg_id))])
 
 
 STATES: Mapping[tuple[bool, bool], str] = {
@@ -295,22 +280,3 @@ STATES: Mapping[tuple[bool, bool], str] = {
 
 def _state(receipt: Receipt | None, final: int) -> str:
     return "broadcast" if receipt is None else STATES[receipt.succeeded, receipt.block_number <= final]
-
-
-def _submitted(sent: Sent) -> RecordLegSubmitted:
-    return RecordLegSubmitted(payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash)
-
-
-def _reverted(sent: Sent, reason: str | None) -> RecordLegReverted:
-    told = reason or "reverted on chain"
-    return RecordLegReverted(payment_id=sent.payment_id, leg_id=sent.leg_id, tx_hash=sent.tx_hash, reason=told)
-
-
-def _ended(sent: Sent) -> EndLegUnpaid:
-    return EndLegUnpaid(
-        payment_id=sent.payment_id,
-        account_id=sent.account_id,
-        leg_id=sent.leg_id,
-        amount_raw=sent.amount_raw,
-        reason="nonce_used",
-    )
