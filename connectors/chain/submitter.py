@@ -53,9 +53,8 @@ class Submitter:
     handler: CommandHandler
     keys: Keyring
     news: Event = field(default_factory=Event)
-    _viewed: object = None
     _watch_again: float = 0.0
-    _looked: object = None
+    _looked: tuple[str | None, int, frozenset[str]] = (None, -1, frozenset())
     _look_again: float = 0.0
 
     def __call__(self, stop: Event) -> None:
@@ -191,13 +190,14 @@ class Submitter:
     def _watch(self) -> int:
         """What the receipts say. They say nothing new while the chain stands where it stood, however often we are woken."""
         with transaction(self.database) as cursor:
-            viewed = seen, final = rows.chain_view(cursor, self.chain.chain_id)
-            if viewed == self._viewed and monotonic() < self._watch_again:
+            seen, final = rows.chain_view(cursor, self.chain.chain_id)
+            if (seen, final) == self._looked[:2] and monotonic() < self._watch_again:
                 return 0
             watched = rows.to_watch(cursor, self.chain.chain_id, final, 4 * BATCH)
-        self._viewed, self._watch_again = viewed, monotonic() + TICK_SECONDS
+        self._watch_again = monotonic() + TICK_SECONDS
         looked = seen, final, frozenset(each.tx_hash for each in watched)
         if not watched or (looked == self._looked and monotonic() < self._look_again):
+            self._looked = looked
             return 0
         receipts = self.rpc.receipts([each.tx_hash for each in watched])
         moved = [

@@ -108,9 +108,10 @@ def lock(cursor: Cursor, saga_ids: Collection[UUID], *, create: bool = False) ->
 
 def lease(cursor: Cursor, saga_id: UUID, until: datetime) -> Stored:
     """The saga of a payment that somebody has met before, locked, and given to the caller until then."""
-    cursor.postpone(CREATE, (TYPE, [saga_id]))
+    stored = lock(cursor, [saga_id], create=True)[saga_id]
     cursor.postpone(LEASE, (until, saga_id))
-    return lock(cursor, [saga_id])[saga_id]
+    stored.leased = True
+    return stored
 
 
 def open_leased(cursor: Cursor, saga_id: UUID, until: datetime) -> Stored:
