@@ -1,7 +1,11 @@
-"""`payriver archive`: moves closed payments to the cold partitions of the event store. Nothing is changed, nothing is lost, all is read as before."""
+"""`payriver archive`: moves closed payments to the cold partitions of the event store. Nothing is changed, nothing is lost, all is read as before.
+
+`--outbox` drops slices of the outbox that were delivered long ago (`outbox_drops.py` of this room).
+"""
 
 from __future__ import annotations
 
+import getpass
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from api.cli.outbox_drops import drop_slices
 from api.cli.roots import Root
 from infra.errors import BadInput
 from streams.event_store import slices
@@ -20,12 +25,19 @@ def archive(
     before: Annotated[
         str, typer.Option(help="Day or time (ISO 8601; UTC where it says no zone) before which they closed.")
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would move.")] = False,
+    by: Annotated[str, typer.Option(help="Who drops; kept with what went.", default_factory=getpass.getuser)],
+    outbox: Annotated[
+        bool, typer.Option("--outbox", help="Instead, drop whole slices of the outbox that are delivered and older.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would move, or what would go.")] = False,
     home: Annotated[Path | None, typer.Option("--home", help="The stack's folder; also PAYRIVER_HOME.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Move payments that closed before a day to cold partitions, a few hundred in a transaction; ended at any time, it goes on when called again."""
     until = time_of(before)
+    if outbox:
+        drop_slices(until, by, home, dry_run=dry_run, as_json=as_json)
+        return
     operator = Root.begin("operator", home).write
     wanted = slices.closed(operator, until)
     streams = events = 0

@@ -20,7 +20,8 @@ ANSWERS = """
 SELECT command_id, type, business, answer, recorded_at FROM command_answers WHERE answer -> 'events' ?| %s ORDER BY recorded_at
 """
 ORDERED = """
-SELECT o.id, o.topic, o.type, o.ce_time, o.causation_id, a.recorded_at AS answered_at, a.answer FROM outbox AS o
+SELECT o.id, o.topic, a.recorded_at AS answered_at, a.answer
+FROM (SELECT id, topic FROM outbox UNION ALL SELECT id, topic FROM dropped_orders) AS o
 LEFT JOIN command_answers AS a ON a.command_id = o.id WHERE o.id = ANY(%s::uuid[])
 """
 SAGA = "SELECT * FROM sagas WHERE saga_id = %s"

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from connectors.anchoring.onchain import Stated
 from connectors.debezium import register
 from connectors.recovery.anchors import bring_back_anchors, forgotten
+from connectors.recovery.announce import announce, gone
 from connectors.recovery.bring_back import Result, bring_back
 from connectors.recovery.chain import Chain, bring_back_chain
 from connectors.recovery.reading import Progress, everything
@@ -51,7 +52,8 @@ PAUSE_SECONDS = 0.1
 class Plan:
     """What stands between W, the topics and the chain.
 
-    `lacking`: outbox rows that were never announced. `slot`: whether it is there. `anchors`: final ones that no row names.
+    `lacking`: outbox rows that were never announced, and events whose row is gone and that no topic holds. `slot`: whether it is there.
+    `anchors`: final ones that no row names.
     """
 
     survey: Survey
@@ -130,7 +132,7 @@ class Recovery:
             commit()
             register.create_slot(self.cdc_url, events_stored=False)
             cursor.execute(AGAIN)
-            done.announced = cursor.rowcount
+            done.announced = cursor.rowcount + announce(cursor, self.codec)
             commit()
         register.start(self.connect_url, self.cdc_url, database=self.database)
         return done
@@ -139,7 +141,7 @@ class Recovery:
         names = [topic.name for topic in TOPICS]
         found = survey(cursor, everything(self.kafka, "payriver-recover", names, progress))
         anchors = forgotten(cursor, self.chain.rpc, self.chain.settings) if self.chain else []
-        return Plan(found, len(lacking(cursor)), register.has_slot(self.cdc_url), anchors)
+        return Plan(found, len(lacking(cursor)) + gone(cursor), register.has_slot(self.cdc_url), anchors)
 
     def _pass_by(self, lost: Sequence[Record]) -> None:
         """W's count of transactions went back too. It passes by those of the events that come back: no number is given twice."""

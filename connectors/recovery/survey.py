@@ -8,6 +8,7 @@ from uuid import UUID
 
 from psycopg2.extras import execute_values
 
+from connectors.debezium.retention import CARRIED_OUT
 from connectors.recovery.agreement import identities, identity, is_event, put_aside
 from infra.database import Cursor
 from streams.runtime.records import Record
@@ -17,17 +18,16 @@ TELL = "INSERT INTO told (id) VALUES %s"
 INDEX = "CREATE INDEX ON told (id); ANALYZE told"
 HEADS = "SELECT stream_id::text, version FROM streams WHERE stream_id = ANY(%s::uuid[])"
 TAKEN = "SELECT position, event_id::text FROM events WHERE position = ANY(%s)"
-SENT = "SELECT id::text FROM outbox WHERE id = ANY(%s::uuid[])"
+SENT = """
+SELECT id::text FROM outbox WHERE id = ANY(%(ids)s::uuid[]) UNION ALL SELECT id::text FROM dropped_orders WHERE id = ANY(%(ids)s::uuid[])
+"""
 # What was never announced, or was and is on no topic any more. A command that was carried out is not missed (topics keep them for
 # seven days), nor is one that waits for a person.
-LACKING = """
+LACKING = f"""
 SELECT o.id, o.topic, o.key, o.type FROM outbox AS o
 WHERE NOT EXISTS (SELECT FROM told AS t WHERE t.id = o.id)
   AND (o.topic LIKE '%%.events' OR NOT (
-    EXISTS (SELECT FROM command_answers AS a WHERE a.command_id = o.id)
-    OR EXISTS (SELECT FROM chain_intents AS i WHERE i.payment_id::text = o.key
-               AND CASE i.kind WHEN 'invalidation' THEN 'InvalidateSpend' ELSE 'Submit' || initcap(i.kind) END = o.type)
-    OR EXISTS (SELECT FROM parked_messages AS p WHERE p.headers ->> 'ce_id' = o.ce_id)
+    {CARRIED_OUT} OR EXISTS (SELECT FROM parked_messages AS p WHERE p.headers ->> 'ce_id' = o.ce_id)
   ))
 """
 
@@ -93,7 +93,7 @@ def _events(cursor: Cursor, events: Sequence[Record], found: Survey) -> None:
 def _unsent(cursor: Cursor, orders: Sequence[Record]) -> list[Record]:
     if not orders:
         return []
-    cursor.execute(SENT, ([_id(record) for record in orders],))
+    cursor.execute(SENT, {"ids": [_id(record) for record in orders]})
     sent = {row[0] for row in cursor.fetchall()}
     return [record for record in orders if _id(record) not in sent]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from connectors.verify.outbox import HEADERS
+from connectors.verify.outbox import HEADERS, announcement
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import Context, Event, Subject
 from schemas.definition import to_json
@@ -90,7 +90,7 @@ class Deliveries(Subject):
                 self._findings.differ("events", event.key, stored[name], delivered[name], about)
 
     def _headers(self, event: Event, row: dict[str, Any]) -> None:
-        headers, sent = row["headers"], event.outbox or {}
+        headers, sent = row["headers"], event.outbox or announcement(event)
         if not isinstance(headers, dict):
             self._findings.differ("deliveries", row["event_id"], headers, "an object", "column headers")
             return

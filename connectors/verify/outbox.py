@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from connectors.verify.dropped import Dropped
 from connectors.verify.snapshot import Row
 from connectors.verify.walk import OUTBOX_COLUMNS, Context, Event, Subject
 from infra.errors import BadInput
@@ -39,15 +40,18 @@ class Outbox(Subject):
     def __init__(self, context: Context) -> None:
         self._context, self._findings, self._codec = context, context.findings, context.codec
         self._parked = _parked(context)
+        self._dropped = Dropped(context)
 
     def event(self, event: Event) -> None:
         """The row that announces an event."""
-        self._findings.checked["outbox rows of events"] += 1
         row = event.outbox
+        if self._dropped.holds(event) and row is None:
+            return
+        self._findings.checked["outbox rows of events"] += 1
         if row is None:
             self._findings.absent("outbox", event.event_id, event.key, "nobody was ever told of this event")
             return
-        self._findings.compare("outbox", event.event_id, row, _announcement(event), PLACED)
+        self._findings.compare("outbox", event.event_id, row, announcement(event), PLACED)
         if event.message is not None and (fault := self._bytes_fault(row["payload"], event.message)):
             self._findings.differ("outbox", event.event_id, row["payload"], fault, "column payload: " + PLACED)
 
@@ -67,6 +71,7 @@ class Outbox(Subject):
                     self._poison(row, str(error))
                 continue
             self._command(row, message, answered or getattr(message, "leg_id", None) in known)
+        self._dropped.finish(lambda order: self._was_done(order, known))
         self._strange_parked()
         for event_id, kind, reason in self._context.write.rows(LOST):
             self._findings.wait("lost_events", event_id, f"{kind} on the topics contradicts W, for a person: {reason}")
@@ -112,6 +117,12 @@ class Outbox(Subject):
                 about = f"column state: nobody can have taken poison: {error}"
                 self._findings.differ("parked_messages", key, "replayed", "discarded", about)
 
+    def _was_done(self, order: Row, known: Collection[str]) -> bool:
+        """Whether an order whose row is gone was carried out: answered, made an intent of, or parked and ended by a person."""
+        order_id, topic, key, kind, answered = order
+        intended = topic == CHAIN_COMMANDS and key in known
+        return answered == kind or intended or self._ended({"id": order_id, "topic": topic})
+
     def _ended(self, row: Mapping[str, Any]) -> bool:
         readers = [each.component for each in SUBSCRIPTIONS if row["topic"] in each.topics]
         states = [
@@ -125,6 +136,7 @@ class Outbox(Subject):
         """Whatever is parked came through the outbox, byte by byte; and whatever still waits, waits for a person."""
         wanted = {row[1] for row in self._parked.values()}
         sent = _sent(self._context, wanted)
+        went = self._dropped.went(_ids(wanted - sent.keys()))
         for (consumer, ce_id), row in self._parked.items():
             _, _, state, parked_id, topic, key, value, reason, headers = row
             self._findings.checked["parked messages"] += 1
@@ -132,6 +144,8 @@ class Outbox(Subject):
             if state not in ENDED:
                 about = f"waits for a person: {reason or 'behind an earlier message of its key'}"
                 self._findings.differ("parked_messages", key_of, state, " or ".join(ENDED), about)
+            if ce_id in went:
+                continue
             if ce_id not in sent:
                 self._findings.surplus("parked_messages", key_of, ce_id, "no such message went through the outbox")
                 self._findings.absent("outbox", ce_id, key_of, f"{consumer} parked it")
@@ -143,7 +157,8 @@ class Outbox(Subject):
             self._findings.compare("outbox", ce_id, expected, found, f"what {consumer} parked says otherwise")
 
 
-def _announcement(event: Event) -> dict[str, Any]:
+def announcement(event: Event) -> dict[str, Any]:
+    """What the row that announces the event says, but for its bytes."""
     metadata = event.metadata if isinstance(event.metadata, dict) else {}
     return {
         "topic": f"{event.category}s.events",
@@ -192,6 +207,9 @@ def _parked(context: Context) -> dict[tuple[str, str], Row]:
 
 
 def _sent(context: Context, wanted: Iterable[str | None]) -> dict[str | None, dict[str, Any]]:
-    ids = [UUID(each) for each in wanted if each and len(each) == 36]
     query = f"SELECT {', '.join(OUTBOX_COLUMNS)} FROM outbox WHERE id = ANY(%s::uuid[])"
-    return {str(row["id"]): row for row in context.write.named(query, (ids,))}
+    return {str(row["id"]): row for row in context.write.named(query, (_ids(wanted),))}
+
+
+def _ids(wanted: Iterable[str | None]) -> list[UUID]:
+    return [UUID(each) for each in wanted if each and len(each) == 36]

@@ -21,8 +21,9 @@ NAMES = (DEADLINE, PATIENCE, EXPIRY)
 DRIVERS = ("gateway", "sagas", "timeout", "operator")
 STEP = ("saga_id", "step", "input", "input_id", "from_state", "to_state", "commands", "driver", "taken_at")
 ORDERED = """
-SELECT ordered.id, o.type, o.causation_id, o.correlation_id, o.traceparent, a.type FROM unnest(%s::uuid[]) AS ordered (id)
-LEFT JOIN outbox AS o ON o.id = ordered.id LEFT JOIN command_answers AS a ON a.command_id = ordered.id
+SELECT ordered.id, coalesce(o.type, d.type), o.causation_id, o.correlation_id, o.traceparent, a.type, o.id IS NULL AND d.id IS NOT NULL
+FROM unnest(%s::uuid[]) AS ordered (id) LEFT JOIN outbox AS o ON o.id = ordered.id
+LEFT JOIN dropped_orders AS d ON d.id = ordered.id LEFT JOIN command_answers AS a ON a.command_id = ordered.id
 """
 BATCH = 1000
 Started = dict[str, tuple[str, datetime | None]]
@@ -59,10 +60,11 @@ class Orders:
     def ask(self) -> None:
         """Ask now."""
         waiting, self._waiting = self._waiting, {}
-        for command_id, kind, causation_id, correlation_id, traceparent, answered in self.context.write.rows(
+        for command_id, kind, causation_id, correlation_id, traceparent, answered, dropped in self.context.write.rows(
             ORDERED, (list(waiting),)
         ):
-            found = {"causation_id": causation_id, "correlation_id": correlation_id, "traceparent": traceparent}
+            told = {"causation_id": causation_id, "correlation_id": correlation_id, "traceparent": traceparent}
+            found = {} if dropped else told
             self._ask(waiting[command_id], kind, answered, found)
 
     def _ask(self, order: Order, kind: str | None, answered: str | None, found: dict[str, Any]) -> None:

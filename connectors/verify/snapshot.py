@@ -54,8 +54,11 @@ class Snapshot:
 
 
 @contextmanager
-def snapshot(source: Engine) -> Iterator[Snapshot]:
-    """Open a snapshot; its connection leaves the pool, for it reads jsonb in its own way, and ends with the block."""
+def snapshot(source: Engine, hold: str = "") -> Iterator[Snapshot]:
+    """Open a snapshot; its connection leaves the pool, for it reads jsonb in its own way, and ends with the block.
+
+    `hold`: a table of which no partition may be dropped meanwhile; what was dropped before is then in the snapshot as dropped.
+    """
     fairy = source.raw_connection()
     fairy.detach()
     connection: Any = fairy.dbapi_connection
@@ -63,6 +66,8 @@ def snapshot(source: Engine) -> Iterator[Snapshot]:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         register_default_jsonb(connection, loads=orjson.loads)
         with connection.cursor() as cursor:
+            if hold:
+                cursor.execute(f"LOCK TABLE {hold} IN ACCESS SHARE MODE")
             # All rows of each cursor are read, so the plan for all rows is the good one.
             cursor.execute("SET LOCAL cursor_tuple_fraction = 1.0; SET LOCAL timezone = 'UTC'; SELECT 1")
         yield Snapshot(connection)
@@ -81,7 +86,7 @@ def pair(write: Engine, read: Engine, patience: float) -> Iterator[tuple[Snapsho
     while True:
         with ExitStack() as opened:
             of_read = opened.enter_context(snapshot(read))  # first: what R copied from W is then surely there
-            of_write = opened.enter_context(snapshot(write))
+            of_write = opened.enter_context(snapshot(write, hold="outbox"))
             if _at_rest(of_write, of_read) or time.monotonic() >= until:
                 yield of_write, of_read
                 return

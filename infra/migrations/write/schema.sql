@@ -291,6 +291,23 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION outbox_slices() RETURNS TABLE(slice text, first_number bigint, beyond_number bigint, bytes bigint, in_use boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    WITH slices AS (
+        SELECT c.relname::text AS slice, b.bounds[1]::bigint AS first_number, b.bounds[2]::bigint AS beyond_number,
+               pg_total_relation_size(c.oid) AS bytes
+        FROM pg_inherits AS i INNER JOIN pg_class AS c ON c.oid = i.inhrelid
+        CROSS JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''(\d+)''\) TO \(''(\d+)''\)') AS b (bounds)
+        WHERE i.inhparent = 'outbox'::regclass AND b.bounds IS NOT NULL
+    )
+    SELECT s.slice, s.first_number, s.beyond_number, s.bytes,
+           s.first_number > n.last_value OR (SELECT count(*) FROM slices AS l
+                                             WHERE l.first_number > s.first_number AND l.first_number <= n.last_value) < 2
+    FROM slices AS s CROSS JOIN outbox_numbers AS n ORDER BY s.first_number
+$$;
+
 CREATE FUNCTION read_horizon() RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -570,6 +587,14 @@ CREATE TABLE command_answers (
     recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
+CREATE TABLE dropped_orders (
+    id uuid NOT NULL,
+    slice text NOT NULL,
+    topic text NOT NULL,
+    key text NOT NULL,
+    type text NOT NULL
+);
+
 CREATE SEQUENCE event_positions
     START WITH 1
     INCREMENT BY 1
@@ -803,6 +828,19 @@ CREATE TABLE outbox_beyond (
     number bigint DEFAULT nextval('outbox_numbers'::regclass) CONSTRAINT outbox_number_not_null NOT NULL
 );
 
+CREATE TABLE outbox_drops (
+    slice text NOT NULL,
+    first_number bigint NOT NULL,
+    beyond_number bigint NOT NULL,
+    events bigint NOT NULL,
+    orders bigint NOT NULL,
+    positions int8multirange NOT NULL,
+    newest_at timestamp with time zone,
+    delivered_to pg_lsn NOT NULL,
+    dropped_by text NOT NULL,
+    dropped_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE parked_messages (
     parked_id uuid NOT NULL,
     consumer text NOT NULL,
@@ -1028,11 +1066,17 @@ ALTER TABLE ONLY checkpoints
 ALTER TABLE ONLY command_answers
     ADD CONSTRAINT command_answers_pkey PRIMARY KEY (command_id);
 
+ALTER TABLE ONLY dropped_orders
+    ADD CONSTRAINT dropped_orders_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY lost_events
     ADD CONSTRAINT lost_events_pkey PRIMARY KEY (event_id);
 
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY outbox_drops
+    ADD CONSTRAINT outbox_drops_pkey PRIMARY KEY (slice);
 
 ALTER TABLE ONLY parked_messages
     ADD CONSTRAINT parked_messages_consumer_topic_id_partition_offset_key UNIQUE (consumer, topic_id, partition, "offset");
@@ -1167,6 +1211,9 @@ ALTER TABLE ONLY chain_intents
 ALTER TABLE ONLY chain_transactions
     ADD CONSTRAINT chain_transactions_leg_id_fkey FOREIGN KEY (leg_id) REFERENCES chain_intents(leg_id);
 
+ALTER TABLE ONLY dropped_orders
+    ADD CONSTRAINT dropped_orders_slice_fkey FOREIGN KEY (slice) REFERENCES outbox_drops(slice);
+
 ALTER TABLE ONLY webhook_attempts
     ADD CONSTRAINT webhook_attempts_message_id_fkey FOREIGN KEY (message_id) REFERENCES webhook_messages(message_id);
 
@@ -1244,6 +1291,9 @@ GRANT ALL ON FUNCTION open_cold() TO operator;
 REVOKE ALL ON FUNCTION open_leaf(p_slice text, p_leaf text, p_archived boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION open_slices(p_ahead integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION outbox_slices() FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox_slices() TO auditor;
 
 REVOKE ALL ON FUNCTION read_horizon() FROM PUBLIC;
 GRANT ALL ON FUNCTION read_horizon() TO listener;
@@ -1364,6 +1414,8 @@ GRANT SELECT ON TABLE command_answers TO gateway;
 GRANT SELECT ON TABLE command_answers TO operator;
 GRANT SELECT ON TABLE command_answers TO auditor;
 
+GRANT SELECT ON TABLE dropped_orders TO auditor;
+
 GRANT SELECT ON TABLE events TO listener;
 GRANT SELECT ON TABLE events TO commands;
 GRANT SELECT ON TABLE events TO sagas;
@@ -1390,6 +1442,8 @@ GRANT SELECT ON TABLE lost_events TO notifications;
 GRANT SELECT ON TABLE outbox TO auditor;
 
 GRANT SELECT ON TABLE outbox_beyond TO auditor;
+
+GRANT SELECT ON TABLE outbox_drops TO auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO commands;
 GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO sagas;
