@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from eth_account import Account
 from web3 import Web3
 
 from infra.devchain.node import DevNode
 from infra.devchain.scripting import run_script
-from infra.devchain.values import SPENDING_ALLOWANCE, SPENDING_ROLE, AccountInfo, Deployment, Sent, Withdrawal
+from infra.devchain.values import (
+    NEWER,
+    SPENDING_ALLOWANCE,
+    SPENDING_ROLE,
+    AccountInfo,
+    Deployment,
+    Mastercopies,
+    Sent,
+    Withdrawal,
+)
 
 MNEMONIC = "test test test test test test test test test test test junk"  # anvil's own, known to everyone
 DEPLOYER, SETTLEMENT, DELEGATE, RELAYER, OUTSIDER, ANCHOR = 0, 2, 3, 4, 5, 6
@@ -54,6 +64,7 @@ class DevChain(DevNode):
             twin=twin,
             name="Development EUR emoney",
             symbol=symbol,
+            newer=asdict(NEWER),
         )
         self._deployment = Deployment(
             chain_id=made["chainId"],
@@ -87,8 +98,12 @@ class DevChain(DevNode):
         period_seconds: int = DAY_SECONDS,
         cooldown_seconds: int = COOLDOWN_SECONDS,
         expiration_seconds: int = EXPIRATION_SECONDS,
+        mastercopies: Mastercopies | None = None,
     ) -> list[AccountInfo]:
-        """New accounts with new owners (who get a little gas), each allowed to spend `refill` raw units a period."""
+        """New accounts with new owners (who get a little gas), each allowed to spend `refill` raw units a period.
+
+        `mastercopies`: of another generation than account-kit's own.
+        """
         keys = ["0x" + secrets.token_hex(32) for _ in range(count)]
         made = self.script(
             "accounts",
@@ -99,14 +114,38 @@ class DevChain(DevNode):
             asset=self.deployment.asset,
             allowance={"refill": str(refill), "period": period_seconds},
             delay={"cooldown": cooldown_seconds, "expiration": expiration_seconds},
+            mastercopies=asdict(mastercopies) if mastercopies else None,
         )
         return [AccountInfo(owner_key=key, **account) for key, account in zip(keys, made, strict=True)]
 
     def account_query(
-        self, safes: Sequence[str], *, block: str = "latest", cooldown_seconds: int = COOLDOWN_SECONDS
+        self,
+        safes: Sequence[str],
+        *,
+        block: str = "latest",
+        cooldown_seconds: int = COOLDOWN_SECONDS,
+        mastercopies: Mastercopies | None = None,
     ) -> Any:
         """What account-kit's own `accountQuery` says of each Safe: [{account, status, allowance}]. `block`: tag or 0x number."""
-        return self.script("query", accounts=list(safes), cooldown=cooldown_seconds, block=block)
+        return self.account_queries(safes, [block], cooldown_seconds=cooldown_seconds, mastercopies=mastercopies)[0]
+
+    def account_queries(
+        self,
+        safes: Sequence[str],
+        blocks: Sequence[str],
+        *,
+        cooldown_seconds: int = COOLDOWN_SECONDS,
+        mastercopies: Mastercopies | None = None,
+    ) -> Any:
+        """The same at each of the blocks: a list for each."""
+        told = asdict(mastercopies) if mastercopies else None
+        return self.script(
+            "query", accounts=list(safes), cooldown=cooldown_seconds, blocks=list(blocks), mastercopies=told
+        )
+
+    def copy_code(self, source: str, target: str) -> None:
+        """The contract at `source` stands at `target` too; its storage does not."""
+        self.ask("anvil_setCode", target, self.ask("eth_getCode", source, "latest"))
 
     def script(self, command: str, **order: Any) -> Any:
         """One of the set-up scripts (`scripts/main.mjs`) on this chain: what account-kit itself does and says."""
@@ -198,11 +237,12 @@ class DevChain(DevNode):
         """Raw token units of `owner` at the head."""
         return int(self.read(self.deployment.token, "balanceOf(address)", "uint256", owner))
 
-    def read(self, to: str, signature: str, answer: str, *values: Any) -> Any:
-        """A view function's one answer, of type `answer`."""
-        data = self.w3.eth.call(
-            {"to": Web3.to_checksum_address(to), "data": self.w3.to_hex(self.call(signature, *values))}
-        )
+    def read(
+        self, to: str, signature: str, answer: str, *values: Any, block: int | Literal["latest"] = "latest"
+    ) -> Any:
+        """A view function's one answer, of type `answer`, at a block."""
+        asked = {"to": Web3.to_checksum_address(to), "data": self.w3.to_hex(self.call(signature, *values))}
+        data = self.w3.eth.call(asked, block)
         return self.w3.codec.decode([answer], bytes(data))[0]
 
     def call(self, signature: str, *values: Any) -> bytes:

@@ -13,6 +13,18 @@ SPENDING_ALLOWANCE = "0xfe687fc128d1915040376d20ccb1bf40d838ddd82bf9b0ba3da683cc
 
 
 @dataclass(frozen=True)
+class Mastercopies:
+    """A generation of the modifiers: the addresses (checksummed) that an account's proxies point to."""
+
+    roles: str
+    delay: str
+
+
+NEWER = Mastercopies("0x732B9E9f259fbA6f65A1a012DC89c20872ffBd2f", "0x22d903fd45F441F51bcad198D14eBa8a75EA1ef0")
+"""What account-kit 5 makes accounts from. The one here is of the generation before, and makes accounts from either when it is told."""
+
+
+@dataclass(frozen=True)
 class Deployment:
     """Addresses (checksummed) and keys (0x and 64 hex digits) of everything that the set-up made.
 

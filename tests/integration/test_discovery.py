@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 from eth_account import Account
+from eth_utils.address import to_checksum_address as checksummed
 
-from infra.devchain.values import AccountInfo
+from infra.devchain.values import NEWER, AccountInfo, Mastercopies
 from infra.errors import BadInput
 from infra.stack.supervisor import Stack
 from streams.domain import ids
@@ -56,10 +57,11 @@ def account_id(at: Shore, account: AccountInfo) -> UUID:
     return ids.account_id(at.river.settings.chain_id, account.safe, at.river.deployment.token)
 
 
-def must_be_what_account_kit_says(at: Shore, *accounts: AccountInfo) -> None:
+def must_be_what_account_kit_says(at: Shore, *accounts: AccountInfo, mastercopies: Mastercopies | None = None) -> None:
     """Status, allowance with its next refill, balance: account-kit's own `accountQuery`, at the final block that was booked."""
     ((final,),) = at.rows("SELECT final_number FROM chain_cursors")
-    said = at.river.chain.account_query([each.safe for each in accounts], block=hex(final))
+    safes = [each.safe for each in accounts]
+    said = at.river.chain.account_query(safes, block=hex(final), mastercopies=mastercopies)
     block = at.river.rpc.block(final)
     assert block is not None
     for account, kit in zip(accounts, said, strict=True):
@@ -133,6 +135,57 @@ def _account_that_is_paid_before(at: Shore) -> AccountInfo:
         chain.mine()
     chain.wait_receipts(gone.dropped)
     return account
+
+
+def test_accounts_of_both_generations_and_of_a_mixture_are_found_side_by_side(at: Shore) -> None:
+    chain = at.river.chain
+    older = Mastercopies(chain.deployment.roles_mastercopy, chain.deployment.delay_mastercopy)
+    assert (older.roles, older.delay) != (NEWER.roles, NEWER.delay)
+    for generation in (older, NEWER, Mastercopies(NEWER.roles, older.delay), Mastercopies(older.roles, NEWER.delay)):
+        (gil,) = chain.create_accounts(1, mastercopies=generation)
+        at.mined(chain.mint(gil.safe, 50 * EUR), chain.spend(gil, 3 * EUR))
+        chain.set_limit(gil, 2_000 * EUR)
+        at.mined(chain.enqueue_withdrawal(gil, chain.deployment.settlement, EUR).sent)
+        at.settle()
+        assert _pointed_to(at, gil.roles) == generation.roles and _pointed_to(at, gil.delay) == generation.delay
+        must_be_what_account_kit_says(at, gil, mastercopies=generation)
+        ours = at.state(account_id(at, gil))
+        assert (ours.roles_module, ours.delay_module) == (gil.roles, gil.delay)
+        assert (ours.final_raw, ours.allowance.refill, ours.queue_empty) == (47 * EUR, 2_000 * EUR, False)
+    assert at.audit().differences == ()
+
+
+def test_an_account_of_a_generation_that_nobody_told_us_of_is_not_followed(at: Shore) -> None:
+    """We do not know what its code does: it is not even asked. With a modifier of either kind unknown, the wallet is told of, and not followed."""
+    chain = at.river.chain
+    older = Mastercopies(chain.deployment.roles_mastercopy, chain.deployment.delay_mastercopy)
+    stranger = Mastercopies(_address("0x" + secrets.token_hex(32)), _address("0x" + secrets.token_hex(32)))
+    for known, strange in ((older.roles, stranger.roles), (older.delay, stranger.delay)):
+        chain.copy_code(known, strange)
+    (unknown,) = chain.create_accounts(1, mastercopies=stranger)
+    (no_roles,) = chain.create_accounts(1, mastercopies=Mastercopies(stranger.roles, NEWER.delay))
+    (no_delay,) = chain.create_accounts(1, mastercopies=Mastercopies(NEWER.roles, stranger.delay))
+    at.mined(*(chain.mint(each.safe, EUR) for each in (unknown, no_roles, no_delay)), chain.spend(unknown, EUR // 2))
+    at.settle()
+    for each in (unknown, no_roles, no_delay):
+        assert at.rows("SELECT wallet FROM chain_wallets WHERE wallet = %s", each.safe) == []
+    assert [_verdicts(at, each) for each in (unknown, no_roles, no_delay)] == [
+        [],
+        [("its wallet has no Roles modifier that we know",)],
+        [("its wallet has no Delay modifier that we know",)],
+    ]
+    assert at.audit().differences == ()
+
+
+def _pointed_to(at: Shore, proxy: str) -> str:
+    """What an EIP-1167 proxy points to: its code is ten bytes, the address, and the rest."""
+    code = bytes(at.river.chain.w3.eth.get_code(proxy))
+    return checksummed("0x" + code[10:30].hex())
+
+
+def _verdicts(at: Shore, account: AccountInfo) -> list[tuple[str, ...]]:
+    modules = [account.roles.lower(), account.delay.lower()]
+    return at.rows("SELECT verdict FROM chain_modules WHERE module = ANY(%s)", modules)
 
 
 @pytest.mark.parametrize("other", ["asset", "spenderSafe"])

@@ -8,10 +8,10 @@ const SETUP_GAS = 1_500_000;
 const OWNER_FUNDS = 10n ** 19n; // an owner pays for its own spends and withdrawals
 const ACCOUNTS_A_BATCH = 15; // what one block of 30 M gas holds
 
-// {rpc, nodeModules, deployer, owners: [key], spenderSafe, settlement, asset, allowance, delay} -> [account]
+// {rpc, nodeModules, deployer, owners: [key], spenderSafe, settlement, asset, allowance, delay, mastercopies} -> [account]
 export async function accounts(order) {
   const node = new Node(order.rpc);
-  const packages = new Packages(order.nodeModules);
+  const packages = new Packages(order.nodeModules, order.mastercopies);
   const chainId = Number(await node.call("eth_chainId"));
   const made = [];
   for (let i = 0; i < order.owners.length; i += ACCOUNTS_A_BATCH) {

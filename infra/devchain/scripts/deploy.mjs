@@ -12,7 +12,7 @@ const ROLES_PACKER = "0x61C5B1bE435391fDd7BC6703F3740C0d11728a8C"; // linked ins
 const ROLES_INTEGRITY = "0x6a6Af4b16458Bc39817e4019fB02BD3b26d41049";
 const NO_SALT = "0x" + "00".repeat(32);
 
-// {rpc, nodeModules, deployer, settlement, delegate, deployerKey, contracts, twin, name, symbol} -> addresses
+// {rpc, nodeModules, deployer, settlement, delegate, deployerKey, contracts, twin, name, symbol, newer: {roles, delay}} -> addresses
 export async function deploy(order) {
   const site = { node: new Node(order.rpc), packages: new Packages(order.nodeModules), ...order };
   const { node, packages } = site;
@@ -65,7 +65,7 @@ async function safes({ node, packages, deployer }) {
 }
 
 async function modules(site) {
-  const { node, packages, settlement, contracts } = site;
+  const { node, packages, settlement, contracts, newer } = site;
   const { deployments } = packages;
   await node.call("anvil_setCode", ROLES_INTEGRITY, "0x00");
   await node.call("anvil_setCode", ROLES_PACKER, packerStandIn(packages, settlement));
@@ -76,6 +76,9 @@ async function modules(site) {
   const packagedDelay = await fromEip2470(site, "Delay");
   const delayCode = await node.call("eth_getCode", packagedDelay, "latest");
   await node.call("anvil_setCode", deployments.delayModMastercopy.address, delayCode);
+  await node.call("anvil_setCode", newer.delay, delayCode);
+  const rolesCode = await node.call("eth_getCode", deployments.rolesModMastercopy.address, "latest");
+  await node.call("anvil_setCode", newer.roles, rolesCode);
   const { Spender } = compile(packages, `${contracts}/Spender.sol`);
   await node.call("anvil_setCode", deployments.spenderModMastercopy.address, Spender.runtime);
 }

@@ -3,15 +3,18 @@
 import { Node } from "./node.mjs";
 import { Packages } from "./packages.mjs";
 
-// {rpc, nodeModules, accounts: [safe], cooldown, block} -> [{status, allowance}] by account-kit's accountQuery
-export async function query({ rpc, nodeModules, accounts, cooldown, block }) {
+// {rpc, nodeModules, accounts: [safe], cooldown, blocks, mastercopies} -> for each block [{status, allowance}] by account-kit's accountQuery
+export async function query({ rpc, nodeModules, accounts, cooldown, blocks, mastercopies }) {
   const node = new Node(rpc);
-  const { kit } = new Packages(nodeModules);
-  const ask = ({ to, data }) => node.call("eth_call", { to, data }, block ?? "latest");
+  const { kit } = new Packages(nodeModules, mastercopies);
   const answers = [];
-  for (const account of accounts) {
-    const { status, allowance } = await kit.accountQuery({ account, cooldown }, ask);
-    answers.push({ account, status: kit.AccountIntegrityStatus[status], allowance: texts(allowance) });
+  for (const block of blocks) {
+    const ask = ({ to, data }) => node.call("eth_call", { to, data }, block);
+    const asked = accounts.map(async (account) => {
+      const { status, allowance } = await kit.accountQuery({ account, cooldown }, ask);
+      return { account, status: kit.AccountIntegrityStatus[status], allowance: texts(allowance) };
+    });
+    answers.push(await Promise.all(asked));
   }
   return answers;
 }

@@ -5,12 +5,17 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export class Packages {
-  constructor(nodeModules) {
+  // mastercopies: {roles, delay}, where account-kit is to look for another generation of the modifiers than it was released with.
+  constructor(nodeModules, mastercopies) {
     this.nodeModules = nodeModules;
     this.require = createRequire(join(nodeModules, "anchor.js"));
     this.kit = this.require("@gnosispay/account-kit");
     this.parts = this.require("@gnosispay/account-kit/dist/cjs/src/parts");
     this.deployments = this.require("@gnosispay/account-kit/dist/cjs/src/deployments").default;
+    if (mastercopies) {
+      this.deployments.rolesModMastercopy.address = mastercopies.roles;
+      this.deployments.delayModMastercopy.address = mastercopies.delay;
+    }
     this.constants = this.require("@gnosispay/account-kit/dist/cjs/src/constants");
     this.setUpSpender = this.require("@gnosispay/account-kit/dist/cjs/src/entrypoints/spender-actions/spenderSetup").default;
     // account-kit has an ethers of its own; the one beside it is older.
