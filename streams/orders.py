@@ -20,13 +20,15 @@ from streams.event_store.recorder import Answer
 class Order:
     """A command or a fact, with the id that makes it happen once and the cause that explains it.
 
-    `business`: `business_of` the message, where whoever gives the order has it at hand.
+    `business`: `business_of` the message, where whoever gives the order has it at hand. `kept`: whether it is stored with the answer; not
+    where the one event that the order leads to says as much.
     """
 
     command_id: UUID
     message: Any
     cause: Cause
     business: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    kept: bool = field(default=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def answered(orders: Sequence[Order], answers: Sequence[Sequence[Any]]) -> dict[
     found = {}
     for told, kind, fingerprint, answer in answers:
         order = wanted[UUID(told)]
-        same = bytes.fromhex(fingerprint) in map(fingerprint_of, (business_of(order.message), UNKNOWN))
+        same = bytes.fromhex(fingerprint) in map(fingerprint_of, (_business(order), UNKNOWN))
         if kind != type(order.message).__name__ or not same:
             raise _reused(order.command_id, kind)
         found[order.command_id] = Outcome(order.command_id, (), answer, repeated=True)
@@ -73,9 +75,13 @@ def _reused(command_id: UUID, kind: str) -> CommandIdReused:
 
 def answer_to(order: Order, outcome: Outcome) -> Answer:
     """As it is stored under the order's id."""
-    business = dict(business_of(order.message) if order.business is None else order.business)
-    kind = type(order.message).__name__
-    return Answer(outcome.command_id, kind, business, fingerprint_of(business), dict(outcome.answer))
+    business, kind = dict(_business(order)) if order.kept else UNKNOWN, type(order.message).__name__
+    fingerprint = fingerprint_of(business) if order.kept else FINGERPRINT_OF_UNKNOWN
+    return Answer(outcome.command_id, kind, business, fingerprint, outcome.answer)
+
+
+def _business(order: Order) -> Mapping[str, Any]:
+    return business_of(order.message) if order.business is None else order.business
 
 
 def business_of(message: Any) -> dict[str, Any]:
@@ -86,12 +92,15 @@ def business_of(message: Any) -> dict[str, Any]:
 
 
 UNKNOWN: Mapping[str, Any] = {}
-"""The business fields of a command whose answer came back from its events (connectors/recovery): what it asked for nobody can tell."""
+"""The business fields of an order of which its events alone say what it was: it came back from them (connectors/recovery), or was not kept."""
 
 
 def fingerprint_of(business: Mapping[str, Any]) -> bytes:
     """sha256 over the RFC 8785 form of the business fields."""
     return hashlib.sha256(canonical(dict(business))).digest()
+
+
+FINGERPRINT_OF_UNKNOWN = fingerprint_of(UNKNOWN)
 
 
 def _is_business(message: Message, name: str) -> bool:

@@ -107,6 +107,20 @@ def refund(cents: int = 1_000, number: int = 20, **changes: Any) -> facts.Transf
     return transfer(cents, number, **told | changes)
 
 
+def deposit(cents: int = 1_000, number: int = 20, **changes: Any) -> facts.Transfer:
+    """Money that comes from outside, and belongs to no payment."""
+    told: dict[str, Any] = {
+        "transfer_id": ids.transfer_id(100, "0xdeposit", "0xtoken", 0),
+        "direction": "in",
+        "kind": "deposit",
+        "tx_hash": "0xdeposit",
+        "payment_id": None,
+        "leg_id": None,
+        "leg_kind": None,
+    }
+    return transfer(cents, number, **told | changes)
+
+
 @dataclass
 class Streams:
     """Streams in memory: what was appended, and its fold. Orders are decided as the command handler decides them."""

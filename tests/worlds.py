@@ -46,7 +46,7 @@ ACTIONS = (
         "write_off",
     ),
     *("submit", "revert", "see_leg", "see_leg", "give_up", "end_unpaid", "plan_refund", "plan_refund"),
-    *("deposit", "foreign_spend", "withdrawal", "unsee", "see_again", "finalize", "finalize", "finalize"),
+    *("deposit", "foreign_spend", "withdrawal", "of_history", "unsee", "see_again", "finalize", "finalize", "finalize"),
     *("limit", "bar", "unbar"),
     *("freeze", "unfreeze", "queue", "empty", "empty", "broken", "mended", "mended"),
     *("consume", "raise", "cut", "finalize_raise", "wait"),
@@ -314,6 +314,15 @@ class World:
             )
             self.do(facts.SeeTransfer(transfer))
             self.transfers[account_id, transfer_id] = transfer, "seen"
+
+    def _of_history(self, which: int, cents: int) -> None:
+        """A deposit or a withdrawal that was final before anybody read it."""
+        way, kind = ("in", "deposit") if which % 2 else ("out", "withdrawal")
+        transfer = facts.Transfer(
+            *(self.customer, self._transfer_id(), way, kind, "0xSomebody", cents * CENT, f"0x{len(self.events)}", 0),
+            self._block(),
+        )
+        self.do(facts.FinalizeTransfer(transfer, at_first_sight=True))
 
     def _unsee(self, which: int, _: int) -> None:
         self._settle(which, "seen", facts.UnseeTransfer, "unseen")

@@ -1,7 +1,7 @@
 """The chain's door beside Ponder and beside the bare node, on one anvil and one PostgreSQL server that waits for the disk.
 
-What the two do not share. Of each transfer we make two events (seen, final), each with its hash, its tags, its outbox row for Kafka and the
-answer by which a repeat is known, and a sighting: seven rows in six indexes and more, all in one transaction with the cursor. Ponder writes
+What the two do not share. Of each transfer of the past we make an event with its hash and its tags, its outbox row for Kafka and the answer
+by which a repeat is known, in one transaction with the cursor; of one at the head two events, seen and final, and a sighting. Ponder writes
 the row that its function asks for, and keeps the logs, blocks and transactions that it read in a cache of its own. It calls a block final
 that is 30 deep; we ask the node. The making of the logs is nobody's time, nor is the start of a process.
 """

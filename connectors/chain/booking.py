@@ -6,8 +6,8 @@ The events come last: while an account's stream is locked, its card waits for an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -22,12 +22,32 @@ from infra.failpoints import failpoint
 from infra.telemetry import traceparent_of
 from streams.command_handler import CommandHandler
 from streams.domain import facts, ids
-from streams.domain.facts import Block
+from streams.domain.facts import Block, Transfer
+from streams.domain.values import replace
 from streams.event_store.recorded import Cause
 from streams.orders import Order, business_of
 
 READING = "reading"
 FIRST_VISIT = 1
+Side = tuple[UUID, UUID]
+"""A transfer, and the account whose side of it is meant."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What blocks that were final before they were read mean: facts in the chain's order, and what was read of accounts at a final block."""
+
+    facts: Sequence[Any]
+    readings: Sequence[Any]
+    taken_back: Sequence[TakenBack] = ()
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """How a past is booked of which nobody knows yet. `as_seen`: the ids under which its transfers were booked, should somebody have seen them."""
+
+    orders: Sequence[Order]
+    as_seen: Mapping[UUID, Side]
 
 
 @dataclass(frozen=True)
@@ -45,10 +65,14 @@ class Booking:
         visits: Mapping[str, int],
         taken_back: Iterable[TakenBack] = (),
     ) -> None:
-        """Facts of blocks that now stand on the chain. Transfers that had vanished before are marked as seen again."""
-        transfers = [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
+        """Facts of blocks that now stand on the chain. Transfers that had vanished before are marked as seen again.
+
+        One that was booked as final before, by who has forgotten since that its block was read, is only sighted.
+        """
+        transfers = _transfers(found)
         known = rows.known_sightings(cursor, [each.transfer_id for each in transfers])
-        told = [_again(fact, known) for fact in found]
+        final = self._booked(cursor, self._asked(transfers, facts.FinalizeTransfer))
+        told = [_again(fact, known) for fact in found if _side(fact) not in final]
         readings = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)} | set(reread)
         sightings = [rows.sighting_of(each, visits[each.block.hash]) for each in transfers]
         sightings += [
@@ -63,28 +87,32 @@ class Booking:
         self._handle(cursor, told, visits)
         failpoint("listener.after_events")
 
-    def past(
-        self, cursor: Cursor, found: Sequence[Any], readings: Sequence[Any], taken_back: Sequence[TakenBack] = ()
-    ) -> None:
-        """Facts of blocks that were final before they were read, and what was read since: all of it final at once.
+    def foresee(self, past: Past) -> Foreseen:
+        """How it will be booked, worked out before W is asked: most likely nobody knows of these transfers yet."""
+        return Foreseen(self._orders(past, set(), set()), self._asked(_transfers(past.facts), facts.SeeTransfer))
 
-        What was taken back is only noted: the contract is asked before the leg ends, as always. It is the first visit to these blocks, as
-        if each had been read when it was new: whoever did that before, and has forgotten it, books nothing twice.
+    def past(self, cursor: Cursor, past: Past, foreseen: Foreseen) -> None:
+        """What happened in blocks that were final before they were read: all of it final at once.
+
+        A transfer that is no payment's is final at first sight; one that was seen before it was final, or is a leg, takes its two steps. What
+        was taken back is only noted: the contract is asked before the leg ends, as always. It is the first visit to these blocks, as
+        if each had been read when it was new: whoever did that before, and has forgotten it, books nothing twice. Nothing is decided
+        ahead: no card is approved by a view of the chain that is so old, so none waits for these accounts.
         """
-        transfers = [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
-        known = rows.known_sightings(cursor, [each.transfer_id for each in transfers])
-        told = [each for fact in found for each in _for_good(_again(fact, known))]
-        told += readings
-        changed = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)}
+        known = rows.known_sightings(cursor, [each.transfer_id for each in _transfers(past.facts)])
+        seen = known | self._booked(cursor, foreseen.as_seen)
+        orders = self._orders(past, known, seen) if seen else foreseen.orders
+        transfers = _transfers([order.message for order in orders])
+        changed = {(fact.account_id, fact.block) for fact in past.facts if _changes_reading(fact)}
         sightings = [rows.sighting_of(each, FIRST_VISIT) for each in transfers]
         sightings += [_reading(account_id, block, FIRST_VISIT) for account_id, block in sorted(changed, key=str)]
         rows.sight(cursor, self.chain_id, sightings, "final")
-        said = [rows.sighting_of_taken_back(each, FIRST_VISIT) for each in taken_back]
+        said = [rows.sighting_of_taken_back(each, FIRST_VISIT) for each in past.taken_back]
         rows.sight(cursor, self.chain_id, list({each.sighting_id: each for each in said}.values()))
         rows.mark_legs(cursor, transfers, "final")
-        self._queue(cursor, found)
+        self._queue(cursor, past.facts)
         failpoint("listener.after_past_sightings")
-        self._handle(cursor, told, {_block(fact).hash: FIRST_VISIT for fact in told})
+        self._give(cursor, orders, ahead=False)
 
     def observe(self, cursor: Cursor, found: Sequence[Any]) -> None:
         """What was read at a final block and belongs to no log."""
@@ -120,17 +148,40 @@ class Booking:
 
     def _handle(self, cursor: Cursor, found: Sequence[Any], visits: Mapping[str, object]) -> None:
         """One append for all. An id follows from what the fact says, so a block that is booked again after a crash is booked once."""
+        self._give(cursor, self._named((fact, visits.get(_block(fact).hash, 0)) for fact in found), ahead=True)
+
+    def _give(self, cursor: Cursor, orders: Sequence[Order], *, ahead: bool) -> None:
+        if orders:
+            self.handler.handle(cursor, orders, ahead=ahead)
+
+    def _orders(self, past: Past, known: Set[Side], seen: Set[Side]) -> list[Order]:
+        told = [each for fact in past.facts for each in _for_good(_again(fact, known), seen)]
+        return self._named((fact, FIRST_VISIT) for fact in (*told, *past.readings))
+
+    def _named(self, told: Iterable[tuple[Any, object]]) -> list[Order]:
+        """Facts, each with the visit to its block, as orders."""
         counts: Counter[str] = Counter()
         orders = []
-        for fact in found:
-            visit = visits.get(_block(fact).hash, 0)
-            business = business_of(fact)
-            name = f"{type(fact).__name__}/{orjson.dumps(business).decode()}/{visit}"
-            command_id = ids.derived("fact", self.chain_id, name, counts[name])
+        for fact, visit in told:
+            business = _business(fact)
+            name = _name(fact, business, visit)
+            command_id = self._command_id(name, counts[name])
             counts[name] += 1
-            orders.append(Order(command_id, fact, _cause(command_id, fact), business))
-        if orders:
-            self.handler.handle(cursor, orders, ahead=True)
+            kept = not getattr(fact, "at_first_sight", False)
+            orders.append(Order(command_id, fact, _cause(command_id, fact), business, kept))
+        return orders
+
+    def _asked(self, transfers: Iterable[Transfer], fact: Callable[[Transfer], Any]) -> dict[UUID, Side]:
+        """The ids under which this fact would have been booked of those transfers that are no payment's, on a first visit to their block."""
+        told = ((each, fact(each)) for each in transfers if each.payment_id is None)
+        return {self._command_id(_name(fact, _business(fact), FIRST_VISIT), 0): _side_of(each) for each, fact in told}
+
+    def _booked(self, cursor: Cursor, asked: Mapping[UUID, Side]) -> set[Side]:
+        """Of what was booked under one of these ids."""
+        return {asked[each] for each in rows.booked(cursor, asked)} if asked else set()
+
+    def _command_id(self, name: str, count: int) -> UUID:
+        return ids.derived("fact", self.chain_id, name, count)
 
 
 FINAL: Mapping[str, Callable[[Sighting], Any]] = {
@@ -145,17 +196,42 @@ def _block(fact: Any) -> Block:
     return block
 
 
-def _for_good(fact: Any) -> list[Any]:
-    """A fact and what makes it final."""
+def _name(fact: Any, business: Mapping[str, Any], visit: object) -> str:
+    return f"{type(fact).__name__}/{orjson.dumps(business).decode()}/{visit}"
+
+
+def _business(fact: Any) -> dict[str, Any]:
+    """What tells a fact from others. That a transfer is final is one fact, whether anybody has seen it before or not."""
+    told = business_of(fact)
+    told.pop("at_first_sight", None)
+    return told
+
+
+def _transfers(found: Sequence[Any]) -> list[Transfer]:
+    return [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
+
+
+def _side_of(transfer: Transfer) -> Side:
+    return transfer.transfer_id, transfer.account_id
+
+
+def _side(fact: Any) -> Side | None:
+    return _side_of(fact.transfer) if isinstance(fact, facts.SeeTransfer) else None
+
+
+def _for_good(fact: Any, seen: Set[Side]) -> list[Any]:
+    """A fact and what makes it final; at first sight the one is the other."""
     if isinstance(fact, facts.SeeTransfer):
-        return [fact, facts.FinalizeTransfer(fact.transfer)]
+        at_first_sight = fact.transfer.payment_id is None and _side_of(fact.transfer) not in seen
+        final = facts.FinalizeTransfer(fact.transfer, at_first_sight)
+        return [final] if at_first_sight else [fact, final]
     if isinstance(fact, facts.ObserveAllowance) and fact.cause == "set":
         return [fact, facts.FinalizeAllowanceRaise(fact.account_id, fact.block)]
     return [fact]
 
 
-def _again(fact: Any, known: set[tuple[UUID, UUID]]) -> Any:
-    if isinstance(fact, facts.SeeTransfer) and (fact.transfer.transfer_id, fact.transfer.account_id) in known:
+def _again(fact: Any, known: Set[Side]) -> Any:
+    if _side(fact) in known:
         return replace(fact, again=True)
     return fact
 

@@ -46,6 +46,7 @@ SELECT number, hash, time FROM chain_blocks WHERE chain_id = %s AND state = 'see
 """
 FINAL_BLOCKS = "UPDATE chain_blocks SET state = 'final' WHERE chain_id = %s AND state = 'seen' AND number <= %s"
 ORPHAN_BLOCKS = "UPDATE chain_blocks SET state = 'orphaned' WHERE chain_id = %s AND state = 'seen' AND number > %s"
+BOOKED = "SELECT command_id FROM command_answers WHERE command_id = ANY(%s::uuid[])"
 KNOWN = "SELECT sighting_id, account_id FROM chain_sightings WHERE sighting_id = ANY(%s::uuid[])"
 SIGHT = """
 INSERT INTO chain_sightings (chain_id, state, sighting_id, account_id, kind, block_number, block_hash, block_time, tx_hash, visit, detail)
@@ -207,6 +208,12 @@ def known_sightings(cursor: Cursor, sighting_ids: Sequence[UUID]) -> set[tuple[U
     """(sighting, account) of those that were seen before."""
     cursor.execute(KNOWN, (uuids(sighting_ids),))
     return set(cursor.fetchall())
+
+
+def booked(cursor: Cursor, command_ids: Iterable[UUID]) -> list[UUID]:
+    """Those of these facts that were booked before."""
+    cursor.execute(BOOKED, (uuids(command_ids),))
+    return [row[0] for row in cursor.fetchall()]
 
 
 def sight(cursor: Cursor, chain_id: int, sightings: Sequence[Sighting], state: str = "seen") -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from connectors.chain import events as chain
 from connectors.chain.blocks import Blocks
+from connectors.chain.booking import Past
 from connectors.chain.chain_values import Header
 from connectors.chain.cursor import our_legs
 from connectors.chain.directory import Directory
@@ -20,15 +21,6 @@ from infra.database import transaction
 from streams.domain.facts import Block
 
 TRANSFER = chain.TOPICS[chain.Transfer]
-
-
-@dataclass(frozen=True)
-class Past:
-    """What a stretch means for our accounts: facts in the chain's order, and what was read of them at a final block."""
-
-    facts: Sequence[Any]
-    readings: Sequence[Any]
-    taken_back: Sequence[TakenBack] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Which leg a spend carries is told by its consumed hash alone, whichever transact
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from connectors.chain.reading import stored_allowance
 from connectors.chain.settings import ChainSettings
 from streams.domain import facts, ids
 from streams.domain.facts import Block, Transfer
+from streams.domain.values import replace
 
 Seen = tuple[Log, chain.ChainEvent]
 REREAD = (

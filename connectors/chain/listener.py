@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from connectors.chain import cursor as rows
 from connectors.chain import wallets
+from connectors.chain.ahead import Ahead
 from connectors.chain.blocks import Blocks, Forked
 from connectors.chain.booking import Booking
 from connectors.chain.chain_values import Header
@@ -63,6 +64,7 @@ class Listener:
     stretches: Stretches = field(init=False)
     fills: Stretches = field(init=False)
     history: History = field(init=False)
+    ahead: Ahead = field(init=False)
     quorum: Quorum = field(init=False)
     reorgs: Reorgs = field(init=False)
     heads: Heads = field(init=False)
@@ -77,6 +79,7 @@ class Listener:
         self.stretches = Stretches(self.rpc, self.chain)
         self.fills = Stretches(self.rpc, self.chain)
         self.history = History(self.blocks, self.reconciler)
+        self.ahead = Ahead(self.history, self.booking)
         self.heads = Heads(self.rpc.pool)
         self.drift = Drift(self.database, self.reconciler, self.booking, self.chain.reconcile_accounts)
         self.quorum = Quorum(self.rpc, self.chain)
@@ -196,16 +199,17 @@ class Listener:
         if not self.quorum.stands(stretch.last.number, stretch.last.hash):
             self.stretches.forget()
             return False
-        past = self.history.past(stretch, self.directory, final)
+        past, foreseen = self.ahead.told(stretch, self.directory, position.welcomes, final)
         if not self.quorum.attests(fact.transfer for fact in past.facts if isinstance(fact, SeeTransfer)):
             return False
+        self.ahead.begin(self.stretches.coming(), self.directory, position.welcomes, final)
         last = stretch.last
         new = replace(position, number=last.number, hash=last.hash, time=last.time, final=last.number)
         with transaction(self.database) as cursor:
             if not rows.move(cursor, self.chain.chain_id, position, new):
                 return False
             rows.add_stretch(cursor, self.chain.chain_id, stretch.first, last)
-            self.booking.past(cursor, past.facts, past.readings, past.taken_back)
+            self.booking.past(cursor, past, foreseen)
             failpoint("listener.before_past_commit")
         log.info("listener_catches_up", block_number=last.number, final=final, facts=len(past.facts))
         return True
@@ -265,11 +269,11 @@ class Listener:
         """One more stretch of what happened to wallets whose past reaches far back; it is all final."""
         number = min(each.opening_block for each in late)
         stretch = self.fills.after(number, position.final)
-        past = self.history.past(stretch, Directory.of(late), final)
+        past, foreseen = self.ahead.tell(stretch, Directory.of(late), final)
         reached = [each.account_id for each in late if each.opening_block < stretch.last.number]
         with transaction(self.database) as cursor:
             if rows.move(cursor, self.chain.chain_id, position, position):
-                self.booking.past(cursor, past.facts, past.readings, past.taken_back)
+                self.booking.past(cursor, past, foreseen)
                 wallets.filled(cursor, reached, stretch.last.number)
 
     def _add(self, newcomers: Sequence[Wallet], welcomes: int) -> None:

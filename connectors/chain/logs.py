@@ -10,6 +10,7 @@ from typing import Any
 from infra.errors import Undecodable
 
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*\Z")
+_WHOLE = re.compile(r"0x[0-9a-f]{40}(?: 0x[0-9a-f]{64}){2,6} 0x(?:[0-9a-f]{2})*\Z")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ class Log:
 
 
 def _check(log: Log) -> None:
+    """At one glance, for there are millions; what is wrong with one that is not in order is found out then."""
+    whole = " ".join((log.address, log.block_hash, log.transaction_hash, *log.topics, log.data))
+    if _WHOLE.match(whole) and whole.count(" ") == 3 + len(log.topics):
+        return
     sizes = [(log.address, 42), (log.block_hash, 66), (log.transaction_hash, 66), *((t, 66) for t in log.topics)]
     if len(log.topics) > 4 or any(len(text) != size for text, size in sizes):
         raise Undecodable(f"log {log.index} of {log.transaction_hash}: a part has the wrong length")

@@ -18,7 +18,7 @@ from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 
 WORKERS = 4
-LOGS_WANTED = 2_000
+LOGS_WANTED = 4_000
 FIRST_SPAN, LONGEST_SPAN = 32, 100_000
 SAMPLES = 8
 """Blocks of a stretch whose bloom filter is held against what came, so that a node that pruned its logs is found out."""
@@ -59,6 +59,10 @@ class Stretches:
         self._adapt(len(found.logs), found.last.number - first + 1)
         return found
 
+    def coming(self) -> Future[Stretch] | None:
+        """The stretch after the one that was handed over last, if it is being read already."""
+        return self._ahead[1][2] if len(self._ahead) > 1 else None
+
     def forget(self) -> None:
         """What was read ahead is of no use."""
         for _, _, future in self._ahead:
@@ -82,7 +86,7 @@ class Stretches:
 
     def _read(self, first: int, last: int) -> Stretch:
         logs = self.rpc.find_logs(first, last, filters_of(self.chain))
-        if len(logs) > 2 * LOGS_WANTED:  # more than we want at once: the rest is read again, in shorter stretches
+        if len(logs) > LOGS_WANTED * 3 // 2:  # more than we want at once: the rest is read again, in shorter stretches
             last = logs[LOGS_WANTED].block_number
             logs = [each for each in logs if each.block_number <= last]
         step = max(1, (last - first + 1) // SAMPLES)

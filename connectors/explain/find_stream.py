@@ -14,7 +14,10 @@ from infra.errors import BadInput, NotFound
 BETWEEN = "SELECT stream_id FROM streams WHERE stream_id BETWEEN %s AND %s ORDER BY stream_id LIMIT 11"
 BY_WALLET = "SELECT account_id FROM chain_wallets WHERE lower(wallet) = %s ORDER BY account_id LIMIT 11"
 BY_CARD = "SELECT account_id FROM cards WHERE card_token = %s"
-BY_TRANSFER = "SELECT DISTINCT account_id FROM chain_sightings WHERE tx_hash = %s ORDER BY account_id LIMIT 11"
+BY_TRANSFER = """
+SELECT DISTINCT stream_id FROM events WHERE category = 'account' AND tags_of(payload, metadata) @> ARRAY['tx:' || %s]
+ORDER BY stream_id LIMIT 11
+"""
 CATEGORY = "SELECT category FROM streams WHERE stream_id = %s"
 
 

@@ -113,7 +113,10 @@ class Tally:
                         f"transfer {said.transfer_id} ended, and is not a vanished debit of {said.amount_raw}"
                     )
             case on_account.TransferFinalized():
-                del self.pending[said.transfer_id]
+                if not said.at_first_sight:
+                    del self.pending[said.transfer_id]
+                elif said.transfer_id in self.pending:
+                    raise ValueError(f"transfer {said.transfer_id} was final at first sight, and had been seen before")
                 self.final += said.amount_raw if said.direction == "in" else -said.amount_raw
                 self.block = max(self.block, said.block_number)
             case on_account.FundsHeld():

@@ -59,7 +59,8 @@ def lines(kind_of_event: str, said: Any) -> Iterator[Line]:
         case "TransferEnded":
             yield "void", "out", said.amount_raw, said.transfer_id, said.kind
         case "TransferFinalized":
-            yield "void", said.direction, said.amount_raw, said.transfer_id, said.kind
+            if not said.at_first_sight:
+                yield "void", said.direction, said.amount_raw, said.transfer_id, said.kind
             yield "post", said.direction, said.amount_raw, said.transfer_id, said.kind
 
 

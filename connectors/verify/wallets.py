@@ -51,6 +51,9 @@ class Wallets(Subject):
         self._sightings = _aligned(context, SIGHTINGS, self._stray("chain_sightings"), 0)
         self._blocks: dict[tuple[int, str], Row | None] = {}
         self._transfers: dict[UUID, dict[str, Any]] = {}
+        self._unsighted: dict[
+            UUID, dict[str, Any]
+        ] = {}  # final at first sight: none needs a sighting, for no reorg takes it back
         self._readings: dict[UUID, str] = {}
         self._queued: int | None = None
 
@@ -60,8 +63,10 @@ class Wallets(Subject):
             return
         said: Any = event.message
         match event.type:
+            case "TransferFinalized" if said.at_first_sight:
+                self._unsighted[said.transfer_id] = _sighting(said, leg_id=None) | {"state": "final"}
             case "TransferSeen":
-                self._transfers[said.transfer_id] = _sighting(said)
+                self._transfers[said.transfer_id] = _sighting(said, said.leg_id)
             case "TransferUnseen" | "TransferFinalized":
                 state = "unseen" if event.type == "TransferUnseen" else "final"
                 self._transfers.get(said.transfer_id, {})["state"] = state
@@ -98,7 +103,7 @@ class Wallets(Subject):
             each.rest()
 
     def _reset(self) -> None:
-        self._transfers, self._readings, self._queued = {}, {}, None
+        self._transfers, self._unsighted, self._readings, self._queued = {}, {}, {}, None
 
     def _wallet(self, account_id: UUID, opened: Any) -> None:
         self._findings.checked["wallets"] += 1
@@ -127,7 +132,8 @@ class Wallets(Subject):
         self._findings.checked["sightings"] += 1
         expected: dict[str, Any] | None
         if row["kind"] == "transfer":
-            expected = self._transfers.pop(row["sighting_id"], None)
+            place = self._unsighted if row["sighting_id"] in self._unsighted else self._transfers
+            expected = place.pop(row["sighting_id"], None)
             if expected is None:
                 self._findings.surplus(
                     "chain_sightings", key, row["detail"], "the account's stream has no such transfer"
@@ -171,16 +177,15 @@ class Wallets(Subject):
         return tell
 
 
-def _sighting(said: Any) -> dict[str, Any]:
+def _sighting(said: Any, leg_id: UUID | None) -> dict[str, Any]:
     """A transfer as the listener remembers it."""
-    leg_kind = said.kind if said.leg_id is not None else None
     detail = {
         "direction": said.direction,
         "kind": said.kind,
         "counterparty": said.counterparty,
         "payment_id": str(said.payment_id) if said.payment_id else None,
-        "leg_id": str(said.leg_id) if said.leg_id else None,
-        "leg_kind": leg_kind,
+        "leg_id": str(leg_id) if leg_id else None,
+        "leg_kind": said.kind if leg_id else None,
         "log_index": str(said.log_index),
         "amount_raw": str(said.amount_raw),
     }

@@ -98,9 +98,12 @@ class TransferUnseen(Message):
     block_hash: str = f("Hash of the orphaned block.")
 
 
-@message(ACCOUNT_EVENTS, "account_id")
+@message(ACCOUNT_EVENTS, "account_id", schema_version=2)
 class TransferFinalized(Message):
-    """The transfer's block is final: the balance moved. A credit counts from now on."""
+    """The transfer's block is final: the balance moved. A credit counts from now on.
+
+    At first sight: the block was final before it was read, as most of an account's past is, and no TransferSeen came before.
+    """
 
     account_id: UUID = f(ACCOUNT)
     transfer_id: UUID = f(TRANSFER)
@@ -115,6 +118,8 @@ class TransferFinalized(Message):
     block_number: int = f(BLOCK_NUMBER)
     block_hash: str = f(BLOCK_HASH)
     block_time: int = f(BLOCK_TIME)
+    at_first_sight: bool = f("True when the block was final before it was read.", default=False, since=2)
+    log_index: int | None = f("Index of the log in its block; null in an event of before.", default=None, since=2)
 
 
 @message(ACCOUNT_EVENTS, "account_id")

@@ -135,7 +135,8 @@ def _transfer_unseen(account: Account, event: events.TransferUnseen) -> Account:
 def _transfer_finalized(account: Account, event: events.TransferFinalized) -> Account:
     if event.direction == "in":
         return replace(account, final_raw=account.final_raw + event.amount_raw)
-    return replace(_debit(account, event.transfer_id, None), final_raw=account.final_raw - event.amount_raw)
+    gone = replace(account, final_raw=account.final_raw - event.amount_raw)
+    return gone if event.at_first_sight else _debit(gone, event.transfer_id, None)
 
 
 def _transfer_ended(account: Account, event: events.TransferEnded) -> Account:

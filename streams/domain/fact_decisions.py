@@ -131,10 +131,10 @@ def unsee(fact: UnseeTransfer, payment: Payment | None, account: Account | None,
 
 
 def finalize(fact: FinalizeTransfer, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:
-    """The balance moved for good."""
+    """The balance moved for good; at first sight nothing was on its way before."""
     transfer = fact.transfer
     assert account is not None, f"account {transfer.account_id} is watched but has no stream"
-    if not _on_its_way(transfer, account):
+    if not (fact.at_first_sight or _on_its_way(transfer, account)):
         return []
     final = on_account.TransferFinalized(
         account_id=account.account_id,
@@ -150,6 +150,8 @@ def finalize(fact: FinalizeTransfer, payment: Payment | None, account: Account |
         block_number=transfer.block.number,
         block_hash=transfer.block.hash,
         block_time=transfer.block.time,
+        at_first_sight=fact.at_first_sight,
+        log_index=transfer.log_index,
     )
     if payment is None or transfer.leg_id is None or transfer.leg_kind is None:
         return [final]

@@ -52,9 +52,10 @@ class UnseeTransfer:
 
 @dataclass(frozen=True)
 class FinalizeTransfer:
-    """The transfer's block is final."""
+    """The transfer's block is final; `at_first_sight`: it was so before anybody read it, and nobody has seen the transfer before."""
 
     transfer: Transfer
+    at_first_sight: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,15 @@ TOLD_LATER = (
     "TransferUnseen", "TransferFinalized", "AllowanceRaiseFinalized", "LegUnseen", "LegSettled", "DelayQueueEmptied",
     "DriftObserved",
 )  # fmt: skip
-"""Events that tell of a block some time after it was seen: when it became final, or was dropped."""
+"""Events that tell of a block some time after it was seen: when it became final, or was dropped; but for what was final at first sight."""
 FIRST = "SELECT version, recorded_at, clock_timestamp() FROM events WHERE stream_id = %s ORDER BY version LIMIT 1"
 NEWEST = "SELECT version, category FROM streams WHERE stream_id = %s"
 BY_TIME = "SELECT max(version) FROM events WHERE stream_id = %s AND recorded_at <= %s"
 BY_BLOCK = """
 SELECT min(version) - 1 FROM events
 WHERE stream_id = %(stream)s AND CASE
-    WHEN payload ? 'block_number' AND NOT type = ANY(%(later)s) THEN (payload ->> 'block_number')::bigint > %(number)s
+    WHEN payload ? 'block_number' AND (NOT type = ANY(%(later)s) OR payload ->> 'at_first_sight' = 'true')
+    THEN (payload ->> 'block_number')::bigint > %(number)s
     ELSE recorded_at >= (SELECT min(b.recorded_at) FROM chain_blocks AS b WHERE b.number > %(number)s)
 END
 """

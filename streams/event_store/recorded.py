@@ -12,7 +12,7 @@ import orjson
 
 from schemas.definition import Message, to_json
 from schemas.upcasters import message_of
-from streams.event_store.canonical import canonical
+from streams.event_store.canonical import canonical, canonical_of_ours
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,14 @@ def event_hash(
     event_id: UUID, stream_id: UUID, version: int, kind: str, schema_version: int, payload: Any, metadata: Any
 ) -> bytes:
     """sha256 over the RFC 8785 form, so that any change of any field is found, and any JSON library can check it."""
-    told = {
+    told = _told(event_id, stream_id, version, kind, schema_version, payload, metadata)
+    return hashlib.sha256(canonical(told)).digest()
+
+
+def _told(
+    event_id: UUID, stream_id: UUID, version: int, kind: str, schema_version: int, payload: Any, metadata: Any
+) -> dict[str, Any]:
+    return {
         "event_id": str(event_id),
         "stream_id": str(stream_id),
         "version": version,
@@ -127,11 +134,11 @@ def event_hash(
         "payload": payload,
         "metadata": metadata,
     }
-    return hashlib.sha256(canonical(told)).digest()
 
 
 def new_event(event_id: UUID, version: int, message: Message, metadata: dict[str, Any]) -> NewEvent:
     """An event at its place in its stream, with its hash."""
-    payload, cls = to_json(message), type(message)
-    digest = event_hash(event_id, message.key, version, cls.__name__, cls.schema_version, payload, metadata)
-    return NewEvent(event_id, message.key, version, message, payload, metadata, digest)
+    payload, cls, stream_id = to_json(message), type(message), message.key
+    told = _told(event_id, stream_id, version, cls.__name__, cls.schema_version, payload, metadata)
+    digest = hashlib.sha256(canonical_of_ours(told)).digest()
+    return NewEvent(event_id, stream_id, version, message, payload, metadata, digest)

@@ -11,7 +11,7 @@ between two calls. It knows no message and no schema: a payload is a JSON object
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -100,9 +100,9 @@ class Answer:
 
     command_id: UUID
     type: str
-    business: dict[str, Any]
+    business: Mapping[str, Any]
     fingerprint: bytes
-    answer: dict[str, Any]
+    answer: Mapping[str, Any]
 
 
 def insert(

@@ -136,11 +136,11 @@ def _ended(row: BalanceRow, said: events.TransferEnded, event: Delivered) -> Bal
 
 
 def _finalized(row: BalanceRow, said: events.TransferFinalized, event: Delivered) -> BalanceRow:
-    block = max(row.block_number, said.block_number)
+    block, was_pending = max(row.block_number, said.block_number), 0 if said.at_first_sight else said.amount_raw
     if said.direction == "in":
-        pending, final = row.pending_in_raw - said.amount_raw, row.final_raw + said.amount_raw
+        pending, final = row.pending_in_raw - was_pending, row.final_raw + said.amount_raw
         return _told(row, event, pending_in_raw=pending, final_raw=final, block_number=block)
-    pending, final = row.pending_out_raw - said.amount_raw, row.final_raw - said.amount_raw
+    pending, final = row.pending_out_raw - was_pending, row.final_raw - said.amount_raw
     return _told(row, event, pending_out_raw=pending, final_raw=final, block_number=block)
 
 

@@ -14,8 +14,8 @@ A settlement account: asset `settlement:ID` and liability `network:ID`. An asset
 | TransferUnseen      | out       | none: the debit stays reserved, it may be mined again         |           |
 | TransferUnseen      | in        | void Dr A Cr L                                                | transfer  |
 | TransferEnded       | out       | void Dr L Cr A                                                | transfer  |
-| TransferFinalized   | out       | void Dr L Cr A, post Dr L Cr A                                | transfer  |
-| TransferFinalized   | in        | void Dr A Cr L, post Dr A Cr L                                | transfer  |
+| TransferFinalized   | out       | void Dr L Cr A, unless at first sight; post Dr L Cr A         | transfer  |
+| TransferFinalized   | in        | void Dr A Cr L, unless at first sight; post Dr A Cr L         | transfer  |
 | all others          |           | none                                                          |           |
 
 A payment's events are booked in the card book beside it: `card_ledger.py`.
@@ -158,8 +158,8 @@ def _ended(said: events.TransferEnded) -> list[Entry]:
 
 
 def _finalized(said: events.TransferFinalized) -> list[Entry]:
-    inward = said.direction == "in"
-    return [Entry(phase, inward, int(said.amount_raw), said.transfer_id, said.kind) for phase in ("void", "post")]
+    phases = ("post",) if said.at_first_sight else ("void", "post")
+    return [Entry(phase, said.direction == "in", int(said.amount_raw), said.transfer_id, said.kind) for phase in phases]
 
 
 ENTRIES: Mapping[type[Message], Callable[[Any], list[Entry]]] = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+from connectors.chain.listener import Listener
 from connectors.verify.verification import Verification, verify
 from infra.database import transaction
 from infra.devchain.values import AccountInfo, Sent
@@ -106,6 +107,20 @@ class Shore:
         """As `payriver verify` does it."""
         write, read = self.river.as_role("write", "auditor"), self.river.as_role("read", "auditor")
         return verify(write, read, self.river.settings, ask_node=True, patience=0)
+
+
+def another(at: Shore, name: str) -> Listener:
+    """Another listener process."""
+    first = at.river.listener
+    return Listener(
+        first.database, first.rpc, first.chain, first.booking, first.reconciler, first.discovery, name, 0.01
+    )
+
+
+def takes_over(at: Shore, listener: Listener) -> None:
+    """The one that works has been silent for longer than its lease."""
+    at.rows("UPDATE chain_cursors SET lease_until = now() - interval '1 second'")
+    assert listener.step()
 
 
 @contextmanager

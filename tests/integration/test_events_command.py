@@ -19,7 +19,9 @@ from infra.database import transaction
 from infra.errors import BadInput, NotFound
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
 from streams.domain import ids
+from streams.domain.facts import SeeTransfer
 from streams.event_store import store
+from tests.given import deposit
 from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, authorization
 
@@ -72,10 +74,7 @@ def test_an_account_is_found_by_its_id_its_card_its_wallet_and_a_transfer(desk: 
         " VALUES (%s, 100, 'customer', %s, '0xtoken', 1) RETURNING 1",
         *(desk.account_id, wallet),
     )
-    desk.side.rows(
-        "INSERT INTO chain_sightings VALUES (%s, %s, 100, 'transfer', 'seen', 1, 'x', 1, %s, 1, '{}') RETURNING 1",
-        *(uuid4(), desk.account_id, tx_hash),
-    )
+    desk.side.do(SeeTransfer(deposit(account_id=desk.account_id, tx_hash=tx_hash)))
     for wanted in (desk.account_id, desk.card, wallet, wallet.upper().replace("X", "x"), tx_hash):
         found = desk.told("events", wanted)
         assert (found["stream_id"], found["category"]) == (str(desk.account_id), "account"), wanted

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from connectors.chain.blocks import Blocks, Forked
-from connectors.chain.listener import BULK, Listener
 from infra.stack import access
 from tests.integration import step_until_killed
-from tests.integration.customers import FINAL, Customer, Shore, shore
+from tests.integration.customers import FINAL, Customer, Shore, another, shore, takes_over
 from tests.integration.little_river import EUR
 
 
@@ -31,20 +30,6 @@ def at() -> Iterator[Shore]:
 def _mining_goes_on(at: Shore) -> Iterator[None]:
     yield
     at.river.chain.automine()
-
-
-def another(at: Shore, name: str) -> Listener:
-    """Another listener process."""
-    first = at.river.listener
-    return Listener(
-        first.database, first.rpc, first.chain, first.booking, first.reconciler, first.discovery, name, 0.01
-    )
-
-
-def takes_over(at: Shore, listener: Listener) -> None:
-    """The one that works has been silent for longer than its lease."""
-    at.rows("UPDATE chain_cursors SET lease_until = now() - interval '1 second'")
-    assert listener.step()
 
 
 # -- what happens on chain
@@ -100,30 +85,6 @@ def test_a_refund_that_nobody_planned_is_the_customers_and_belongs_to_no_payment
     at.must_be_right(ana)
     (told, _) = [each for each in at.events(ana.account_id) if type(each).__name__.startswith("Transfer")]
     assert (told.kind, told.payment_id) == ("refund", None)
-
-
-PLACE = ("chain_cursors", "chain_blocks", "chain_sightings")
-"""Where the listener stands, and what it has seen."""
-
-
-@pytest.mark.parametrize("blocks", [0, BULK + FINAL])
-def test_what_a_restored_w_reads_again_block_by_block_or_as_history_is_booked_once(at: Shore, blocks: int) -> None:
-    """Its events are there, and its listener stands where it stood before them."""
-    ana = at.customer(100)
-    for table in PLACE:
-        at.rows(f"CREATE TABLE kept_{table} AS TABLE {table}")
-    at.mined(at.river.chain.mint(ana.account.safe, 7), at.river.chain.spend(ana.account, 30 * EUR))
-    at.must_be_right(ana)
-    before = at.types(ana.account_id)
-    for table in PLACE:
-        at.rows(f"DELETE FROM {table}")
-        at.rows(f"INSERT INTO {table} TABLE kept_{table}")
-        at.rows(f"DROP TABLE kept_{table}")
-    at.river.chain.mine(blocks)
-    takes_over(at, another(at, f"restored {blocks}"))
-    at.rows("UPDATE chain_cursors SET lease_until = now() - interval '1 second'")  # and the first goes on
-    at.must_be_right(ana)
-    assert at.types(ana.account_id) == before
 
 
 # -- reorgs

@@ -10,8 +10,10 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.definition import MESSAGES, Message, to_json
 from streams.event_store import arrays
-from streams.event_store.canonical import canonical
+from streams.event_store.canonical import canonical, canonical_of_ours
+from tests.spoken import messages
 
 SAFE = 2**53 - 1
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -19,6 +21,18 @@ SCALARS = st.none() | st.booleans() | st.integers(-SAFE, SAFE) | TEXT
 VALUES: Any = st.recursive(
     SCALARS, lambda each: st.lists(each, max_size=4) | st.dictionaries(TEXT, each, max_size=6), max_leaves=20
 )
+
+
+@given(st.one_of([messages(cls) for cls in MESSAGES.values()]), st.integers(1, SAFE))
+def test_what_our_classes_say_need_not_be_looked_through(message: Message, version: int) -> None:
+    told = {"version": version, "payload": to_json(message), "metadata": {"actor": "test"}}
+    try:
+        expected = rfc8785.dumps(told)
+    except rfc8785.CanonicalizationError as error:
+        with pytest.raises(type(error)):
+            canonical_of_ours(told)
+    else:
+        assert canonical_of_ours(told) == expected
 
 
 @given(VALUES)

@@ -206,6 +206,8 @@ def test_a_nodes_log_becomes_a_value_once() -> None:
         {"address": "0x" + "zz" * 20},
         {"topics": ["0x12"]},
         {"topics": [HASH] * 5},
+        {"topics": [f"{HASH} {HASH}"]},
+        {"blockHash": f"{HASH} {HASH}"},
         {"topics": None},
         {"data": "0x123"},
         {"data": "12"},

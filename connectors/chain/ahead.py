@@ -1,0 +1,55 @@
+"""What a stretch of history means is worked out while the one before it is being written: PostgreSQL and Python need not wait for each other."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from connectors.chain.booking import Booking, Foreseen, Past
+from connectors.chain.directory import Directory
+from connectors.chain.history import History
+from connectors.chain.stretches import Stretch
+
+Told = tuple[Past, Foreseen]
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """Work on a stretch that is still to come, by the accounts that were followed when it began."""
+
+    coming: Future[Stretch]
+    welcomes: int
+    told: Future[Told]
+
+    def is_of(self, stretch: Stretch, welcomes: int) -> bool:
+        if self.welcomes != welcomes or self.coming.cancelled() or not self.coming.done():
+            return False
+        return self.coming.exception() is None and self.coming.result() is stretch
+
+
+@dataclass
+class Ahead:
+    """One stretch ahead of the writer, in a thread of its own."""
+
+    history: History
+    booking: Booking
+    _begun: _Begun | None = None
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="ahead"))
+
+    def told(self, stretch: Stretch, directory: Directory, welcomes: int, final: int) -> Told:
+        """What it means, as `History.past`, and how that is booked. `welcomes`: counts which accounts the directory has."""
+        begun, self._begun = self._begun, None
+        if begun is not None and begun.is_of(stretch, welcomes):
+            return begun.told.result()
+        return self.tell(stretch, directory, final)
+
+    def begin(self, coming: Future[Stretch] | None, directory: Directory, welcomes: int, final: int) -> None:
+        """Begin with the stretch that comes next, if it is known."""
+        if coming is not None:
+            told = self._pool.submit(lambda: self.tell(coming.result(), directory, final))
+            self._begun = _Begun(coming, welcomes, told)
+
+    def tell(self, stretch: Stretch, directory: Directory, final: int) -> Told:
+        """At once, in the caller's thread."""
+        past = self.history.past(stretch, directory, final)
+        return past, self.booking.foresee(past)
