@@ -18,6 +18,7 @@ from streams.audit_log.proofs import NotCovered
 class AuditAnchor(Answer):
     """The audit log's root, stated on chain: so many events cannot be changed any more without being found."""
 
+    log_id: str = Field(description="Which log: another began where one was closed.", examples=["5d" * 16])
     tree_size: int = Field(description="Events under it: the first so many of the log.", examples=[20417])
     root: str = Field(description="Root of the Merkle tree (RFC 6962), hex.", examples=["5d" * 32])
     data: str = Field(description="Call data of its transaction: the head that a checker is given.")
@@ -30,7 +31,7 @@ class AuditAnchor(Answer):
 
 
 class AuditAnchorPage(Answer):
-    """Anchors, the largest first."""
+    """Anchors, the largest first; those of logs that were closed behind those of the open one."""
 
     anchors: list[AuditAnchor]
 
@@ -57,6 +58,7 @@ class AuditView:
 
 def _shown(anchor: Anchor) -> AuditAnchor:
     return AuditAnchor(
+        log_id=anchor.head.log_id,
         tree_size=anchor.head.size,
         root=anchor.head.root.hex(),
         data="0x" + anchor.head.encode().hex(),

@@ -23,7 +23,8 @@ SELECT (SELECT max(position) FROM events) AS newest_position, newest_position() 
         WHERE e.position > coalesce((SELECT l.position FROM audit_leaves AS l WHERE l.leaf_index = anchored.size - 1), 0)
         ORDER BY e.position LIMIT 1) AS unanchored_seconds
 FROM (SELECT max(a.tree_size) AS size
-      FROM audit_anchors AS a INNER JOIN audit_transactions AS t USING (chain_id, sender, nonce) WHERE t.state = 'final') AS anchored
+      FROM audit_anchors AS a INNER JOIN audit_transactions AS t USING (chain_id, sender, nonce)
+      WHERE t.state = 'final' AND log_of(a.data) = (SELECT log_id FROM audit_log)) AS anchored
 LEFT JOIN (SELECT * FROM chain_cursors ORDER BY seen_time DESC LIMIT 1) AS cursors ON true
 """)
 ON_READ = text("""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 import time
@@ -16,16 +17,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from api.cli import audit_view as view
 from api.cli.chain import ChainRoot
+from api.cli.stack import doors_of
 from api.cli.work import until_signalled
 from connectors.anchoring import rows
 from connectors.anchoring.anchorer import Anchorer
+from connectors.anchoring.begin_again import begin_again
 from connectors.anchoring.process import AuditProcess
 from connectors.anchoring.rows import Anchor
 from connectors.chain.keystore import open_anchor_key
 from infra.audit import check as checker
-from infra.database import Cursor, transaction
+from infra.database import Cursor, engine, transaction
 from infra.errors import BadInput, Misconfigured, NotFound
-from streams.audit_log import log, proofs
+from streams.audit_log import closing, log, proofs
 from streams.audit_log.export import export as write_export
 from streams.audit_log.export_key import ExportKey, load_export_key
 from streams.audit_log.filler import Filler
@@ -81,6 +84,41 @@ def anchor(
         raise Misconfigured(
             f"nonce {made.nonce} of {made.sender} was used by another transaction; its key must do nothing else"
         )
+
+
+@audit.command("begin-again")
+def again(
+    because: Annotated[
+        str, typer.Option(help="Why, for an auditor who reads it in years; the chain states its hash with the new log.")
+    ],
+    by: Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser)],
+    to: OutOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Close a log that is broken (`log_broken`), with its reason, and begin a new one over all events. What it held stays as evidence."""
+    doors = doors_of(home)
+    write, read = (engine(url, pool_size=1, frozen_seconds=0) for url in (doors.write_url, doors.read_url))
+    with err.status("holding the log against its witness and its anchors"):
+        made = begin_again(write, read, because, by)
+    path = to or Path(f"{made.log_id}.closing.json")
+    path.write_bytes(made.record)
+    view.show_closing(out, path, made)
+
+
+@audit.command()
+def closings(to: OutOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Logs that were closed; with --out a folder of their records, which anyone checks against an anchor of the log that began then."""
+    root = ChainRoot.begin("auditor", home=home)
+    with transaction(root.write) as cursor:
+        found = closing.closings(cursor)
+    for each in found:
+        if to is not None:
+            to.mkdir(parents=True, exist_ok=True)
+            (to / f"{each.log_id}.closing.json").write_bytes(each.record)
+    if as_json:
+        out.print_json(json.dumps([dict(each.told) | {"next_id": each.next_id} for each in found]))
+    else:
+        view.show_closings(out, found)
 
 
 @audit.command()
@@ -208,6 +246,11 @@ def _anchor(cursor: Cursor, wanted: str | None) -> Anchor:
     if found.state != "final":
         raise BadInput(
             f"the anchor of {found.head.size} events is {found.state}, and may still be dropped by the chain; wait until it is final"
+        )
+    if found.head.log_id != (open_id := log.log_id(cursor)):
+        raise BadInput(
+            f"that anchor is of log {found.head.log_id}, which was closed: what was proved under it stays proved, and W is proved under the"
+            f" anchors of log {open_id}; `payriver audit closings` tells why"
         )
     return found
 

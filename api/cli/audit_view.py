@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from connectors.anchoring import rows
 from connectors.anchoring.rows import Anchor
 from infra.database import Cursor
 from streams.audit_log import log, merkle
+from streams.audit_log.closing import Closing, closings
 
 AFTER = "SELECT count(*) FROM events WHERE position > %s"
 AT = "SELECT position FROM audit_leaves WHERE leaf_index = %s - 1"
@@ -33,6 +35,7 @@ class LogState:
     covered_position: int
     not_covered: int
     anchors: tuple[Anchor, ...]
+    closings: tuple[Closing, ...]
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -45,6 +48,7 @@ class LogState:
             "covered_position": self.covered_position,
             "not_covered": self.not_covered,
             "anchors": [anchor_json(each) for each in self.anchors],
+            "closed": [dict(each.told) | {"next_id": each.next_id} for each in self.closings],
         }
 
 
@@ -67,6 +71,7 @@ def state(cursor: Cursor) -> LogState:
         covered_position=position,
         not_covered=end.size - covered + not_logged,
         anchors=tuple(rows.page(cursor, SHOWN)),
+        closings=tuple(closings(cursor)),
     )
 
 
@@ -80,6 +85,7 @@ def after(cursor: Cursor, position: int) -> int:
 def anchor_json(anchor: Anchor) -> dict[str, Any]:
     """An anchor as `--json` prints it. `data`: the call data, which is the head that a checker is given."""
     return {
+        "log_id": anchor.head.log_id,
         "size": anchor.head.size,
         "root": anchor.head.root.hex(),
         "data": "0x" + anchor.head.encode().hex(),
@@ -106,7 +112,9 @@ def show_state(console: Console, found: LogState) -> None:
     table.add_row("covered", _covered(found))
     console.print(table)
     if found.anchors:
-        console.print(_anchors(found.anchors))
+        console.print(_anchors(found.anchors, found.log_id))
+    if found.closings:
+        show_closings(console, found.closings)
 
 
 def _covered(found: LogState) -> Text:
@@ -118,21 +126,45 @@ def _covered(found: LogState) -> Text:
     return text
 
 
-def _anchors(anchors: tuple[Anchor, ...]) -> Table:
+def _anchors(anchors: tuple[Anchor, ...], open_id: str) -> Table:
     table = Table(title="the last anchors", title_justify="left", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in ("events", "state", "block", "transaction", "decided"):
         table.add_column(name, justify="right" if name in ("events", "block") else "left", overflow="fold")
     for each in anchors:
         colour = COLOURS.get(each.state, "red")
         row = (f"{each.head.size:,}", f"[{colour}]{each.state}[/]", str(each.block_number or ""), each.tx_hash or "")
-        table.add_row(*row, f"{each.decided_at:%Y-%m-%d %H:%M:%S}")
+        closed = "" if each.head.log_id == open_id else f" of closed log {each.head.log_id}"
+        table.add_row(*row, f"{each.decided_at:%Y-%m-%d %H:%M:%S}{closed}")
     return table
+
+
+def show_closing(console: Console, path: Path, made: Closing) -> None:
+    """A log that was just closed, and what to do now."""
+    show_closings(console, [made])
+    console.print(f"[bold]{path}[/] is the record of it: give it to your auditor, with the reason", soft_wrap=True)
+    console.print(
+        "the new log takes all events and is anchored at its cadence; at once: payriver audit anchor", soft_wrap=True
+    )
+
+
+def show_closings(console: Console, found: Sequence[Closing]) -> None:
+    """Each with its reason; none is said, too."""
+    for each in found:
+        told = each.told
+        console.print(
+            f"[yellow]closed[/]  log {each.log_id} at {told['closed_at']} by {told['closed_by']}: {told['because']}",
+            soft_wrap=True,
+        )
+        console.print(f"        {told['broken']}; log {each.next_id} began then", style="dim", soft_wrap=True)
+    if not found:
+        console.print("no audit log was ever closed")
 
 
 def show_anchor(console: Console, anchor: Anchor) -> None:
     """One anchor, just made or on its way."""
     where = f" in block {anchor.block_number}" if anchor.block_number else ""
-    console.print(f"[bold]{anchor.head.size:,}[/] events, root {anchor.head.root.hex()}", soft_wrap=True)
+    words = f"[bold]{anchor.head.size:,}[/] events of log {anchor.head.log_id}, root {anchor.head.root.hex()}"
+    console.print(words, soft_wrap=True)
     console.print(
         f"[{COLOURS.get(anchor.state, 'red')}]{anchor.state}[/]{where}: transaction {anchor.tx_hash}", soft_wrap=True
     )
@@ -165,7 +197,9 @@ def show_export(console: Console, path: Path, manifest: dict[str, Any], anchor: 
 def _how(console: Console, path: Path, *anchors: Anchor) -> None:
     for each in anchors:
         where = f"transaction {each.tx_hash}, block {each.block_number}, chain {each.chain_id}, sender {each.sender}"
-        console.print(f"against the anchor of {each.head.size:,} events: {where}", soft_wrap=True)
+        console.print(
+            f"against the anchor of {each.head.size:,} events of log {each.head.log_id}: {where}", soft_wrap=True
+        )
     hashes = " ".join(f"--anchor {each.tx_hash}" for each in anchors)
     console.print(
         f"check it: payriver audit check {path} {hashes} --rpc URL --sender {anchors[0].sender}", soft_wrap=True

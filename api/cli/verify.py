@@ -50,6 +50,8 @@ def show(console: Console, result: Verification) -> None:
     console.print(_looked_at(result))
     for words in result.skipped:
         console.print(f"[yellow]not looked at[/]  {words}")
+    for words in result.known:
+        console.print(f"[yellow]known[/]  {words}", soft_wrap=True)
     if result.covered is not None:
         console.print(_reach(result.covered))
     for each in result.waiting:

@@ -23,7 +23,7 @@ from infra.audit.check import Head, Refused, roots_by_consistency
 from infra.database import Cursor, transaction
 from infra.errors import Unreachable
 from infra.failpoints import failpoint
-from streams.audit_log import log, merkle
+from streams.audit_log import closing, log, merkle
 
 logger = structlog.get_logger(__name__)
 GAS = 60_000
@@ -50,7 +50,7 @@ class Anchorer:
         """Whether an event waits for longer than `seconds`, or more than `events` do."""
         with transaction(self.write) as cursor:
             newest = rows.newest(cursor, self.chain.chain_id, self.signer.address)
-            covered = newest.head.size if newest and newest.state != "lost" else 0
+            covered = _covered(newest, log.log_id(cursor))
             waiting = log.end(cursor).size - covered
             cursor.execute(OLDEST, (covered,))
             row = cursor.fetchone()
@@ -63,7 +63,7 @@ class Anchorer:
             rows.lock(cursor)
             last = rows.newest(cursor, self.chain.chain_id, self.signer.address)
             head = self._head(cursor)
-            covered = last.head.size if last and last.state != "lost" else 0
+            covered = _covered(last, head.log_id)
             if (last and last.open) or head.size <= covered:
                 return None
             if last is not None:
@@ -157,8 +157,15 @@ class Anchorer:
         return True
 
 
+def _covered(newest: Anchor | None, log_id: str) -> int:
+    """How many events of this log the sender's last anchor covers; none, where it was lost, or is of a log that was closed."""
+    return newest.head.size if newest and newest.state != "lost" and newest.head.log_id == log_id else 0
+
+
 def goes_on(cursor: Cursor, first: Head, second: Head) -> None:
-    """A log that does not go on from what was anchored is never anchored. Raises LogBroken."""
+    """A log that does not go on from what was anchored is never anchored, but for one that began when that was closed. Raises LogBroken."""
+    if first.log_id != second.log_id and closing.leads_to(cursor, first.log_id, second.log_id):
+        return
     if first.log_id != second.log_id:
         raise log.LogBroken(
             f"the last anchor is of log {first.log_id}, this one is {second.log_id}; run `payriver verify`"

@@ -20,10 +20,12 @@ FROM audit_anchors AS a LEFT JOIN LATERAL (
 ) AS t ON true
 """
 ONE = f"{ANCHORS} WHERE a.chain_id = %s AND a.sender = %s ORDER BY a.nonce DESC LIMIT 1"
-ALL = f"{ANCHORS} ORDER BY a.tree_size DESC, a.nonce DESC LIMIT %s OFFSET %s"
-FINAL = f"{ANCHORS} WHERE t.state = 'final' ORDER BY a.tree_size DESC, a.nonce DESC LIMIT 1"
+OF_OPEN_LOG = "log_of(a.data) = (SELECT log_id FROM audit_log)"
+ALL = f"{ANCHORS} ORDER BY {OF_OPEN_LOG} DESC NULLS LAST, a.tree_size DESC, a.nonce DESC LIMIT %s OFFSET %s"
+FINAL = f"{ANCHORS} WHERE t.state = 'final' AND {OF_OPEN_LOG} ORDER BY a.tree_size DESC, a.nonce DESC LIMIT 1"
 BY_TRANSACTION = f"{ANCHORS} WHERE t.tx_hash = %s"
-BY_SIZE = f"{ANCHORS} WHERE a.tree_size = %s ORDER BY t.state = 'final' DESC, a.nonce DESC LIMIT 1"
+BY_SIZE = f"{ANCHORS} WHERE a.tree_size = %s AND {OF_OPEN_LOG} ORDER BY t.state = 'final' DESC, a.nonce DESC LIMIT 1"
+OF_LOG = f"{ANCHORS} WHERE log_of(a.data) = %s::uuid ORDER BY a.tree_size, a.nonce"
 DECIDE = """
 INSERT INTO audit_anchors (chain_id, sender, nonce, tree_size, root, data) VALUES (%s, %s, %s, %s, %s, %s)
 """
@@ -92,20 +94,26 @@ def newest(cursor: Cursor, chain_id: int, sender: str) -> Anchor | None:
 
 
 def last_final(cursor: Cursor) -> Anchor | None:
-    """The largest anchor that is final: what proofs are made against."""
+    """The open log's largest anchor that is final: what proofs are made against."""
     return _first(cursor, FINAL)
 
 
 def find(cursor: Cursor, wanted: str) -> Anchor | None:
-    """An anchor by its transaction's hash, or by its size."""
+    """An anchor by its transaction's hash, or one of the open log by its size."""
     return (
         _first(cursor, BY_TRANSACTION, wanted.lower()) if wanted.startswith("0x") else _first(cursor, BY_SIZE, wanted)
     )
 
 
 def page(cursor: Cursor, limit: int, offset: int = 0) -> list[Anchor]:
-    """Anchors, the largest first."""
+    """Anchors, the largest first; those of closed logs behind those of the open one."""
     cursor.execute(ALL, (limit, offset))
+    return [_anchor(row) for row in cursor.fetchall()]
+
+
+def of_log(cursor: Cursor, log_id: str) -> list[Anchor]:
+    """All anchors of a log, the smallest first."""
+    cursor.execute(OF_LOG, (log_id,))
     return [_anchor(row) for row in cursor.fetchall()]
 
 

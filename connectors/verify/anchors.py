@@ -12,6 +12,7 @@ from connectors.verify.walk import Context
 from infra.audit.check import Head, Refused
 
 LOG_ID = "SELECT log_id FROM audit_log"
+CLOSED = "SELECT log_id FROM audit_closings"
 ANCHORS = "SELECT chain_id, sender, nonce, tree_size, root, data FROM audit_anchors ORDER BY chain_id, sender, nonce"
 ANCHOR = ("chain_id", "sender", "nonce", "tree_size", "root", "data")
 TRANSACTIONS = """
@@ -34,7 +35,7 @@ class Anchored:
 
 
 class Anchors:
-    """Holds the anchors' rows against the chain and against themselves; `heads` is what the chain states of this log."""
+    """Holds the anchors' rows against the chain and against themselves; `heads` is what the chain states of the open log."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._findings = context, context.findings
@@ -42,7 +43,9 @@ class Anchors:
         self._sent = context.write.named(TRANSACTIONS)
         ids = context.write.rows(LOG_ID)
         self.log_id = ids[0][0].hex if ids else ""
+        self._closed = {row[0].hex for row in context.write.rows(CLOSED)}
         self.heads: list[Anchored] = []
+        self.closed_heads: list[Anchored] = []
         self._found = self._read()
 
     @property
@@ -88,7 +91,7 @@ class Anchors:
             "audit_anchors", key, row["tree_size"], head.size, "column tree_size: data says otherwise"
         )
         self._findings.expect("audit_anchors", key, row["root"], head.root, "column root: data says otherwise")
-        if self.log_id:
+        if self.log_id and head.log_id not in self._closed:
             self._findings.expect(
                 "audit_log", self.log_id, self.log_id, head.log_id, "column log_id: the anchors are of another log"
             )
@@ -120,7 +123,7 @@ class Anchors:
         self._states(found)
 
     def _stated(self, stated: Stated, place: tuple[int, str, int]) -> None:
-        """A final anchor has its row, and is of this log."""
+        """A final anchor has its row, and is of the open log, or of one that was closed."""
         anchor, head = self._anchors.get(place), stated.head
         if head is None:
             about = f"transaction {stated.tx_hash} of the sender of anchors states no head: another use of its key"
@@ -133,6 +136,9 @@ class Anchors:
         elif bytes(anchor["data"]) != head.encode():
             about = f"column data: transaction {stated.tx_hash} on the chain states another"
             self._findings.differ("audit_anchors", _told(place), anchor["data"], head.encode(), about)
+        if head.log_id in self._closed:
+            self.closed_heads.append(Anchored(head, stated.tx_hash, stated.block_number))
+            return
         if head.log_id != self.log_id:
             about = f"column log_id: transaction {stated.tx_hash} on the chain is of another log"
             self._findings.differ("audit_log", self.log_id, self.log_id, head.log_id, about)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.verify.anchors import Anchored, Anchors
+from connectors.verify.closed_logs import ClosedLogs
 from connectors.verify.report import NO_ROW, Covered
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import SHOW_EVERY, Context
@@ -87,6 +88,7 @@ class AuditLog:
         self._nodes()
         self._judge()
         self._cover(total)
+        ClosedLogs(self._context, self._anchors).check()
 
     def _walk(self) -> int:
         (total,) = self._context.write.one("SELECT count(*) FROM events")

@@ -53,12 +53,16 @@ class Covered:
 
 @dataclass(frozen=True)
 class Verification:
-    """The audit's result. `checked`: how many of each were looked at; `skipped`: what could not be looked at, and why."""
+    """The audit's result. `checked`: how many of each were looked at; `skipped`: what could not be looked at, and why.
+
+    `known`: what is not as it should be and was written down, with its reason: an audit log that was closed, and what it says otherwise.
+    """
 
     differences: tuple[Difference, ...]
     checked: Mapping[str, int]
     waiting: tuple[Waiting, ...] = ()
     skipped: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
     seconds: float = 0.0
     covered: Covered | None = None
 
@@ -75,6 +79,7 @@ class Verification:
             "checked": dict(self.checked),
             "waiting": [asdict(each) for each in self.waiting],
             "skipped": list(self.skipped),
+            "known": list(self.known),
             "seconds": round(self.seconds, 3),
             "audit_log": asdict(self.covered) if self.covered else None,
         }
@@ -88,6 +93,7 @@ class Findings:
     checked: Counter[str] = field(default_factory=Counter)
     waiting: list[Waiting] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
     covered: Covered | None = None
 
     def differ(self, table: str, key: object, found: object, expected: object, about: str) -> None:
@@ -127,6 +133,7 @@ class Findings:
             dict(self.checked),
             tuple(self.waiting),
             tuple(self.skipped),
+            tuple(self.known),
             seconds,
             self.covered,
         )

@@ -4,6 +4,7 @@
     check.py PROOF       --head 0x...         a proof that one event is in the log
     check.py CONSISTENCY --head 0x... 0x...   a proof that a later log goes on from an earlier one
     check.py FOLDER      --head 0x...         an export of a period
+    check.py CLOSING     --head 0x...         the record of a log that was closed, against the log that began then
 
 A head is the call data of an anchor's transaction, as any block explorer shows it. Instead: --anchor TX --rpc URL --sender ADDRESS,
 and the node is asked for it. Exit status 0: all is as claimed. README.md beside this file says each byte of it.
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 PROOF, CONSISTENCY, EXPORT = "payriver-audit-proof/1", "payriver-audit-consistency/1", "payriver-audit-export/1"
+CLOSING = "payriver-audit-closing/1"
 MAGIC = b"payriver\x01"
 HEAD_BYTES = len(MAGIC) + 16 + 8 + 32 + 32
 
@@ -347,6 +349,25 @@ def check_export(folder: Path, head: Head) -> dict[str, Any]:
     return told
 
 
+def read_closing(text: bytes) -> dict[str, Any]:
+    """The record of a log that was closed. Raises Refused."""
+    texts = ("because", "broken", "closed_at", "closed_by", "log_id", "root", "witness_root")
+    return read(text, CLOSING, size=int, witness_size=int, **dict.fromkeys(texts, str))
+
+
+def next_log(record: bytes) -> str:
+    """The id of the log that began when another was closed: the first 16 bytes of the record's SHA-256."""
+    return hashlib.sha256(record).hexdigest()[:32]
+
+
+def check_closing(text: bytes, head: Head) -> dict[str, Any]:
+    """The record of a closing: the log at `head` began with it, and with no other. Raises Refused."""
+    told = read_closing(text)
+    if next_log(text) != head.log_id:
+        raise Refused(f"the record begins log {next_log(text)}, the anchor is of log {head.log_id}")
+    return told
+
+
 class Lines:
     """The leaves of events.jsonl, one a line, hashed as they are read."""
 
@@ -396,13 +417,17 @@ def check(path: Path, heads: list[Head]) -> str:
         raise Refused(f"{wanted} head{'s are' if wanted > 1 else ' is'} needed to check this, {len(heads)} given")
     if wanted == 2:
         told = check_consistency(text, *heads)
-        return f"the log of {told['second_size']} events begins with the log of {told['first_size']}"
+        return f"the log of {told['second_size']} events begins with the log of {told['first_size']} (log {told['log_id']})"
     if path.is_dir():
         told = check_export(path, heads[0])
         places = f"positions {told['first_position']} to {told['last_position']}"
-        return f"{told['count']} events ({places}, recorded from {told['from']} to {told['to']}) are what the log has there"
+        return f"{told['count']} events ({places}, recorded from {told['from']} to {told['to']}) are what the log has there (log {told['log_id']})"
+    if CLOSING.encode() in text:
+        told = check_closing(text, heads[0])
+        closed = f"log {told['log_id']} was closed at {told['closed_at']} by {told['closed_by']}: {told['because']}"
+        return f"{closed}; log {heads[0].log_id} began then"
     event = check_proof(text, heads[0])
-    return f"event {event['event_id']} ({event['type']}, position {event['position']}) is in the log of {heads[0].size}"
+    return f"event {event['event_id']} ({event['type']}, position {event['position']}) is in the log of {heads[0].size} (log {heads[0].log_id})"
 
 
 if __name__ == "__main__":

@@ -54,6 +54,11 @@ class Filler:
         filled = self._fill()
         return self._witness() or filled
 
+    def fill(self) -> None:
+        """Take into the log all that is settled, and leave the witness as it is. Raises LogBroken."""
+        while self._fill():
+            pass
+
     def catch_up(self, seconds: float, progress: Progress = lambda size: None) -> log.End:
         """Take all that is stored when this is called. Raises Retry where an append holds that up for longer than `seconds`."""
         with transaction(self.write) as cursor:
@@ -117,6 +122,8 @@ class Filler:
     def _on_topics(self, cursor: Cursor) -> int:
         """So many leaves are announced: the connector has come by the place in W's own log at which there were so many. All, where none reads it."""
         size = log.end(cursor).size
+        if size < self._mark[0]:  # another log began: of this one nothing is known to be announced
+            self._announced, self._mark = 0, (0, "0/0")
         cursor.execute(STANDS, (self._mark[1],))
         ((here, passed),) = cursor.fetchall()
         if passed is None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from api.cli.provisioning import Doors, River, let_it_flow
+from connectors.anchoring.begin_again import begin_again
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.recovery.agreement import check_read_side, check_topics
@@ -249,6 +250,12 @@ def test_a_w_that_went_on_by_itself_is_mended_only_with_a_persons_word(stack: St
     with pytest.raises(LogBroken, match="W was put back to an earlier point and lacks events"):
         logged(stack)
     let_it_flow(Doors.of(stack))
+    roles = [engine(access.database_url(stack.home, server, "owner")) for server in ("write", "read")]
+    made = begin_again(roles[0], roles[1], "W went on by itself, on purpose", "test")
+    assert "W was put back to an earlier point" in made.told["broken"]
+    for each in roles:
+        each.dispose()
+    assert logged(stack)[0] == len(rows(stack, EVENTS))
     assert (
         check_topics(
             engine(access.database_url(stack.home, "write", "sagas")), access.kafka_client(stack.home, "admin"), "x"

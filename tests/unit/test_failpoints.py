@@ -15,7 +15,15 @@ from infra.errors import Misconfigured
 from infra.failpoints import arm
 from schemas.topics import SUBSCRIPTIONS
 from tests.failpoints import every, in_the_code
-from tests.integration import test_anchoring, test_audit_log, test_gateway, test_listener, test_sagas, test_sender
+from tests.integration import (
+    test_anchoring,
+    test_audit_log,
+    test_closed_logs,
+    test_gateway,
+    test_listener,
+    test_sagas,
+    test_sender,
+)
 
 PROGRAM = """
 from infra.failpoints import arm, failpoint
@@ -68,5 +76,5 @@ def test_at_every_failpoint_of_the_code_a_process_dies_in_some_test() -> None:
     dies |= {f"sender.{point}" for point, _ in test_sender.POINTS} | {
         p.partition(":")[0] for p in test_gateway.FAILPOINTS
     }
-    dies |= {p.partition(":")[0] for p in (*test_audit_log.POINTS, *test_anchoring.POINTS)}
+    dies |= {p.partition(":")[0] for p in (*test_audit_log.POINTS, *test_anchoring.POINTS, *test_closed_logs.POINTS)}
     assert every(consumers) == dies

@@ -5,6 +5,18 @@ CREATE TABLE account_holders (
     person_id uuid NOT NULL
 );
 
+CREATE TABLE audit_closed_witness (
+    log_id uuid NOT NULL,
+    leaf_index bigint NOT NULL,
+    "position" bigint NOT NULL,
+    hash bytea NOT NULL
+);
+
+CREATE TABLE audit_closings (
+    log_id uuid NOT NULL,
+    record bytea NOT NULL
+);
+
 CREATE TABLE audit_witness (
     leaf_index bigint NOT NULL,
     "position" bigint NOT NULL,
@@ -203,6 +215,12 @@ CREATE TABLE stream_versions (
 ALTER TABLE ONLY account_holders
     ADD CONSTRAINT account_holders_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY audit_closed_witness
+    ADD CONSTRAINT audit_closed_witness_pkey PRIMARY KEY (log_id, leaf_index);
+
+ALTER TABLE ONLY audit_closings
+    ADD CONSTRAINT audit_closings_pkey PRIMARY KEY (log_id);
+
 ALTER TABLE ONLY audit_witness
     ADD CONSTRAINT audit_witness_pkey PRIMARY KEY (leaf_index);
 
@@ -265,10 +283,17 @@ CREATE INDEX payments_change ON payments USING btree (changed_in, change);
 
 CREATE INDEX payments_requested ON payments USING btree (requested_at DESC, payment_id);
 
+ALTER TABLE ONLY audit_closed_witness
+    ADD CONSTRAINT audit_closed_witness_log_id_fkey FOREIGN KEY (log_id) REFERENCES audit_closings(log_id);
+
 GRANT SELECT,INSERT,UPDATE ON TABLE account_holders TO projections;
 GRANT SELECT,INSERT,UPDATE ON TABLE account_holders TO operator;
 GRANT SELECT ON TABLE account_holders TO queries;
 GRANT SELECT ON TABLE account_holders TO auditor;
+
+GRANT SELECT ON TABLE audit_closed_witness TO auditor;
+
+GRANT SELECT ON TABLE audit_closings TO auditor;
 
 GRANT SELECT,INSERT ON TABLE audit_witness TO audit;
 GRANT SELECT ON TABLE audit_witness TO auditor;

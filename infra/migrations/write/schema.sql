@@ -179,6 +179,10 @@ CREATE FUNCTION lock_streams(p_streams uuid[]) RETURNS TABLE(stream_id uuid, ver
     SELECT s.stream_id, s.version, s.head_hash FROM streams AS s WHERE s.stream_id = ANY (p_streams) ORDER BY s.stream_id FOR UPDATE
 $$;
 
+CREATE FUNCTION log_of(p_data bytea) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (length(p_data) = 97) THEN (encode(SUBSTRING(p_data FROM 10 FOR 16), 'hex'::text))::uuid ELSE NULL::uuid END;
+
 CREATE FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) RETURNS TABLE(stream_id uuid, category text, version integer, head_hash bytea, kept_by bytea, kept_category text, kept_version integer, kept_hash bytea, kept_state jsonb, kept_digest bytea, events json, asked_at timestamp with time zone, seen_time bigint, seen_ago bigint, answers json)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -401,6 +405,19 @@ CREATE TABLE audit_anchors (
     CONSTRAINT audit_anchors_nonce_check CHECK ((nonce >= 0)),
     CONSTRAINT audit_anchors_root_check CHECK ((length(root) = 32)),
     CONSTRAINT audit_anchors_tree_size_check CHECK ((tree_size > 0))
+);
+
+CREATE TABLE audit_closed_leaves (
+    log_id uuid NOT NULL,
+    leaf_index bigint NOT NULL,
+    "position" bigint NOT NULL,
+    hash bytea NOT NULL
+);
+
+CREATE TABLE audit_closings (
+    log_id uuid NOT NULL,
+    next_id uuid NOT NULL,
+    record bytea NOT NULL
 );
 
 CREATE TABLE audit_leaves (
@@ -1003,6 +1020,15 @@ ALTER TABLE ONLY outbox ATTACH PARTITION outbox_beyond DEFAULT;
 ALTER TABLE ONLY audit_anchors
     ADD CONSTRAINT audit_anchors_pkey PRIMARY KEY (chain_id, sender, nonce);
 
+ALTER TABLE ONLY audit_closed_leaves
+    ADD CONSTRAINT audit_closed_leaves_pkey PRIMARY KEY (log_id, leaf_index);
+
+ALTER TABLE ONLY audit_closings
+    ADD CONSTRAINT audit_closings_next_id_key UNIQUE (next_id);
+
+ALTER TABLE ONLY audit_closings
+    ADD CONSTRAINT audit_closings_pkey PRIMARY KEY (log_id);
+
 ALTER TABLE ONLY audit_leaves
     ADD CONSTRAINT audit_leaves_pkey PRIMARY KEY (leaf_index);
 
@@ -1202,6 +1228,9 @@ ALTER INDEX events_tags ATTACH PARTITION events_1_tags_of_idx;
 
 ALTER INDEX events_tags ATTACH PARTITION events_beyond_tags_of_idx;
 
+ALTER TABLE ONLY audit_closed_leaves
+    ADD CONSTRAINT audit_closed_leaves_log_id_fkey FOREIGN KEY (log_id) REFERENCES audit_closings(log_id);
+
 ALTER TABLE ONLY audit_transactions
     ADD CONSTRAINT audit_transactions_chain_id_sender_nonce_fkey FOREIGN KEY (chain_id, sender, nonce) REFERENCES audit_anchors(chain_id, sender, nonce);
 
@@ -1325,6 +1354,12 @@ GRANT ALL ON FUNCTION send_commands(p_ids uuid[], p_topics text[], p_keys text[]
 GRANT SELECT,INSERT ON TABLE audit_anchors TO audit;
 GRANT SELECT ON TABLE audit_anchors TO auditor;
 GRANT SELECT ON TABLE audit_anchors TO gateway;
+
+GRANT SELECT ON TABLE audit_closed_leaves TO auditor;
+
+GRANT SELECT ON TABLE audit_closings TO audit;
+GRANT SELECT ON TABLE audit_closings TO auditor;
+GRANT SELECT ON TABLE audit_closings TO gateway;
 
 GRANT SELECT,INSERT ON TABLE audit_leaves TO audit;
 GRANT SELECT ON TABLE audit_leaves TO auditor;
