@@ -31,7 +31,8 @@ def test_a_dropped_slice_is_stated_and_nothing_else_changes(world: World, agrees
         with world.stack.postgres("write").superuser() as cursor:
             cursor.execute(NEXT)
         _open(world)
-    story = _payriver(world, "explain", str(told["payment_id"]))
+    ordered = _ordered(world, str(told["payment_id"]))
+    assert any("through the outbox to chain.commands" in line for line in ordered)
 
     would = _archive(world, "--dry-run")
     assert would["slices"][0]["stays"] == "" and would["slices"][0]["orders"] > 0
@@ -44,10 +45,15 @@ def test_a_dropped_slice_is_stated_and_nothing_else_changes(world: World, agrees
         each.startswith(f"outbox rows 0 to 19,999,999 ({went['events']:,} events, {went['orders']:,}")
         for each in result.skipped
     )
-    assert _payriver(world, "explain", str(told["payment_id"])) == story
+    assert _ordered(world, str(told["payment_id"])) == ordered
     after = world.authorize(world.customers[7], 40, f"after-{uuid4()}")
     world.until_payment(str(after["payment_id"]), outcome="settled", seconds=90)
     agrees()
+
+
+def _ordered(world: World, payment_id: str) -> list[str]:
+    """What the story tells of the saga's orders."""
+    return [line.strip() for line in _payriver(world, "explain", payment_id).splitlines() if "orders " in line]
 
 
 def _open(world: World) -> None:
@@ -64,7 +70,7 @@ def _archive(world: World, *options: str) -> Any:
 def _payriver(world: World, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "api.cli.main", *arguments],
-        env={**os.environ, "PAYRIVER_HOME": str(world.stack.home.folder)},
+        env={**os.environ, "PAYRIVER_HOME": str(world.stack.home.folder), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=180,
