@@ -7,7 +7,7 @@ much to decide decides it ahead, on streams that nobody holds; of that all stand
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -56,7 +56,9 @@ class UnitOfWork:
         self._look(orders, set(stream_ids))
 
     def decide(self, orders: Sequence[Order], ahead: UnitOfWork | None = None) -> list[Outcome]:
-        """An outcome for each order, none of it stored yet. Raises CommandIdReused, UnknownType.
+        """An outcome for each order, none of it stored yet; of an order that comes twice in one call, the second is repeated.
+
+        Raises CommandIdReused, UnknownType.
 
         `ahead`: has decided the same orders without a lock; of that, what still stands is kept.
         """
@@ -70,7 +72,7 @@ class UnitOfWork:
                 if order.command_id not in self._outcomes:
                     known = foreseen.get(order.command_id)
                     self._outcomes[order.command_id] = known or self._decide(order, circumstances)
-        return [self._outcomes[order.command_id] for order in orders]
+        return _each_once([self._outcomes[order.command_id] for order in orders])
 
     def append(self) -> None:
         """Store all that was decided. Raises VersionConflict, TooLate; the caller's transaction must then be rolled back."""
@@ -143,6 +145,16 @@ class UnitOfWork:
             self.states[stream_id] = evolve(category_of(message), self.states.get(stream_id), message)
             self.versions[stream_id] = version
         return tuple(placed)
+
+
+def _each_once(outcomes: list[Outcome]) -> list[Outcome]:
+    """Who gives the same order a second time in one call is told as at any later time."""
+    told: set[UUID] = set()
+    for place, each in enumerate(outcomes):
+        if each.command_id in told:
+            outcomes[place] = replace(each, events=(), repeated=True)
+        told.add(each.command_id)
+    return outcomes
 
 
 def _streams(order: Order) -> Iterable[UUID]:

@@ -3,6 +3,9 @@
 Each pair is measured one right after the other, twice or more, and the better of each counts: what the machine does meanwhile is nobody's.
 A command loads its account of some ten events, decides, and appends with outbox row and stored answer; no state is kept between two.
 
+Clients of one process go through `GroupCommit`, as the gateway's callers do: those that arrive while others are at work share one transaction of
+look and append. The peer has no such thing, and saves each command alone, as does pgbench.
+
 What the two do not share. The peer writes the event alone, as JSON: no outbox row, no answer by which a repeat is known, no hash, no tags,
 no bytes for Kafka, no deadline, no lock on what it decides on; two indexes where we keep six. It appends under a lock on the whole table and
 with a NOTIFY, so its commits go one after the other however many clients there are, and ours wait for the disk together. It has psycopg 3, which

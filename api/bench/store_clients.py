@@ -1,4 +1,7 @@
-"""Our clients in the store's bench: each gives a command, waits for its commit, and gives the next; shared out over two processes."""
+"""Our clients in the store's bench: each gives a command, waits for its commit, and gives the next; shared out over two processes.
+
+Those of one process go through the same `GroupCommit` as the gateway's callers do.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine
-
 from api.bench.store_stage import cause_of
 from infra.database import engine, transaction
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
 from schemas.registry import load_codec
 from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
+from streams.group_commit import GroupCommit
 from streams.known_states import StateCache
-from streams.orders import Order
+from streams.orders import Order, Outcome
 
 PROCESSES, WARM_UP_SECONDS = 2, 0.5
 
@@ -37,12 +39,13 @@ def _clients(url: str, accounts: Sequence[UUID], clients: int, seconds: float) -
     with transaction(source) as cursor:
         codec = load_codec(cursor)
     handler = CommandHandler(codec, Policy(), StateCache(size=0))
+    commits = GroupCommit(lambda _: transaction(source), handler.handle)
     draw = random.Random()
 
     def work(number: int, until: float) -> int:
         count, mine = 0, accounts[number::clients]
         while time.monotonic() < until:
-            count += _turn(source, handler, draw.choice(mine), active)
+            count += _turn(commits, draw.choice(mine), active)
         return count
 
     active: set[UUID] = set()
@@ -55,12 +58,11 @@ def _clients(url: str, accounts: Sequence[UUID], clients: int, seconds: float) -
     return sum(counts) / took
 
 
-def _turn(source: Engine, handler: CommandHandler, account_id: UUID, active: set[UUID]) -> int:
+def _turn(commits: GroupCommit[Order, Outcome], account_id: UUID, active: set[UUID]) -> int:
     """Freeze what is active, unfreeze what is not: always a decision with one event."""
     message = FreezeCard if account_id in active else UnfreezeCard
     command_id = uuid4()
     order = Order(command_id, message(account_id=account_id, reason="holder"), cause_of(command_id))
-    with transaction(source) as cursor:
-        (outcome,) = handler.handle(cursor, [order])
+    outcome = commits(order)
     active ^= {account_id}
     return len(outcome.events)

@@ -1,0 +1,134 @@
+"""Group commit, as databases call it: whoever arrives while others are at work shares the next transaction with all who did.
+
+To begin, plan and commit costs W far more than one item more in a transaction does (infra/decisions/0030). Nobody waits for company: whoever
+finds nobody at work goes at once, alone if need be; whoever finds somebody waits for the one transaction that is under way.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from threading import Lock
+from typing import Generic, TypeVar
+
+import structlog
+from psycopg2.errors import LockNotAvailable
+
+from infra.database import Cursor
+
+log = structlog.get_logger(__name__)
+MOST = 16
+"""Items in one transaction."""
+PATIENCE_SECONDS = 1.0
+"""How long a caller waits for those before it, whatever holds them up; but at most half the time that it has."""
+LOCK_MS = 100
+"""How long a shared transaction waits for a row that a rival holds: most of what it carries has nothing to do with that row."""
+BOUND = f"SET LOCAL lock_timeout = {LOCK_MS}"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Transact = Callable[[float], AbstractContextManager[Cursor]]
+"""A transaction that is over by then (monotonic seconds, or infinity)."""
+Work = Callable[[Cursor, Sequence[Item]], Sequence[Result]]
+"""Carries items out in the caller's transaction, in their order, and gives a result for each. An item that was carried out before is known by
+its id, and changes nothing."""
+
+
+class _Caller(Generic[Item, Result]):
+    """A thread with its item. `called`: held until another lets it go on; `results`: its own one, once that is committed."""
+
+    def __init__(self, item: Item, until: float) -> None:
+        self.item, self.until = item, until
+        self.leads = False
+        self.results: tuple[Result, ...] = ()
+        self.called = Lock()
+        self.called.acquire()
+
+    def wait(self) -> None:
+        """Until it is called, or has lost its patience."""
+        self.called.acquire(timeout=min(PATIENCE_SECONDS, max(0.0, (self.until - time.monotonic()) / 2)))
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Called by many threads, each with an item of its own: one of them carries out all that wait, in one transaction.
+
+    Errors are exact. Should that transaction fail, with whatever error, each of its callers carries its own item out in a transaction of its own.
+    So does who has waited too long, whatever has become of its item meanwhile; and so does who alone met a rival's lock, for whom nobody waits then.
+    """
+
+    def __init__(self, transact: Transact, work: Work[Item, Result], most: int = MOST) -> None:
+        self._transact, self._work, self._most = transact, work, most
+        self._lock = Lock()
+        self._waiting: deque[_Caller[Item, Result]] = deque()
+        self._at_work = False
+
+    def __call__(self, item: Item, until: float = math.inf) -> Result:
+        """The item's result, once it is committed. Raises what a transaction raises that carries out this item and no other, over by `until`."""
+        caller: _Caller[Item, Result] = _Caller(item, until)
+        try:
+            if not self._leads_at_once(caller):
+                self._follow(caller)
+            if caller.leads:
+                self._lead(caller)
+        finally:
+            if caller.leads:
+                self._pass_on()
+        return caller.results[0] if caller.results else self._carry_out([caller])[0]
+
+    def _leads_at_once(self, caller: _Caller[Item, Result]) -> bool:
+        """Nobody is at work; else it has its place among those who wait."""
+        with self._lock:
+            caller.leads = not self._at_work
+            self._at_work = True
+            if not caller.leads:
+                self._waiting.append(caller)
+            return caller.leads
+
+    def _follow(self, caller: _Caller[Item, Result]) -> None:
+        """Wait for a result, or to lead. Whoever has just been told its result may have its next item in the group that it makes way for."""
+        try:
+            caller.wait()
+        finally:
+            with self._lock, suppress(ValueError):
+                self._waiting.remove(caller)
+        if caller.leads:
+            time.sleep(0)
+
+    def _lead(self, caller: _Caller[Item, Result]) -> None:
+        """Carry out all who wait; whatever comes of it, they are called."""
+        group = [caller]
+        try:
+            group += self._followers()
+            for each, result in zip(group, self._carry_out(group, BOUND), strict=True):
+                each.results = (result,)
+        except Exception as error:
+            if len(group) == 1 and not isinstance(error, LockNotAvailable):
+                raise
+            log.info("shared_transaction_failed", items=len(group), error=repr(error))
+        finally:
+            for each in group[1:]:
+                each.called.release()
+
+    def _followers(self) -> list[_Caller[Item, Result]]:
+        with self._lock:
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most - 1))]
+
+    def _carry_out(self, group: Sequence[_Caller[Item, Result]], bound: str = "") -> Sequence[Result]:
+        """One transaction; `bound` is its first statement."""
+        with self._transact(min(each.until for each in group)) as cursor:
+            if bound:
+                cursor.postpone(bound)
+            return self._work(cursor, [each.item for each in group])
+
+    def _pass_on(self) -> None:
+        """Who has waited longest leads; if nobody waits, nobody does."""
+        with self._lock:
+            following = self._waiting.popleft() if self._waiting else None
+            self._at_work = following is not None
+            if following is not None:
+                following.leads = True
+        if following is not None:
+            following.called.release()
