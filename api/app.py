@@ -31,7 +31,7 @@ from api import (
 )
 from api.audit_view import AuditView
 from api.chain_view import ChainView
-from api.context import THREADS, Context
+from api.context import ORDERS, THREADS, Context
 from api.door import Door
 from api.health import Health
 from api.live import Feed
@@ -85,7 +85,7 @@ def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine,
         feed=Feed(read),
         health=Health(write, read),
         times=AnswerTimes(),
-        orders=CapacityLimiter(THREADS),
+        orders=CapacityLimiter(ORDERS),
         looks=CapacityLimiter(THREADS),
     )
 

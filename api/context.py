@@ -22,8 +22,9 @@ from infra.settings import Settings
 from streams.persons.register import PersonRegister
 
 T = TypeVar("T")
-THREADS = 10
-"""As many as the pool has connections, so that a thread never waits for one."""
+THREADS, ORDERS = 10, 32
+"""Questions at once: as many as the pool has connections, so that a thread never waits for one. Orders at once: those that wait for the
+transaction under way, to share the next one, need none."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,10 +32,14 @@ DURABLE = "SET LOCAL synchronous_commit = on"
 
 @contextmanager
 def bounded(database: Database, until: float, *, durable: bool = True) -> Iterator[Cursor]:
-    """A transaction that is over by `until` (monotonic seconds). Raises TooLate. `durable`: its commit waits for the disk.
+    """A transaction that is over by `until` (monotonic seconds; infinity: whenever). Raises TooLate. `durable`: its commit waits for the disk.
 
     Frozen in its midst, this process holds no rival up and, thawed, commits nothing: W has ended the session.
     """
+    if until == math.inf:
+        with transaction(database) as cursor:
+            yield cursor
+        return
     left_ms = str(max(GRACE_MS, int((until - time.monotonic()) * 1000)))
     try:
         with transaction(database) as cursor:

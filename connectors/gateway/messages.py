@@ -1,4 +1,5 @@
-"""The network's messages about a payment that it asked for before, or of which it tells us first: each decided at once, in one transaction.
+"""The network's messages about a payment that it asked for before, or of which it tells us first: each decided at once, in one transaction,
+which it may share with others.
 
 Each is idempotent by the network's own id of it: the same again is told the same, the same id with other fields is refused.
 """
@@ -6,16 +7,17 @@ Each is idempotent by the network's own id of it: the same again is told the sam
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Engine as Database
 
 from connectors.gateway.bounds import again, bounded
 from connectors.gateway.requests import MessageAnswer, Opening, message_answer_of
-from infra.database import transaction
+from infra.database import Cursor, transaction
 from infra.errors import BadInput, NotFound
 from infra.telemetry import new_traceparent
 from schemas.definition import Message
@@ -26,7 +28,8 @@ from streams.domain import ids
 from streams.domain.money import checked_minor
 from streams.domain.payment import Payment
 from streams.event_store.recorded import Cause
-from streams.orders import Order
+from streams.group_commit import GroupCommit
+from streams.orders import Order, Outcome
 
 ACCOUNT_OF_CARD = "SELECT account_id FROM cards WHERE card_token = %s"
 NOW = "SELECT clock_timestamp()"
@@ -34,12 +37,28 @@ Build = Callable[[Payment], Message]
 
 
 @dataclass(frozen=True)
+class _Increment:
+    """More that is asked for, and the end of its time (monotonic seconds)."""
+
+    payment_id: UUID
+    increment_id: str
+    amount_minor: int
+    currency: str
+    actor: str
+    until: float
+
+
+@dataclass
 class Messages:
     """Everything that follows a first answer, or comes without a question. Thread-safe. `actor`: who says it."""
 
     database: Database
     handler: CommandHandler
+    commits: GroupCommit[Order, Outcome]
     deadline_ms: int
+
+    def __post_init__(self) -> None:
+        self.increments = GroupCommit(partial(bounded, self.database), self._increments)
 
     def increment(
         self,
@@ -56,7 +75,7 @@ class Messages:
         """
         self._payment(payment_id)
         until = time.monotonic() + (deadline_ms or self.deadline_ms) / 1000
-        self._increment(payment_id, increment_id, _positive(amount_minor), currency, actor, until)
+        self._increment(_Increment(payment_id, increment_id, _positive(amount_minor), currency, actor, until))
         return self._answer(payment_id, "increment", increment_id)
 
     def reverse(self, payment_id: UUID, reversal_id: str, actor: str, amount_minor: int | None = None) -> MessageAnswer:
@@ -205,22 +224,25 @@ class Messages:
 
     @again
     def _handle(self, order: Order) -> None:
-        with transaction(self.database) as cursor:
-            self.handler.handle(cursor, [order])
+        self.commits(order)
 
     @again
-    def _increment(
-        self, payment_id: UUID, increment_id: str, amount_minor: int, currency: str, actor: str, until: float
-    ) -> None:
-        with bounded(self.database, until) as cursor:
-            cursor.execute(NOW)
-            ((now,),) = cursor.fetchall()
-            known = self.handler.state(cursor, payment_id)
+    def _increment(self, asked: _Increment) -> None:
+        self.increments(asked, asked.until)
+
+    def _increments(self, cursor: Cursor, asked: Sequence[_Increment]) -> list[Outcome]:
+        cursor.execute(NOW)
+        ((now,),) = cursor.fetchall()
+        known = self.handler.states(cursor, [each.payment_id for each in asked])
+        told = []
+        for each in asked:
             order = orders.IncrementPayment(
-                payment_id=payment_id, account_id=known.account_id, increment_id=increment_id,  # type: ignore[union-attr]
-                amount_minor=amount_minor, currency=currency, deadline=now + timedelta(seconds=until - time.monotonic()),
+                payment_id=each.payment_id, account_id=known[each.payment_id].account_id, increment_id=each.increment_id,
+                amount_minor=each.amount_minor, currency=each.currency,
+                deadline=now + timedelta(seconds=each.until - time.monotonic()),
             )  # fmt: skip
-            self.handler.handle(cursor, [_order(payment_id, "increment", increment_id, order, actor)])
+            told.append(_order(each.payment_id, "increment", each.increment_id, order, each.actor))
+        return self.handler.handle(cursor, told)
 
     def _answer(self, payment_id: UUID, message: str, message_id: str) -> MessageAnswer:
         return message_answer_of(self._payment(payment_id), message, message_id)

@@ -32,7 +32,7 @@ Send = Callable[[Cursor, Sequence[OutgoingCommand]], None]
 Happened = tuple[RecordedEvent | NewEvent, Message]
 """An event of a payment's stream, and what it says."""
 Decide = Callable[[Sequence[OutgoingCommand]], tuple[Sequence[Happened], Sequence[OutgoingCommand]]]
-"""Orders -> the events of the payment's stream that they led to, and the orders that are for others."""
+"""Orders -> the events of the payments' streams that they led to, and the orders that are for others."""
 VISIBLE_SECONDS, PAUSE_SECONDS = 10.0, 0.005
 """How long a delivered event may take to be seen in W, and how often it is looked for."""
 
@@ -61,19 +61,21 @@ class Engine:
         steps = [step for each in stored for step in take(each, found[each.saga.saga_id])]
         self._save(cursor, stored, steps, orders_of(steps))
 
-    def follow(self, cursor: Cursor, stored: Stored, events: Sequence[Happened], decide: Decide) -> None:
-        """Take events whose orders are decided in this very transaction, and what comes of that, until nothing does; then save all of it.
+    def follow(
+        self, cursor: Cursor, stored: Sequence[Stored], events: Mapping[UUID, Sequence[Happened]], decide: Decide
+    ) -> None:
+        """Take events, by saga, whose orders are decided in this very transaction, and what comes of that, until nothing does; then save all of it.
 
-        What `decide` leaves over goes out. The events of each round must be the stream's next ones.
+        What `decide` leaves over goes out. A saga's events of each round must be its stream's next ones.
         """
         steps: list[Step] = []
         leaving: list[OutgoingCommand] = []
         while events:
-            _must_follow(stored, events)
-            taken = take(stored, events)
-            events, left = decide(orders_of(taken))
+            taken = [step for each in stored for step in _next(each, events.get(each.saga.saga_id, ()))]
+            happened, left = decide(orders_of(taken))
+            events = by_stream(happened)
             steps, leaving = [*steps, *taken], [*leaving, *left]
-        self._save(cursor, [stored], steps, leaving)
+        self._save(cursor, stored, steps, leaving)
 
     def fire(self, cursor: Cursor, limit: int = 100) -> int:
         """Fire timeouts that are due by W's clock, then take the events that waited behind a lease. Gives how many fired."""
@@ -99,10 +101,8 @@ class Engine:
 
 def untaken(cursor: Cursor, stored: Sequence[Stored]) -> dict[UUID, list[Happened]]:
     """The events that sagas have not taken yet, by saga."""
-    found: dict[UUID, list[Happened]] = {each.saga.saga_id: [] for each in stored}
-    for event in store.read_streams(cursor, {each.saga.saga_id: each.handled for each in stored}):
-        found[event.stream_id].append((event, event.message()))
-    return found
+    read = store.read_streams(cursor, {each.saga.saga_id: each.handled for each in stored})
+    return {each.saga.saga_id: [] for each in stored} | by_stream((event, event.message()) for event in read)
 
 
 def _visible(cursor: Cursor, stored: Sequence[Stored], delivered: Mapping[UUID, int]) -> dict[UUID, list[Happened]]:
@@ -122,9 +122,19 @@ def _visible(cursor: Cursor, stored: Sequence[Stored], delivered: Mapping[UUID, 
         time.sleep(PAUSE_SECONDS)
 
 
-def _must_follow(stored: Stored, events: Sequence[Happened]) -> None:
-    if events[0][0].version != stored.handled + 1:
+def by_stream(happened: Iterable[Happened]) -> dict[UUID, list[Happened]]:
+    """Each stream's events, in their order."""
+    found: dict[UUID, list[Happened]] = {}
+    for each in happened:
+        found.setdefault(each[0].stream_id, []).append(each)
+    return found
+
+
+def _next(stored: Stored, events: Sequence[Happened]) -> list[Step]:
+    """As `take`, of events that must be the stream's next ones. Raises VersionConflict."""
+    if events and events[0][0].version != stored.handled + 1:
         raise VersionConflict(stored.saga.saga_id, stored.handled + 1, events[0][0].version)
+    return take(stored, events)
 
 
 def orders_of(steps: Sequence[Step]) -> list[OutgoingCommand]:
