@@ -29,6 +29,7 @@ from streams.orders import Order, business_of
 
 READING = "reading"
 FIRST_VISIT = 1
+SEEN, FINALIZED = facts.SeeTransfer.__name__, facts.FinalizeTransfer.__name__
 Side = tuple[UUID, UUID]
 """A transfer, and the account whose side of it is meant."""
 
@@ -71,8 +72,11 @@ class Booking:
         """
         transfers = _transfers(found)
         known = rows.known_sightings(cursor, [each.transfer_id for each in transfers])
-        final = self._booked(cursor, self._asked(transfers, facts.FinalizeTransfer))
-        told = [_again(fact, known) for fact in found if _side(fact) not in final]
+        plain = [facts.FinalizeTransfer(each) for each in transfers if each.payment_id is None]
+        final = self._booked(cursor, {self._first(FINALIZED, _business(each)): _side(each) for each in plain})
+        told = [
+            _again(each, known) for each in found if not (isinstance(each, facts.SeeTransfer) and _side(each) in final)
+        ]
         readings = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)} | set(reread)
         sightings = [rows.sighting_of(each, visits[each.block.hash]) for each in transfers]
         sightings += [
@@ -89,7 +93,10 @@ class Booking:
 
     def foresee(self, past: Past) -> Foreseen:
         """How it will be booked, worked out before W is asked: most likely nobody knows of these transfers yet."""
-        return Foreseen(self._orders(past, set(), set()), self._asked(_transfers(past.facts), facts.SeeTransfer))
+        orders = self._orders(past, set(), set())
+        first = [each for each in orders if isinstance(each.message, facts.FinalizeTransfer) and not each.kept]
+        as_seen = {self._first(SEEN, {**(each.business or {}), "again": False}): _side(each.message) for each in first}
+        return Foreseen(orders, as_seen)
 
     def past(self, cursor: Cursor, past: Past, foreseen: Foreseen) -> None:
         """What happened in blocks that were final before they were read: all of it final at once.
@@ -164,21 +171,20 @@ class Booking:
         orders = []
         for fact, visit in told:
             business = _business(fact)
-            name = _name(fact, business, visit)
+            name = _name(type(fact).__name__, business, visit)
             command_id = self._command_id(name, counts[name])
             counts[name] += 1
             kept = not getattr(fact, "at_first_sight", False)
             orders.append(Order(command_id, fact, _cause(command_id, fact), business, kept))
         return orders
 
-    def _asked(self, transfers: Iterable[Transfer], fact: Callable[[Transfer], Any]) -> dict[UUID, Side]:
-        """The ids under which this fact would have been booked of those transfers that are no payment's, on a first visit to their block."""
-        told = ((each, fact(each)) for each in transfers if each.payment_id is None)
-        return {self._command_id(_name(fact, _business(fact), FIRST_VISIT), 0): _side_of(each) for each, fact in told}
-
     def _booked(self, cursor: Cursor, asked: Mapping[UUID, Side]) -> set[Side]:
         """Of what was booked under one of these ids."""
         return {asked[each] for each in rows.booked(cursor, asked)} if asked else set()
+
+    def _first(self, kind: str, business: Mapping[str, Any]) -> UUID:
+        """The id of a fact on the first visit to its block."""
+        return self._command_id(_name(kind, business, FIRST_VISIT), 0)
 
     def _command_id(self, name: str, count: int) -> UUID:
         return ids.derived("fact", self.chain_id, name, count)
@@ -196,8 +202,8 @@ def _block(fact: Any) -> Block:
     return block
 
 
-def _name(fact: Any, business: Mapping[str, Any], visit: object) -> str:
-    return f"{type(fact).__name__}/{orjson.dumps(business).decode()}/{visit}"
+def _name(kind: str, business: Mapping[str, Any], visit: object) -> str:
+    return f"{kind}/{orjson.dumps(business).decode()}/{visit}"
 
 
 def _business(fact: Any) -> dict[str, Any]:
@@ -211,18 +217,14 @@ def _transfers(found: Sequence[Any]) -> list[Transfer]:
     return [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
 
 
-def _side_of(transfer: Transfer) -> Side:
-    return transfer.transfer_id, transfer.account_id
-
-
-def _side(fact: Any) -> Side | None:
-    return _side_of(fact.transfer) if isinstance(fact, facts.SeeTransfer) else None
+def _side(fact: facts.SeeTransfer | facts.FinalizeTransfer) -> Side:
+    return fact.transfer.transfer_id, fact.transfer.account_id
 
 
 def _for_good(fact: Any, seen: Set[Side]) -> list[Any]:
     """A fact and what makes it final; at first sight the one is the other."""
     if isinstance(fact, facts.SeeTransfer):
-        at_first_sight = fact.transfer.payment_id is None and _side_of(fact.transfer) not in seen
+        at_first_sight = fact.transfer.payment_id is None and _side(fact) not in seen
         final = facts.FinalizeTransfer(fact.transfer, at_first_sight)
         return [final] if at_first_sight else [fact, final]
     if isinstance(fact, facts.ObserveAllowance) and fact.cause == "set":
@@ -231,7 +233,7 @@ def _for_good(fact: Any, seen: Set[Side]) -> list[Any]:
 
 
 def _again(fact: Any, known: Set[Side]) -> Any:
-    if _side(fact) in known:
+    if isinstance(fact, facts.SeeTransfer) and _side(fact) in known:
         return replace(fact, again=True)
     return fact
 
