@@ -28,23 +28,32 @@ class CommandHandler:
     cache: StateCache = field(default_factory=StateCache)
     snapshotter: Snapshotter | None = None
 
-    def handle(self, cursor: Cursor, orders: Sequence[Order], *, ahead: bool = False) -> list[Outcome]:
+    def handle(
+        self, cursor: Cursor, orders: Sequence[Order], *, ahead: bool = False, foreseen: UnitOfWork | None = None
+    ) -> list[Outcome]:
         """Decide and append, in the caller's transaction; gives an outcome for each order.
 
         `ahead`: decide before any stream is locked, and again what has moved by then: for many orders, that others shall not wait for.
+        `foreseen`: that was done already.
 
         Raises CommandIdReused, UnknownType, VersionConflict, TooLate; the caller's transaction must then be rolled back.
         """
         if not orders:
             return []
-        foreseen = None
         if ahead:
-            foreseen = self.begin(cursor, locking=False)
-            foreseen.decide(orders)
+            foreseen = self.foresee(cursor, orders)
         unit = self.begin(cursor)
         outcomes = unit.decide(orders, foreseen)
         unit.append()
         return outcomes
+
+    def foresee(self, cursor: Cursor, orders: Sequence[Order], before: UnitOfWork | None = None) -> UnitOfWork:
+        """The orders decided ahead, without a lock, for `handle`; after what is foreseen in `before`, where that comes first."""
+        unit = self.begin(cursor, locking=False)
+        if before is not None:
+            unit.follow(before, orders)
+        unit.decide(orders)
+        return unit
 
     def begin(self, cursor: Cursor, *, locking: bool = True) -> UnitOfWork:
         """For who decides more than once before it appends, in the caller's transaction."""

@@ -25,6 +25,8 @@ from streams.event_store.store import Head
 from streams.known_states import KnownStates
 from streams.orders import Order, Outcome, answer_to, answered, must_agree
 
+NOWHERE = Head(0, b"")
+
 
 @dataclass
 class UnitOfWork:
@@ -40,7 +42,8 @@ class UnitOfWork:
     locking: bool = True
     states: dict[UUID, State] = field(default_factory=dict)
     versions: dict[UUID, int] = field(default_factory=dict)
-    _before: dict[UUID, int] = field(default_factory=dict)
+    _heads: dict[UUID, Head] = field(default_factory=dict)
+    _before: dict[UUID, Head] = field(default_factory=dict)
     _locked: set[UUID] = field(default_factory=set)
     _asked: set[UUID] = field(default_factory=set)
     _born: set[UUID] = field(default_factory=set)
@@ -74,6 +77,18 @@ class UnitOfWork:
                     self._outcomes[order.command_id] = known or self._decide(order, circumstances)
         return _each_once([self._outcomes[order.command_id] for order in orders])
 
+    def follow(self, before: UnitOfWork, orders: Sequence[Order]) -> None:
+        """Before these orders are decided ahead: let every stream stand as `before` will leave it, which may not be stored yet.
+
+        What was answered to the orders is not asked: whoever decides them under a lock asks.
+        """
+        theirs = {each for order in before._orders.values() for each in _streams(order)} & before._heads.keys()
+        self.states = {each: before.states[each] for each in theirs}
+        self.versions = {each: before.versions[each] for each in theirs}
+        self._heads = {each: before._heads[each] for each in theirs}
+        self._before, self._locked = dict(self._heads), theirs
+        self._asked = {order.command_id for order in orders}
+
     def append(self) -> None:
         """Store all that was decided. Raises VersionConflict, TooLate; the caller's transaction must then be rolled back."""
         outcomes = [each for each in self._outcomes.values() if not each.repeated]
@@ -86,7 +101,7 @@ class UnitOfWork:
         for event in events:
             stream_id, head = event.stream_id, Head(event.version, event.hash)
             if head.version == self.versions[stream_id]:  # should this be rolled back, no head will have its hash
-                before = self._before.get(stream_id, 0)
+                before = self._before.get(stream_id, NOWHERE).version
                 self.known.remember(category_of(event.message), stream_id, before, head, self.states[stream_id])
 
     def _look(self, orders: Sequence[Order], stream_ids: set[UUID]) -> Circumstances:
@@ -98,9 +113,10 @@ class UnitOfWork:
         self._locked |= wanted
         self._asked |= {order.command_id for order in asked}
         self._outcomes |= answered(asked, seen.answers)
-        heads = {stream_id: of.head.version for stream_id, of in seen.streams.items()}
+        heads = {stream_id: of.head for stream_id, of in seen.streams.items()}
         self._before |= heads
-        self.versions |= heads
+        self._heads |= heads
+        self.versions |= {stream_id: head.version for stream_id, head in heads.items()}
         self.states |= self.known.states(self.cursor, seen, known)
         self._circumstances = Circumstances(seen.asked_at, seen.chain_time, seen.chain_age, self.policy)
         return self._circumstances
@@ -117,9 +133,10 @@ class UnitOfWork:
         moved = moved.union(*repeated)
         while touched := [streams for streams in reach.values() if streams & moved and not streams <= moved]:
             moved = moved.union(*touched)
-        still = ahead.states.keys() - moved
+        still = ahead._heads.keys() & set().union(*reach.values()) - moved
         self.states |= {each: ahead.states[each] for each in still}
         self.versions |= {each: ahead.versions[each] for each in still}
+        self._heads |= {each: ahead._heads[each] for each in still}
         return {each: ahead._outcomes[each] for each, streams in reach.items() if not streams & moved}
 
     def _decide(self, order: Order, circumstances: Circumstances) -> Outcome:
@@ -144,6 +161,7 @@ class UnitOfWork:
             self._born.add(event.event_id)
             self.states[stream_id] = evolve(category_of(message), self.states.get(stream_id), message)
             self.versions[stream_id] = version
+            self._heads[stream_id] = Head(version, event.hash)
         return tuple(placed)
 
 

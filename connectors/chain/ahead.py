@@ -1,4 +1,8 @@
-"""What a stretch of history means is worked out while the one before it is being written: PostgreSQL and Python need not wait for each other."""
+"""What a stretch of history means and leads to is worked out while the one before it is written: PostgreSQL and Python need not wait for each other.
+
+It is decided on streams as the stretch before will leave them. Should that come to nothing, or anybody else append to one of them, its head
+is another than was foreseen, and what was decided on it is decided again.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from connectors.chain.booking import Booking, Foreseen, Past
 from connectors.chain.directory import Directory
 from connectors.chain.history import History
 from connectors.chain.stretches import Stretch
+from infra.database import transaction
 
 Told = tuple[Past, Foreseen]
 
@@ -43,13 +48,16 @@ class Ahead:
             return begun.told.result()
         return self.tell(stretch, directory, final)
 
-    def begin(self, coming: Future[Stretch] | None, directory: Directory, welcomes: int, final: int) -> None:
-        """Begin with the stretch that comes next, if it is known."""
+    def begin(
+        self, coming: Future[Stretch] | None, before: Foreseen, directory: Directory, welcomes: int, final: int
+    ) -> None:
+        """Begin with the stretch that comes next, if it is known, after the one that is about to be written."""
         if coming is not None:
-            told = self._pool.submit(lambda: self.tell(coming.result(), directory, final))
+            told = self._pool.submit(lambda: self.tell(coming.result(), directory, final, before))
             self._begun = _Begun(coming, welcomes, told)
 
-    def tell(self, stretch: Stretch, directory: Directory, final: int) -> Told:
+    def tell(self, stretch: Stretch, directory: Directory, final: int, before: Foreseen | None = None) -> Told:
         """At once, in the caller's thread."""
         past = self.history.past(stretch, directory, final)
-        return past, self.booking.foresee(past)
+        with transaction(self.history.reconciler.database) as cursor:
+            return past, self.booking.foresee(cursor, past, before)

@@ -26,6 +26,7 @@ from streams.domain.facts import Block, Transfer
 from streams.domain.values import replace
 from streams.event_store.recorded import Cause
 from streams.orders import Order, business_of
+from streams.unit_of_work import UnitOfWork
 
 READING = "reading"
 FIRST_VISIT = 1
@@ -45,10 +46,14 @@ class Past:
 
 @dataclass(frozen=True)
 class Foreseen:
-    """How a past is booked of which nobody knows yet. `as_seen`: the ids under which its transfers were booked, should somebody have seen them."""
+    """How a past is booked of which nobody knows yet, and what is decided on it.
+
+    `as_seen`: the ids under which its transfers were booked, should somebody have seen them.
+    """
 
     orders: Sequence[Order]
     as_seen: Mapping[UUID, Side]
+    decided: UnitOfWork
 
 
 @dataclass(frozen=True)
@@ -91,20 +96,22 @@ class Booking:
         self._handle(cursor, told, visits)
         failpoint("listener.after_events")
 
-    def foresee(self, past: Past) -> Foreseen:
-        """How it will be booked, worked out before W is asked: most likely nobody knows of these transfers yet."""
+    def foresee(self, cursor: Cursor, past: Past, before: Foreseen | None = None) -> Foreseen:
+        """How it will be booked, worked out before anything is locked: most likely nobody knows of these transfers yet.
+
+        `before`: comes first, and may not be booked yet.
+        """
         orders = self._orders(past, set(), set())
         first = [each for each in orders if isinstance(each.message, facts.FinalizeTransfer) and not each.kept]
         as_seen = {self._first(SEEN, {**(each.business or {}), "again": False}): _side(each.message) for each in first}
-        return Foreseen(orders, as_seen)
+        return Foreseen(orders, as_seen, self.handler.foresee(cursor, orders, before.decided if before else None))
 
     def past(self, cursor: Cursor, past: Past, foreseen: Foreseen) -> None:
         """What happened in blocks that were final before they were read: all of it final at once.
 
         A transfer that is no payment's is final at first sight; one that was seen before it was final, or is a leg, takes its two steps. What
         was taken back is only noted: the contract is asked before the leg ends, as always. It is the first visit to these blocks, as
-        if each had been read when it was new: whoever did that before, and has forgotten it, books nothing twice. Nothing is decided
-        ahead: no card is approved by a view of the chain that is so old, so none waits for these accounts.
+        if each had been read when it was new: whoever did that before, and has forgotten it, books nothing twice.
         """
         known = rows.known_sightings(cursor, [each.transfer_id for each in _transfers(past.facts)])
         seen = known | self._booked(cursor, foreseen.as_seen)
@@ -119,7 +126,8 @@ class Booking:
         rows.mark_legs(cursor, transfers, "final")
         self._queue(cursor, past.facts)
         failpoint("listener.after_past_sightings")
-        self._give(cursor, orders, ahead=False)
+        if orders:
+            self.handler.handle(cursor, orders, foreseen=None if seen else foreseen.decided)
 
     def observe(self, cursor: Cursor, found: Sequence[Any]) -> None:
         """What was read at a final block and belongs to no log."""
@@ -155,11 +163,9 @@ class Booking:
 
     def _handle(self, cursor: Cursor, found: Sequence[Any], visits: Mapping[str, object]) -> None:
         """One append for all. An id follows from what the fact says, so a block that is booked again after a crash is booked once."""
-        self._give(cursor, self._named((fact, visits.get(_block(fact).hash, 0)) for fact in found), ahead=True)
-
-    def _give(self, cursor: Cursor, orders: Sequence[Order], *, ahead: bool) -> None:
+        orders = self._named((fact, visits.get(_block(fact).hash, 0)) for fact in found)
         if orders:
-            self.handler.handle(cursor, orders, ahead=ahead)
+            self.handler.handle(cursor, orders, ahead=True)
 
     def _orders(self, past: Past, known: Set[Side], seen: Set[Side]) -> list[Order]:
         told = [each for fact in past.facts for each in _for_good(_again(fact, known), seen)]

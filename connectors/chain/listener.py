@@ -202,7 +202,7 @@ class Listener:
         past, foreseen = self.ahead.told(stretch, self.directory, position.welcomes, final)
         if not self.quorum.attests(fact.transfer for fact in past.facts if isinstance(fact, SeeTransfer)):
             return False
-        self.ahead.begin(self.stretches.coming(), self.directory, position.welcomes, final)
+        self.ahead.begin(self.stretches.coming(), foreseen, self.directory, position.welcomes, final)
         last = stretch.last
         new = replace(position, number=last.number, hash=last.hash, time=last.time, final=last.number)
         with transaction(self.database) as cursor:

@@ -18,7 +18,7 @@ from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 
 WORKERS = 4
-LOGS_WANTED = 4_000
+LOGS_WANTED = 2_500
 FIRST_SPAN, LONGEST_SPAN = 32, 100_000
 SAMPLES = 8
 """Blocks of a stretch whose bloom filter is held against what came, so that a node that pruned its logs is found out."""
