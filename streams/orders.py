@@ -91,6 +91,7 @@ def business_of(message: Any) -> dict[str, Any]:
     return {name: _told(value) for name, value in message.__dict__.items()}
 
 
+AS_IT_IS, AS_TEXT = frozenset({str, bool, type(None)}), frozenset({UUID, int})
 UNKNOWN: Mapping[str, Any] = {}
 """The business fields of an order of which its events alone say what it was: it came back from them (connectors/recovery), or was not kept."""
 
@@ -113,8 +114,8 @@ def _is_business(message: Message, name: str) -> bool:
 def _told(value: Any) -> Any:
     """A fact's value in JSON: amounts do not fit a JSON number, so integers are told as text. A value of several is told by its fields."""
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind in AS_IT_IS:
         return value
-    if kind is UUID or kind is int or not is_dataclass(value):
+    if kind in AS_TEXT or not is_dataclass(value):
         return str(value)
-    return {name: _told(each) for name, each in value.__dict__.items()}
+    return {name: each if type(each) in AS_IT_IS else _told(each) for name, each in value.__dict__.items()}

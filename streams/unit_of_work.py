@@ -128,16 +128,16 @@ class UnitOfWork:
     def _standing(self, orders: Sequence[Order], ahead: UnitOfWork) -> dict[UUID, Outcome]:
         """What was decided ahead, but for orders on a stream that has moved since, or that share a stream with such an order."""
         reach = {order.command_id: set(_streams(order)) for order in orders}
-        repeated = [streams for command_id, streams in reach.items() if command_id in self._outcomes]
-        moved = {each for each in set().union(*reach.values()) if self._before.get(each) != ahead._before.get(each)}
-        moved = moved.union(*repeated)
-        while touched := [streams for streams in reach.values() if streams & moved and not streams <= moved]:
+        repeated = [reach[command_id] for command_id in self._outcomes.keys() & reach.keys()]
+        concerned = set().union(*reach.values())
+        moved = {each for each in concerned if self._before.get(each) != ahead._before.get(each)}.union(*repeated)
+        while moved and (touched := [each for each in reach.values() if each & moved and not each <= moved]):
             moved = moved.union(*touched)
-        still = ahead._heads.keys() & set().union(*reach.values()) - moved
+        still = ahead._heads.keys() & concerned - moved
         self.states |= {each: ahead.states[each] for each in still}
         self.versions |= {each: ahead.versions[each] for each in still}
         self._heads |= {each: ahead._heads[each] for each in still}
-        return {each: ahead._outcomes[each] for each, streams in reach.items() if not streams & moved}
+        return {each: ahead._outcomes[each] for each, streams in reach.items() if not moved or not streams & moved}
 
     def _decide(self, order: Order, circumstances: Circumstances) -> Outcome:
         decision = _decision(order.message)

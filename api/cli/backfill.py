@@ -84,6 +84,7 @@ class _Run:
         self.listener.stretches.close()
         self.listener.fills.close()
         self.job.stretches.close()
+        self.listener.ahead.close()
         return not self.stop.is_set()
 
     def _catch_up(self) -> None:

@@ -56,6 +56,10 @@ class Ahead:
             told = self._pool.submit(lambda: self.tell(coming.result(), directory, final, before))
             self._begun = _Begun(coming, welcomes, told)
 
+    def close(self) -> None:
+        """End the thread; the stretches that it may wait for are closed before."""
+        self._pool.shutdown(cancel_futures=True)
+
     def tell(self, stretch: Stretch, directory: Directory, final: int, before: Foreseen | None = None) -> Told:
         """At once, in the caller's thread."""
         past = self.history.past(stretch, directory, final)
