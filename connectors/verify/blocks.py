@@ -18,6 +18,7 @@ CURSORS = "SELECT chain_id, seen_number, seen_hash, seen_time, final_number FROM
 BLOCKS = """
 SELECT number, hash, parent_hash, time, state, skipped FROM chain_blocks WHERE chain_id = %s AND state <> 'orphaned' ORDER BY number, hash
 """
+DROPPED = "SELECT hash, state FROM chain_blocks WHERE chain_id = %s AND hash = %s AND state = 'orphaned'"
 FINAL_HASH = "SELECT hash FROM chain_blocks WHERE chain_id = %s AND number = %s AND state = 'final'"
 SENT = """
 SELECT tx_hash, state, block_number FROM chain_transactions
@@ -86,6 +87,9 @@ def _links(context: Context, cursor: Mapping[str, Any]) -> list[Row]:
         }
         expected = {"seen_number": before[0], "seen_hash": before[1], "seen_time": before[3], "final_number": final}
         findings.compare("chain_cursors", chain_id, found, expected, "the newest blocks say otherwise")
+        for digest, state in context.write.rows(DROPPED, (chain_id, cursor["seen_hash"])):
+            about = "column state: the cursor stands at this block"
+            findings.differ("chain_blocks", f"{chain_id} {digest}", state, "seen", about)
     return list(newest)
 
 

@@ -122,7 +122,7 @@ class Ledger(Subject):
             row[0]: dict(zip(COLUMNS, row, strict=True)) for row in self._rows.take((event.stream_id, event.version))
         }
         for place, line in enumerate(lines(event.type, said) if names else ()):
-            self._post(event, place, line, names, found, said.currency)  # type: ignore[arg-type]
+            self._post(event, place, line, event.stream_id, names, found, said.currency)  # type: ignore[arg-type]
         for row in found.values():
             self._surplus(row, f"{event.type} books no such posting")
 
@@ -144,7 +144,7 @@ class Ledger(Subject):
                 known = {"account_id": account_id, "side": CARD_SIDES[side], "currency": currency}
                 self._accounts.setdefault(name, known)
             line: Line = ("post", "in", int(said.amount_raw), event.stream_id, kind)
-            self._post(event, 0, line, names, found, currency)
+            self._post(event, 0, line, account_id, names, found, currency)
         for row in found.values():
             self._surplus(row, f"{event.type} books no such posting")
 
@@ -176,6 +176,7 @@ class Ledger(Subject):
         event: Event,
         place: int,
         line: Line,
+        account_id: UUID,
         names: tuple[str, str],
         found: dict[UUID, dict[str, Any]],
         currency: str,
@@ -196,6 +197,7 @@ class Ledger(Subject):
         block_time = getattr(said, "block_time", None)
         expected_row = {
             "event_id": event.event_id,
+            "account_id": account_id,
             "phase": phase,
             "debit": debit,
             "credit": credit,
