@@ -22,6 +22,7 @@ from streams.event_store import slices
 NEXT = "SELECT setval('outbox_numbers', ((SELECT last_value FROM outbox_numbers) / 20000000 + 1) * 20000000)"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_dropped_slice_is_stated_and_nothing_else_changes(world: World, agrees: Callable[[], None]) -> None:
     told = world.authorize(world.customers[7], 60, f"before-{uuid4()}")

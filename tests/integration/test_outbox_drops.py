@@ -140,6 +140,7 @@ def test_a_delivered_slice_goes_and_everything_that_asks_for_its_rows_finds_wher
     assert survey.agrees and survey.survey.orders == []
 
 
+@pytest.mark.long
 def test_the_connector_goes_on_after_a_drop_and_so_does_one_that_starts_anew(stack: Stack) -> None:
     _, name = filled(stack)
     assert name in {each.name for each in drop(stack)}
@@ -191,6 +192,7 @@ def test_a_slice_that_is_young_or_in_use_stays(stack: Stack) -> None:
     assert all(is_there(stack, each) for each in in_use)
 
 
+@pytest.mark.long
 def test_while_the_slot_is_behind_nothing_goes(stack: Stack) -> None:
     _, name = filled(stack)
     stack.kill("connect")
@@ -204,6 +206,7 @@ def test_while_the_slot_is_behind_nothing_goes(stack: Stack) -> None:
     assert name in {each.name for each in drop(stack, 90)}
 
 
+@pytest.mark.long
 def test_while_a_transaction_is_open_that_began_before_nothing_goes(stack: Stack) -> None:
     drop(stack)
     _, name = filled(stack)
@@ -245,6 +248,7 @@ def test_an_event_that_r_was_not_told_keeps_its_slice(stack: Stack) -> None:
     assert name in {each.name for each in drop(stack)}
 
 
+@pytest.mark.long
 def test_without_a_slot_nothing_goes_since_nobody_can_tell(
     stack: Stack, paused: Callable[[], AbstractContextManager[None]]
 ) -> None:
@@ -262,6 +266,7 @@ def test_without_a_slot_nothing_goes_since_nobody_can_tell(
     assert name in {each.name for each in drop(stack)}
 
 
+@pytest.mark.long
 def test_events_that_the_topics_lose_after_a_drop_are_announced_again_from_the_store(
     stack: Stack, paused: Callable[[], AbstractContextManager[None]]
 ) -> None:

@@ -161,6 +161,9 @@ def test_a_link_to_a_payment_opens_its_story(page: Page, address: str, programme
 
 
 def test_a_paused_page_stands_still_and_catches_up(page: Page, address: str, programme: Programme) -> None:
+    before = swipe(address, programme)
+    programme.deliver()
+    expect(card(page, "approved", before)).to_be_visible()  # all that was there when the page was opened has come, too
     page.keyboard.press("p")
     payment_id = swipe(address, programme)
     programme.deliver()
