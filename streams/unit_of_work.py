@@ -30,7 +30,7 @@ NOWHERE = Head(0, b"")
 
 @dataclass
 class UnitOfWork:
-    """`states`, `versions`: of the streams looked at, with what was decided on them; nothing of it is stored before `append`.
+    """`states`, `heads`: of the streams looked at, with what was decided on them; nothing of it is stored before `append`.
 
     `locking`: whether they are locked; a unit that does not lock only looks ahead, and never appends.
     """
@@ -41,8 +41,7 @@ class UnitOfWork:
     known: KnownStates
     locking: bool = True
     states: dict[UUID, State] = field(default_factory=dict)
-    versions: dict[UUID, int] = field(default_factory=dict)
-    _heads: dict[UUID, Head] = field(default_factory=dict)
+    heads: dict[UUID, Head] = field(default_factory=dict)
     _before: dict[UUID, Head] = field(default_factory=dict)
     _locked: set[UUID] = field(default_factory=set)
     _asked: set[UUID] = field(default_factory=set)
@@ -82,11 +81,9 @@ class UnitOfWork:
 
         What was answered to the orders is not asked: whoever decides them under a lock asks.
         """
-        theirs = {each for order in before._orders.values() for each in _streams(order)} & before._heads.keys()
-        self.states = {each: before.states[each] for each in theirs}
-        self.versions = {each: before.versions[each] for each in theirs}
-        self._heads = {each: before._heads[each] for each in theirs}
-        self._before, self._locked = dict(self._heads), theirs
+        theirs = {each for order in before._orders.values() for each in _streams(order)} & before.heads.keys()
+        self._take(before, theirs)
+        self._before, self._locked = dict(self.heads), theirs
         self._asked = {order.command_id for order in orders}
 
     def append(self) -> None:
@@ -100,7 +97,7 @@ class UnitOfWork:
         store.append(self.cursor, self.codec, events, answers, min(deadlines, default=None))
         for event in events:
             stream_id, head = event.stream_id, Head(event.version, event.hash)
-            if head.version == self.versions[stream_id]:  # should this be rolled back, no head will have its hash
+            if head == self.heads[stream_id]:  # should this be rolled back, no head will have its hash
                 before = self._before.get(stream_id, NOWHERE).version
                 self.known.remember(category_of(event.message), stream_id, before, head, self.states[stream_id])
 
@@ -115,8 +112,7 @@ class UnitOfWork:
         self._outcomes |= answered(asked, seen.answers)
         heads = {stream_id: of.head for stream_id, of in seen.streams.items()}
         self._before |= heads
-        self._heads |= heads
-        self.versions |= {stream_id: head.version for stream_id, head in heads.items()}
+        self.heads |= heads
         self.states |= self.known.states(self.cursor, seen, known)
         self._circumstances = Circumstances(seen.asked_at, seen.chain_time, seen.chain_age, self.policy)
         return self._circumstances
@@ -133,11 +129,13 @@ class UnitOfWork:
         moved = {each for each in concerned if self._before.get(each) != ahead._before.get(each)}.union(*repeated)
         while moved and (touched := [each for each in reach.values() if each & moved and not each <= moved]):
             moved = moved.union(*touched)
-        still = ahead._heads.keys() & concerned - moved
-        self.states |= {each: ahead.states[each] for each in still}
-        self.versions |= {each: ahead.versions[each] for each in still}
-        self._heads |= {each: ahead._heads[each] for each in still}
+        self._take(ahead, ahead.heads.keys() & concerned - moved)
         return {each: ahead._outcomes[each] for each, streams in reach.items() if not moved or not streams & moved}
+
+    def _take(self, other: UnitOfWork, streams: Iterable[UUID]) -> None:
+        """These streams stand as they do there."""
+        self.states |= {each: other.states[each] for each in streams}
+        self.heads |= {each: other.heads[each] for each in streams}
 
     def _decide(self, order: Order, circumstances: Circumstances) -> Outcome:
         decision = _decision(order.message)
@@ -156,12 +154,11 @@ class UnitOfWork:
         placed = []
         for ordinal, message in enumerate(messages):
             stream_id = message.key
-            version = self.versions.get(stream_id, 0) + 1
+            version = self.heads.get(stream_id, NOWHERE).version + 1
             placed.append(event := new_event(ids.event_id(order.command_id, ordinal), version, message, metadata))
             self._born.add(event.event_id)
             self.states[stream_id] = evolve(category_of(message), self.states.get(stream_id), message)
-            self.versions[stream_id] = version
-            self._heads[stream_id] = Head(version, event.hash)
+            self.heads[stream_id] = Head(version, event.hash)
         return tuple(placed)
 
 

@@ -126,8 +126,7 @@ class Booking:
         rows.mark_legs(cursor, transfers, "final")
         self._queue(cursor, past.facts)
         failpoint("listener.after_past_sightings")
-        if orders:
-            self.handler.handle(cursor, orders, foreseen=None if seen else foreseen.decided)
+        self.handler.handle(cursor, orders, foreseen=None if seen else foreseen.decided)
 
     def observe(self, cursor: Cursor, found: Sequence[Any]) -> None:
         """What was read at a final block and belongs to no log."""
@@ -164,8 +163,7 @@ class Booking:
     def _handle(self, cursor: Cursor, found: Sequence[Any], visits: Mapping[str, object]) -> None:
         """One append for all. An id follows from what the fact says, so a block that is booked again after a crash is booked once."""
         orders = self._named((fact, visits.get(_block(fact).hash, 0)) for fact in found)
-        if orders:
-            self.handler.handle(cursor, orders, ahead=True)
+        self.handler.handle(cursor, orders, ahead=True)
 
     def _orders(self, past: Past, known: Set[Side], seen: Set[Side]) -> list[Order]:
         told = [each for fact in past.facts for each in _for_good(_again(fact, known), seen)]

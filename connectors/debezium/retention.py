@@ -132,9 +132,8 @@ class Retention:
     def _drop(self, found: Slice, before: datetime, by: str, progress: Progress) -> Slice:
         with transaction(self.write) as cursor:
             _lock(cursor, f"LOCK TABLE {found.name} IN SHARE MODE", "2s", f"somebody writes {found.name} just now")
-            cursor.execute(
-                HERE
-            )  # nobody writes to the slice from here on, and all that did have ended before this place
+            # Nobody writes to the slice from here on, and all that did have ended before this place.
+            cursor.execute(HERE)
             began, place = cursor.fetchall()[0]
             seen = self._seen(cursor, found, before)
             if seen.stays:

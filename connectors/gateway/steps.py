@@ -110,7 +110,9 @@ class Steps:
         foreseen = [step for each in stored for step in take(replace(each), events[each.saga.saga_id])]
         accounts = {each.saga.account_id for each in stored if each.saga.account_id}
         unit.lock(events.keys() | accounts, _ours(orders_of(foreseen)))
-        if moved := [each for each in stored if unit.versions[each.saga.saga_id] != _newest(events[each.saga.saga_id])]:
+        if moved := [
+            each for each in stored if unit.heads[each.saga.saga_id].version != _newest(events[each.saga.saga_id])
+        ]:
             events |= untaken(cursor, moved)
         for each in stored:
             each.leased = False

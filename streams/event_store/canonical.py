@@ -18,12 +18,7 @@ def canonical(value: Any) -> bytes:
 
     Raises rfc8785.CanonicalizationError for what has no such form: numbers beyond 2^53, text with lone surrogates.
     """
-    if _plain([value]):
-        try:
-            return orjson.dumps(value, option=SORTED)
-        except orjson.JSONEncodeError:
-            pass
-    return rfc8785.dumps(value)
+    return canonical_of_ours(value) if _plain([value]) else rfc8785.dumps(value)
 
 
 def canonical_of_ours(value: Any) -> bytes:
@@ -31,7 +26,7 @@ def canonical_of_ours(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=SORTED)
     except orjson.JSONEncodeError:
-        return canonical(value)
+        return rfc8785.dumps(value)
 
 
 def _plain(values: Any) -> bool:
