@@ -148,13 +148,6 @@ def _converters(cls: type, table: str) -> dict[str, Callable[[Any], Any] | None]
     return {name: converters.get(optional(hint)[0]) for name, hint in hints(cls).items()}
 
 
-@cache
-def _read(cls: type) -> tuple[frozenset[str], tuple[tuple[str, Callable[[Any], Any]], ...]]:
-    """All fields of a class, and those whose JSON values are others than Python's."""
-    converters = _converters(cls, "from")
-    return frozenset(converters), tuple((name, convert) for name, convert in converters.items() if convert)
-
-
 def to_json(value: Message) -> dict[str, Any]:
     """A message as JSON values: what is stored, hashed and shown. Amounts and ids are strings, times RFC 3339 in UTC."""
     found, cls = value.__dict__, typing.cast(type, type(value))
@@ -165,18 +158,30 @@ def to_json(value: Message) -> dict[str, Any]:
 
 
 def from_json(cls: type[Message], payload: dict[str, Any]) -> Message:
-    """The inverse of `to_json`; fields added since the payload was written take their defaults.
+    """The inverse of `to_json`; fields added since the payload was written take their defaults."""
+    return reader(cls)(payload)  # type: ignore[arg-type]  # a class has a hash, whatever its values have
+
+
+@cache
+def reader(cls: type[Message]) -> Callable[[dict[str, Any]], Message]:
+    """`from_json` for one class, its fields looked up once.
 
     A payload that says every field and no other becomes the message as it stands, no field set one by one: whole streams come this way.
     """
-    names, changes = _read(typing.cast(type, cls))
-    whole = payload.keys() == names
-    values = payload.copy() if whole else {name: payload[name] for name in names if name in payload}
-    for name, convert in changes:
-        if (value := values.get(name)) is not None:
-            values[name] = convert(value)
-    if not whole:
-        return cls(**values)
-    made = object.__new__(cls)
-    object.__setattr__(made, "__dict__", values)
-    return made
+    converters = _converters(typing.cast(type, cls), "from")
+    names, changes = converters.keys(), [(name, convert) for name, convert in converters.items() if convert]
+    new, put = object.__new__, object.__setattr__
+
+    def read(payload: dict[str, Any]) -> Message:
+        whole = payload.keys() == names
+        values = payload.copy() if whole else {name: payload[name] for name in names if name in payload}
+        for name, convert in changes:
+            if (value := values.get(name)) is not None:
+                values[name] = convert(value)
+        if not whole:
+            return cls(**values)
+        made = new(cls)
+        put(made, "__dict__", values)
+        return made
+
+    return read

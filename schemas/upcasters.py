@@ -7,10 +7,11 @@ through the rows from its own version to today's, wherever it comes from; what i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from infra.errors import UnknownType
-from schemas.definition import Message, from_json, message_class
+from schemas.definition import Message, message_class, reader
 
 Payload = dict[str, Any]
 Upcaster = Callable[[Payload], Payload]
@@ -59,10 +60,16 @@ def upcast(kind: str, schema_version: int, payload: Payload, today: int, table: 
 
 def message_of(kind: str, schema_version: int, payload: Payload) -> Message:
     """The typed value of a stored payload of any version. Raises UnknownType."""
-    cls = message_class(kind)
-    if schema_version != cls.schema_version:
-        payload = upcast(kind, schema_version, payload, cls.schema_version)
-    return from_json(cls, payload)
+    return _reader(message_class(kind), schema_version)(payload)  # type: ignore[arg-type]
+
+
+@cache
+def _reader(cls: type[Message], schema_version: int) -> Callable[[Payload], Message]:
+    """For all payloads of one shape, found once."""
+    read, today = reader(cls), cls.schema_version  # type: ignore[arg-type]
+    if schema_version == today:
+        return read
+    return lambda payload: read(upcast(cls.__name__, schema_version, payload, today))
 
 
 def problems(messages: Iterable[type[Message]], table: Table = UPCASTERS) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.definition import Message
+from schemas.upcasters import message_of
 from streams.domain import account, payment, person
 from streams.event_store.recorded import RecordedEvent, Said
 
@@ -40,5 +41,5 @@ def fold(category: str, state: State | None, events: Iterable[RecordedEvent | Sa
     """The state after these events of one stream, in order."""
     step = AGGREGATES[category].evolve
     for event in events:
-        state = step(state, event.message())
+        state = step(state, message_of(event.type, event.schema_version, event.payload))
     return state

@@ -88,14 +88,12 @@ class GroupCommit(Generic[Item, Result]):
             return caller.leads
 
     def _follow(self, caller: _Caller[Item, Result]) -> None:
-        """Wait for a result, or to lead. Whoever has just been told its result may have its next item in the group that it makes way for."""
+        """Wait for a result, or to lead."""
         try:
             caller.wait()
         finally:
             with self._lock, suppress(ValueError):
                 self._waiting.remove(caller)
-        if caller.leads:
-            time.sleep(0)
 
     def _lead(self, caller: _Caller[Item, Result]) -> None:
         """Carry out all who wait; whatever comes of it, they are called."""
@@ -113,6 +111,11 @@ class GroupCommit(Generic[Item, Result]):
                 each.called.release()
 
     def _followers(self) -> list[_Caller[Item, Result]]:
+        """Who waits; and who comes, as long as anybody does, when others are let through: as those who have just been told their results."""
+        waiting = -1
+        while waiting < len(self._waiting) < self._most - 1:
+            waiting = len(self._waiting)
+            _let_others_through()
         with self._lock:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most - 1))]
 
@@ -132,3 +135,8 @@ class GroupCommit(Generic[Item, Result]):
                 following.leads = True
         if following is not None:
             following.called.release()
+
+
+def _let_others_through() -> None:
+    """Every thread that is ready to run may do so before this one; if none is, it takes no time."""
+    time.sleep(0)

@@ -21,7 +21,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import Engine, make_url
 
 from api.bench.figure import Asked, BenchFailed
-from infra.database import engine, transaction
+from infra.database import engine, reading, transaction
 from infra.migrations.runner import migrate
 from infra.peers import EVENTSOURCING, PEERS
 from infra.stack import access
@@ -147,7 +147,7 @@ class StoreStage:
 
     def load(self, stream_id: UUID) -> None:
         """An account's state, by a process that knows nothing of it yet."""
-        with transaction(self.commands) as cursor:
+        with reading(self.commands) as cursor:
             CommandHandler(self.codec, Policy(), StateCache(size=0)).state(cursor, stream_id)
 
     def fill_to(self, count: int) -> int:

@@ -22,7 +22,7 @@ from connectors.gateway.bounds import again, bounded
 from connectors.gateway.messages import Messages
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest, answer_of
 from connectors.gateway.steps import Asked, Opened, Steps
-from infra.database import transaction
+from infra.database import reading
 from infra.errors import NotFound, TooLate
 from infra.failpoints import failpoint
 from infra.telemetry import new_traceparent
@@ -134,7 +134,7 @@ class Gateway:
         self._handle(Order(command_id, order, _cause(command_id, payment.payment_id, "gateway")), until)
 
     def _account_order(self, order: Message, actor: str) -> None:
-        with transaction(self.database) as cursor:
+        with reading(self.database) as cursor:
             if not isinstance(self.handler.state(cursor, order.key), Account):
                 raise NotFound(f"no account {order.key}")
         command_id = uuid4()

@@ -17,7 +17,7 @@ from sqlalchemy import Engine as Database
 
 from connectors.gateway.bounds import again, bounded
 from connectors.gateway.requests import MessageAnswer, Opening, message_answer_of
-from infra.database import Cursor, transaction
+from infra.database import Cursor, reading
 from infra.errors import BadInput, NotFound
 from infra.telemetry import new_traceparent
 from schemas.definition import Message
@@ -248,14 +248,14 @@ class Messages:
         return message_answer_of(self._payment(payment_id), message, message_id)
 
     def _payment(self, payment_id: UUID) -> Payment:
-        with transaction(self.database) as cursor:
+        with reading(self.database) as cursor:
             payment = self.handler.state(cursor, payment_id)
         if not isinstance(payment, Payment):
             raise NotFound(f"no payment {payment_id}")
         return payment
 
     def _account(self, card_token: str) -> UUID:
-        with transaction(self.database) as cursor:
+        with reading(self.database) as cursor:
             cursor.execute(ACCOUNT_OF_CARD, (card_token,))
             row = cursor.fetchone()
         return row[0] if row else ids.derived("account", "unknown", card_token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 T = TypeVar("T")
+_new, _set = object.__new__, object.__setattr__
 
 if TYPE_CHECKING:
     from dataclasses import replace as replace
@@ -20,6 +21,6 @@ else:
         fields = before | changes
         if len(fields) > len(before):
             raise TypeError(f"{type(value).__name__} has no field {', '.join(sorted(changes.keys() - before.keys()))}")
-        made = object.__new__(type(value))
-        object.__setattr__(made, "__dict__", fields)
+        made = _new(type(value))
+        _set(made, "__dict__", fields)
         return made

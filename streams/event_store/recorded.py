@@ -104,10 +104,6 @@ class Said(NamedTuple):
     hash: str | None
     payload: dict[str, Any]
 
-    def message(self) -> Message:
-        """As `RecordedEvent.message`."""
-        return message_of(self.type, self.schema_version, self.payload)
-
 
 def category_of(message: Message) -> str:
     """`payment`, `account` or `person`: which aggregate the event belongs to, by its topic."""

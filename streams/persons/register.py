@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine
 
-from infra.database import Cursor, transaction
+from infra.database import Cursor, reading, transaction
 from infra.errors import Forgotten, LegallyHeld, NotFound, Retry
 from infra.telemetry import new_traceparent
 from streams.command_handler import CommandHandler
@@ -134,7 +134,7 @@ class PersonRegister:
             self.handler.handle(cursor, [Order(command_id, order, cause)])
 
     def _known(self, person_id: UUID) -> Person:
-        with transaction(self.write) as cursor:
+        with reading(self.write) as cursor:
             person = self._state(cursor, person_id)
         if person is None:
             raise NotFound(f"no person {person_id} is in the register")

@@ -55,6 +55,22 @@ def test_whoever_arrives_while_another_is_at_work_shares_the_next_transaction(of
     assert office.books.commits == [[0], list(range(1, 9))], "in the order in which they came"
 
 
+def test_whoever_leads_takes_along_who_comes_when_it_lets_others_through(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coming: list[Future[str]] = []
+
+    def three_come_one_by_one() -> None:
+        if len(coming) < 3:
+            coming.append(office.come(Item(len(coming) + 1)))
+            until(lambda: len(office.door._waiting) == len(coming))
+
+    monkeypatch.setattr(group_commit, "_let_others_through", three_come_one_by_one)
+    assert office.door(Item(0)) == "of 0"
+    assert told(coming) == ["of 1", "of 2", "of 3"]
+    assert office.books.commits == [[0, 1, 2, 3]]
+
+
 def test_a_transaction_carries_no_more_than_it_may(office: Office) -> None:
     office.most = 3
     office.__post_init__()
