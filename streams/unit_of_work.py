@@ -6,7 +6,7 @@ much to decide decides it ahead, on streams that nobody holds; of that all stand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -65,16 +65,17 @@ class UnitOfWork:
         `ahead`: has decided the same orders without a lock; of that, what still stands is kept.
         """
         must_agree([*self._orders.values(), *orders])
-        fresh = [order for order in orders if order.command_id not in self._orders]
+        fresh = {order.command_id: order for order in orders if order.command_id not in self._orders}
         if fresh:
-            self._orders |= {order.command_id: order for order in fresh}
-            circumstances = self._look(fresh, {each for order in fresh for each in _streams(order)})
-            foreseen = self._standing(fresh, ahead) if ahead else {}
-            for order in fresh:
-                if order.command_id not in self._outcomes:
-                    known = foreseen.get(order.command_id)
-                    self._outcomes[order.command_id] = known or self._decide(order, circumstances)
-        return _each_once([self._outcomes[order.command_id] for order in orders])
+            self._orders |= fresh
+            concerned = {each for order in fresh.values() for each in _streams(order)}
+            circumstances = self._look(fresh.values(), concerned)
+            foreseen = self._standing(fresh, concerned, ahead) if ahead else {}
+            for command_id, order in fresh.items():
+                if command_id not in self._outcomes:
+                    self._outcomes[command_id] = foreseen.get(command_id) or self._decide(order, circumstances)
+        outcomes = [self._outcomes[order.command_id] for order in orders]
+        return outcomes if len(fresh) == len(orders) else _each_once(outcomes)
 
     def follow(self, before: UnitOfWork, orders: Sequence[Order]) -> None:
         """Before these orders are decided ahead: let every stream stand as `before` will leave it, which may not be stored yet.
@@ -101,7 +102,7 @@ class UnitOfWork:
                 before = self._before.get(stream_id, NOWHERE).version
                 self.known.remember(category_of(event.message), stream_id, before, head, self.states[stream_id])
 
-    def _look(self, orders: Sequence[Order], stream_ids: set[UUID]) -> Circumstances:
+    def _look(self, orders: Iterable[Order], stream_ids: set[UUID]) -> Circumstances:
         """Locks what is not locked yet, and learns what was answered before, where there can be an answer."""
         wanted, asked = stream_ids - self._locked, [order for order in orders if self._may_be_answered(order)]
         if self._circumstances is not None and not wanted and not asked:
@@ -121,16 +122,20 @@ class UnitOfWork:
         """Not what we have asked about; nor what an event leads to that was decided here: before it, nobody could have ordered that."""
         return order.command_id not in self._asked and order.cause.causation_id not in self._born
 
-    def _standing(self, orders: Sequence[Order], ahead: UnitOfWork) -> dict[UUID, Outcome]:
+    def _standing(
+        self, orders: Mapping[UUID, Order], concerned: set[UUID], ahead: UnitOfWork
+    ) -> Mapping[UUID, Outcome]:
         """What was decided ahead, but for orders on a stream that has moved since, or that share a stream with such an order."""
-        reach = {order.command_id: set(_streams(order)) for order in orders}
-        repeated = [reach[command_id] for command_id in self._outcomes.keys() & reach.keys()]
-        concerned = set().union(*reach.values())
-        moved = {each for each in concerned if self._before.get(each) != ahead._before.get(each)}.union(*repeated)
-        while moved and (touched := [each for each in reach.values() if each & moved and not each <= moved]):
-            moved = moved.union(*touched)
+        moved = {each for each in concerned if self._before.get(each) != ahead._before.get(each)}
+        moved |= {each for command_id in orders.keys() & self._outcomes.keys() for each in _streams(orders[command_id])}
+        standing: Mapping[UUID, Outcome] = ahead._outcomes
+        if moved:
+            reach = {command_id: set(_streams(order)) for command_id, order in orders.items()}
+            while touched := [each for each in reach.values() if each & moved and not each <= moved]:
+                moved = moved.union(*touched)
+            standing = {each: standing[each] for each, streams in reach.items() if not streams & moved}
         self._take(ahead, ahead.heads.keys() & concerned - moved)
-        return {each: ahead._outcomes[each] for each, streams in reach.items() if not moved or not streams & moved}
+        return standing
 
     def _take(self, other: UnitOfWork, streams: Iterable[UUID]) -> None:
         """These streams stand as they do there."""

@@ -20,7 +20,6 @@ from connectors.chain.reading import stored_allowance
 from connectors.chain.settings import ChainSettings
 from streams.domain import facts, ids
 from streams.domain.facts import Block, Transfer
-from streams.domain.values import replace
 
 Seen = tuple[Log, chain.ChainEvent]
 REREAD = (
@@ -154,28 +153,16 @@ def _transfers(at: _Transaction, log: Log, event: chain.Transfer) -> Iterable[An
         wallet = at.wallet(log.address, address)
         if wallet is not None:
             kind, leg = _classified(at, wallet, transfer_id, direction, counterparty, event.amount_raw)
-            told.append((leg, _transfer(at, log, event, wallet, direction, kind, counterparty)))
-    ours = next((leg for leg, _ in told if leg is not None and leg.ours), None)
+            told.append((wallet, direction, kind, counterparty, leg))
+    ours = next((leg for *_, leg in told if leg is not None and leg.ours), None)
     if ours is not None:  # one transfer for ever, on both sides, whichever transaction carried it
         transfer_id = ids.leg_transfer_id(at.settings.chain_id, ours.leg_id)
-    for leg, transfer in told:
-        yield facts.SeeTransfer(replace(transfer, transfer_id=transfer_id, **_of_leg(leg)))
-
-
-def _transfer(
-    at: _Transaction, log: Log, event: chain.Transfer, wallet: Wallet, direction: str, kind: str, counterparty: str
-) -> Transfer:
-    return Transfer(
-        account_id=wallet.account_id,
-        transfer_id=wallet.account_id,
-        direction=direction,
-        kind=kind,
-        counterparty=checksummed(counterparty),
-        amount_raw=event.amount_raw,
-        tx_hash=at.tx_hash,
-        log_index=log.index,
-        block=at.block,
-    )
+    for wallet, direction, kind, counterparty, leg in told:
+        yield facts.SeeTransfer(Transfer(
+            account_id=wallet.account_id, transfer_id=transfer_id, direction=direction, kind=kind,
+            counterparty=checksummed(counterparty), amount_raw=event.amount_raw, tx_hash=at.tx_hash, log_index=log.index, block=at.block,
+            **_of_leg(leg),
+        ))  # fmt: skip
 
 
 def _of_leg(leg: Leg | None) -> dict[str, Any]:

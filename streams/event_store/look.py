@@ -55,8 +55,8 @@ def look(cursor: Cursor, known: Mapping[UUID, int], commands: Iterable[UUID] = (
     `commands`: of which the first answers are wanted: [id, type, fingerprint, answer] each. `lock`: all streams' heads are locked until the
     transaction ends, in one order, before anything is looked at.
     """
-    ids, codes = sorted(known), blobs(map(fingerprint, AGGREGATES))
-    cursor.execute(LOOK, (uuids(ids), numbers(known[each] for each in ids), codes, MOST, uuids(commands), lock))
+    codes = blobs(map(fingerprint, AGGREGATES))
+    cursor.execute(LOOK, (uuids(known), numbers(known.values()), codes, MOST, uuids(commands), lock))
     rows = cursor.fetchall()
     *_, asked_at, chain_time, chain_age, answers = rows[-1]
     found = {row[0]: _seen(row) for row in rows if row[0] is not None}

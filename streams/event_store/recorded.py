@@ -26,9 +26,11 @@ class Cause:
 
     def metadata(self, command_type: str) -> dict[str, Any]:
         """As it is stored beside the event."""
+        causation = str(self.causation_id)
+        begins = self.correlation_id is self.causation_id
         return {
-            "causation_id": str(self.causation_id),
-            "correlation_id": str(self.correlation_id),
+            "causation_id": causation,
+            "correlation_id": causation if begins else str(self.correlation_id),
             "traceparent": self.traceparent,
             "actor": self.actor,
             "command": command_type,

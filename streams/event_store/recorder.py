@@ -250,7 +250,7 @@ def _streams(entries: Sequence[Entry]) -> tuple[list[UUID], list[str], list[int]
         if before and entry.version != before[-1].version + 1:
             raise VersionConflict(entry.stream_id, entry.version - 1, before[-1].version)
         before.append(entry)
-    ordered = sorted(by_stream.items())
+    ordered = sorted(by_stream.items(), key=lambda each: each[0].int)
     return (
         [stream_id for stream_id, _ in ordered],
         [each[0].category for _, each in ordered],
