@@ -9,11 +9,13 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from sqlalchemy import Engine as Database
+
 from connectors.chain.booking import Booking, Foreseen, Past
 from connectors.chain.directory import Directory
 from connectors.chain.history import History
 from connectors.chain.stretches import Stretch
-from infra.database import transaction
+from infra.database import reading
 
 Told = tuple[Past, Foreseen]
 
@@ -36,6 +38,7 @@ class _Begun:
 class Ahead:
     """One stretch ahead of the writer, in a thread of its own."""
 
+    database: Database
     history: History
     booking: Booking
     _begun: _Begun | None = None
@@ -63,5 +66,5 @@ class Ahead:
     def tell(self, stretch: Stretch, directory: Directory, final: int, before: Foreseen | None = None) -> Told:
         """At once, in the caller's thread."""
         past = self.history.past(stretch, directory, final)
-        with transaction(self.history.reconciler.database) as cursor:
+        with reading(self.database) as cursor:
             return past, self.booking.foresee(cursor, past, before)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Engine as Database
+
 from connectors.chain import events as chain
 from connectors.chain.blocks import Blocks
 from connectors.chain.booking import Past
@@ -17,7 +19,7 @@ from connectors.chain.interpret import Legs, Meaning, Seen, TakenBack, interpret
 from connectors.chain.logs import Log
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.stretches import Stretch
-from infra.database import transaction
+from infra.database import reading
 from streams.domain.facts import Block
 
 TRANSFER = chain.TOPICS[chain.Transfer]
@@ -27,6 +29,7 @@ TRANSFER = chain.TOPICS[chain.Transfer]
 class History:
     """Reads meaning out of stretches."""
 
+    database: Database
     blocks: Blocks
     reconciler: Reconciler
 
@@ -62,7 +65,7 @@ class History:
 
     def _legs(self, seen: Sequence[Seen]) -> Legs:
         consumed = [event.hash for _, event in seen if isinstance(event, chain.HashExecuted | chain.HashInvalidated)]
-        with transaction(self.reconciler.database) as cursor:
+        with reading(self.database) as cursor:
             return our_legs(cursor, consumed, list({each.transaction_hash for each, _ in seen}))
 
     def _by_block(self, seen: Sequence[Seen]) -> list[tuple[Block, list[Seen]]]:

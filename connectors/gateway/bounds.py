@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import psycopg2
 from psycopg2.errors import DeadlockDetected, IdleInTransactionSessionTimeout, QueryCanceled
 from sqlalchemy import Engine as Database
+from sqlalchemy.exc import TimeoutError as NoConnection
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from infra.database import Cursor, transaction
@@ -21,7 +22,7 @@ again = retry(
     wait=wait_random(0.001, 0.02),
     reraise=True,
 )
-TIMED_OUT = (QueryCanceled, IdleInTransactionSessionTimeout)
+TIMED_OUT = (QueryCanceled, IdleInTransactionSessionTimeout, NoConnection)
 GRACE_MS = 200  # what is left of the network's limit for saying that our time is over
 BOUNDS = """
 SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true),
@@ -45,7 +46,7 @@ def bounded(database: Database, until: float, *, durable: bool = True) -> Iterat
         with transaction(database) as cursor:
             cursor.postpone(BOUNDS, (left_ms, left_ms, "on" if durable else "off"))
             yield cursor
-    except psycopg2.Error as error:
+    except (psycopg2.Error, NoConnection) as error:
         if not isinstance(error, TIMED_OUT) and time.monotonic() < until:
             raise
         raise TooLate(f"W did not answer within {left_ms} ms; nothing was approved") from error

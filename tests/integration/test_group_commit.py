@@ -184,6 +184,24 @@ def test_a_leader_whose_server_process_is_killed_costs_nobody_an_outcome_but_its
     assert_once(side, accounts, done, cut_off)
 
 
+def test_whoever_gets_no_connection_is_told_so_in_time(side: WriteSide) -> None:
+    """All connections are with those who wait behind a locked card, each alone: nobody else waits for one beyond the network's two seconds."""
+    order, pool = (
+        limits(side.account()[0], 1),
+        engine(access.database_url(side.databases.stack.home, "write", "commands"), pool_size=1),
+    )
+    door = GroupCommit(partial(bounded, pool), side.handler().handle)
+    taken = [pool.raw_connection() for _ in range(2)]
+    began = time.monotonic()
+    with pytest.raises(TooLate, match="nothing was approved"):
+        door(order, began + 1.7)
+    assert time.monotonic() - began < 1.7
+    for each in taken:
+        each.close()
+    assert not door(order).repeated
+    pool.dispose()
+
+
 def test_a_stream_that_a_rival_holds_keeps_waiting_only_who_needs_it(
     side: WriteSide, door: GroupCommit[Order, Outcome]
 ) -> None:
