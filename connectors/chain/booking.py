@@ -13,10 +13,11 @@ from uuid import UUID
 
 import orjson
 
-from connectors.chain import cursor as rows
+from connectors.chain import sightings as rows
 from connectors.chain import wallets
-from connectors.chain.cursor import Sighting
 from connectors.chain.interpret import TakenBack
+from connectors.chain.legs import end_legs, mark_legs
+from connectors.chain.sightings import Sighting
 from infra.database import Cursor
 from infra.failpoints import failpoint
 from infra.telemetry import traceparent_of
@@ -90,7 +91,7 @@ class Booking:
         said = [rows.sighting_of_taken_back(each, visits[each.block.hash]) for each in taken_back]
         sightings += {each.sighting_id: each for each in said}.values()
         rows.sight(cursor, self.chain_id, sightings)
-        rows.mark_legs(cursor, transfers, "seen")
+        mark_legs(cursor, transfers, "seen")
         self._queue(cursor, found)
         failpoint("listener.after_sightings")
         self._handle(cursor, told, visits)
@@ -123,7 +124,7 @@ class Booking:
         rows.sight(cursor, self.chain_id, sightings, "final")
         said = [rows.sighting_of_taken_back(each, FIRST_VISIT) for each in past.taken_back]
         rows.sight(cursor, self.chain_id, list({each.sighting_id: each for each in said}.values()))
-        rows.mark_legs(cursor, transfers, "final")
+        mark_legs(cursor, transfers, "final")
         self._queue(cursor, past.facts)
         failpoint("listener.after_past_sightings")
         self.handler.handle(cursor, orders, foreseen=None if seen else foreseen.decided)
@@ -139,9 +140,9 @@ class Booking:
         """Sightings whose blocks are final, and what was read at the final block."""
         told = [FINAL[each.kind](each) for each in sightings if each.kind in FINAL]
         rows.mark(cursor, sightings, "final")
-        rows.mark_legs(cursor, [each.transfer() for each in sightings if each.kind == "transfer"], "final")
+        mark_legs(cursor, [each.transfer() for each in sightings if each.kind == "transfer"], "final")
         wallets.emptied(cursor, [fact.account_id for fact in extra if isinstance(fact, facts.EmptyDelayQueue)])
-        rows.end_legs(cursor, [fact.leg_id for fact in extra if isinstance(fact, facts.FinalizeInvalidation)])
+        end_legs(cursor, [fact.leg_id for fact in extra if isinstance(fact, facts.FinalizeInvalidation)])
         failpoint("listener.after_final_sightings")
         self._handle(cursor, [*told, *extra], {each.block.hash: each.visit for each in sightings})
 
@@ -151,7 +152,7 @@ class Booking:
         told = [facts.UnseeTransfer(each.transfer()) for each in gone]
         visits = {each.block.hash: str(each.visit) for each in sightings} | {fact.block.hash: reorg for fact in extra}
         rows.mark(cursor, sightings, "unseen")
-        rows.mark_legs(cursor, [each.transfer() for each in gone], "submitted")
+        mark_legs(cursor, [each.transfer() for each in gone], "submitted")
         failpoint("listener.after_unseen_sightings")
         self._handle(cursor, [*told, *extra], visits)
 

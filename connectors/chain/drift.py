@@ -17,10 +17,11 @@ import structlog
 from sqlalchemy import Engine
 
 from connectors.chain.booking import Booking
-from connectors.chain.cursor import Position, move, moving
+from connectors.chain.cursor import Position, move
 from connectors.chain.directory import Directory, Wallet
 from connectors.chain.reading import AccountReading
 from connectors.chain.reconcile import Reconciler, verdict
+from connectors.chain.sightings import moving
 from infra.database import transaction
 from streams.domain import facts
 from streams.domain.account import Account

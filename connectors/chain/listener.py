@@ -28,12 +28,14 @@ from connectors.chain.drift import Drift
 from connectors.chain.heads import Heads
 from connectors.chain.history import History, taken_back
 from connectors.chain.lease import Lease
+from connectors.chain.legs import signed_spends
 from connectors.chain.quorum import Quorum
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.reorgs import Reorgs
 from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import UnknownBlock
 from connectors.chain.settings import ByDepth, ChainSettings
+from connectors.chain.sightings import TAKEN_BACK, sightings_up_to
 from connectors.chain.stretches import Stretches
 from infra.database import transaction
 from infra.errors import Misconfigured
@@ -287,10 +289,10 @@ class Listener:
     def _finalize(self, position: Position, final: int) -> bool:
         """Money moves here, and only here: everything seen in blocks that are final by now."""
         with transaction(self.database) as cursor:
-            sightings = rows.sightings_up_to(cursor, self.chain.chain_id, final)
+            sightings = sightings_up_to(cursor, self.chain.chain_id, final)
             waiting = wallets.queues(cursor, self.chain.chain_id, final)
-            said = [each for each in sightings if each.kind == rows.TAKEN_BACK]
-            signed = rows.signed_spends(cursor, [UUID(each.detail["leg_id"]) for each in said])
+            said = [each for each in sightings if each.kind == TAKEN_BACK]
+            signed = signed_spends(cursor, [UUID(each.detail["leg_id"]) for each in said])
         if not sightings and final <= position.final:
             return False
         if not (self._stands(final) and self.quorum.attests(e.transfer() for e in sightings if e.kind == "transfer")):

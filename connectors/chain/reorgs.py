@@ -12,11 +12,12 @@ from sqlalchemy import Engine
 
 from connectors.chain import cursor as rows
 from connectors.chain.booking import READING, Booking
-from connectors.chain.cursor import Position, Sighting
+from connectors.chain.cursor import Position
 from connectors.chain.directory import Directory
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
+from connectors.chain.sightings import Sighting, sightings_above
 from infra.database import transaction
 from infra.errors import FinalityBroken
 from infra.failpoints import failpoint
@@ -40,7 +41,7 @@ class Reorgs:
         """The block we stand on is gone: take back what was seen above the common ancestor. Nothing is rewritten."""
         ancestor = self._ancestor(position)
         with transaction(self.database) as cursor:
-            dropped = rows.sightings_above(cursor, self.chain.chain_id, ancestor.number)
+            dropped = sightings_above(cursor, self.chain.chain_id, ancestor.number)
         again = self._read_again(dropped, ancestor, directory)
         new = replace(position, number=ancestor.number, hash=ancestor.hash, time=ancestor.time)
         with transaction(self.database) as cursor:
