@@ -44,7 +44,7 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
 
     server = Mirror(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     server.asked = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from infra.errors import Misconfigured, Unreachable
+from infra.stack import keeper as keeping
 from infra.stack.access import settings_for
 from infra.stack.home import Home
 from infra.stack.keeper import Keeper, Kept
@@ -22,7 +23,9 @@ from infra.stack.process import Command, Identity
 
 
 @pytest.fixture
-def keeper() -> Iterator[Keeper]:
+def keeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeper]:
+    """It looks at its processes more often than in earnest."""
+    monkeypatch.setattr(keeping, "TICK_SECONDS", 0.02)
     made = Keeper(lambda: None)
     yield made
     made.stop_all([made.kept])
@@ -57,7 +60,7 @@ def test_what_was_stopped_stays_down(keeper: Keeper, tmp_path: Path) -> None:
     kept = keep(keeper, tmp_path, "exec sleep 60")
     keeper.start(kept)
     keeper.stop(kept)
-    time.sleep(1)
+    time.sleep(10 * keeping.TICK_SECONDS)
     assert (kept.state, kept.alive(), kept.restarts) == ("stopped", False, 0)
 
 

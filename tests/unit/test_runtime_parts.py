@@ -162,7 +162,10 @@ PROCESS = """
 import os
 import sys
 import threading
+from streams.runtime import services
 from streams.runtime.services import run_services
+
+services.GRACE_SECONDS = 0.5
 
 def crashes(stop):
     raise ValueError("the provider sent nonsense")
