@@ -275,7 +275,7 @@ class LittleRiver:
                 """Quiet."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/hooks"
         with transaction(self.as_role("write", "operator")) as cursor:
             made, _ = endpoints.register(cursor, url, allowed_hosts={"127.0.0.1"})

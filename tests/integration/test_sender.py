@@ -83,7 +83,7 @@ def receiver() -> Iterator[Receiver]:
             """Quiet."""
 
     made = Receiver(ThreadingHTTPServer(("127.0.0.1", 0), Hook))
-    threading.Thread(target=made.server.serve_forever, daemon=True).start()
+    threading.Thread(target=made.server.serve_forever, args=(0.01,), daemon=True).start()
     yield made
     made.server.shutdown()
     made.server.server_close()
