@@ -26,8 +26,13 @@ PARTITIONS = 4
 
 @pytest.fixture(scope="session")
 def river() -> Iterator[Stack]:
-    """Everything that `payriver demo` starts."""
-    stack = Stack(provisioner=River(last=prepare), partitions=PARTITIONS, settings={"sender": dict(SENDER)})
+    """Everything that `payriver demo` starts, on a chain whose blocks are final after four, not eight."""
+    stack = Stack(
+        provisioner=River(last=prepare),
+        partitions=PARTITIONS,
+        settings={"sender": dict(SENDER)},
+        slots_in_an_epoch=2,
+    )
     with stack:
         yield stack
 
@@ -105,8 +110,8 @@ def spendable(world: World, account_id: object) -> int:
     return int(world.get(f"/v1/accounts/{account_id}/balance")["spendable_minor"])
 
 
-FIRST = ("test_demo.py", "test_day.py")
-"""The demo while no river runs beside it; then the day, which starts it."""
+FIRST = ("test_demo.py", "test_foreign_node.py", "test_day.py")
+"""What starts a river of its own, while none runs beside it; then the day, which starts that of this folder."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
