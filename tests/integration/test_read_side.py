@@ -25,7 +25,7 @@ from streams.notifications import endpoints
 from streams.runtime import checkpoint
 from tests.integration.riverbed import until
 from tests.integration.test_projector import METADATA, a_world, assert_is_the_fold_of, read_models
-from tests.integration.test_sender import Receiver, receiver, rows
+from tests.integration.webhooks import Receiver, receiver, rows
 from tests.worlds import World
 
 __all__ = ["receiver"]

@@ -1,174 +1,43 @@
-"""Webhooks over real HTTP to a real receiver that checks each signature: at least once, under one id, whatever dies in between."""
+"""Webhooks over real HTTP to a real receiver that checks each signature: at least once, under one id, whatever the endpoint answers."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine
-from standardwebhooks.webhooks import Webhook
 
 from infra.database import transaction
-from infra.errors import BadInput, Conflict, NotFound
-from infra.settings import Settings
-from infra.stack import access
+from infra.errors import Conflict, NotFound
 from streams.notifications import endpoints, outgoing
-from streams.notifications.agent import Notifier
-from streams.notifications.endpoints import Endpoint
 from streams.notifications.schedule import DELAYS_SECONDS
-from streams.notifications.sender import CLAIM_MARGIN_SECONDS, Sender, run
+from streams.notifications.sender import Sender
 from tests.integration.conftest import Databases
-from tests.integration.test_projector import a_world, records_of
-from tests.worlds import World
+from tests.integration.test_projector import a_world
+from tests.integration.webhooks import (
+    LOOPBACK,
+    TIMEOUT_SECONDS,
+    Receiver,
+    a_message,
+    in_a_while,
+    nothing_waits,
+    notify,
+    operator,
+    receiver,
+    register,
+    rows,
+    send,
+    sender,
+    the_message,
+    tried,
+)
 
-LOOPBACK = frozenset({"127.0.0.1"})
-TIMEOUT_SECONDS = 1.0
-POINTS = [
-    *[(point, 204) for point in ("after_claim", "after_send", "after_attempt", "before_commit", "after_conclusion")],
-    ("after_pause", 429),
-    ("before_commit", 410),
-]
-"""Where the sender dies, and what the endpoint had answered."""
-
-
-@dataclass
-class Receiver:
-    """An endpoint's server: answers as it is told, and keeps what it got. An answer is (status, headers, seconds to wait)."""
-
-    server: ThreadingHTTPServer
-    answers: list[tuple[int, dict[str, str], float]] = field(default_factory=list)
-    got: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/hook"
-
-    def ids(self) -> list[str]:
-        return [headers["webhook-id"] for _, headers, _ in self.got]
-
-    def verified(self, secret: str) -> list[dict[str, Any]]:
-        """Every body whose signature holds; raises where one does not."""
-        return [Webhook(secret).verify(body, headers) for _, headers, body in self.got]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            got = {name.lower(): value for name, value in self.headers.items()}
-            made.got.append((self.path, got, body))
-            status, headers, wait = made.answers.pop(0) if made.answers else (204, {}, 0.0)
-            time.sleep(wait)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    made = Receiver(ThreadingHTTPServer(("127.0.0.1", 0), Hook))
-    threading.Thread(target=made.server.serve_forever, args=(0.01,), daemon=True).start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_waits(databases: Databases) -> None:
-    with databases.stack.postgres("write").superuser() as cursor:
-        cursor.execute("TRUNCATE webhook_endpoints, webhook_messages, webhook_attempts")
-
-
-@pytest.fixture(scope="module")
-def operator(databases: Databases) -> Engine:
-    return databases.as_role("write", "operator")
-
-
-@pytest.fixture(scope="module")
-def sender(databases: Databases) -> Sender:
-    return Sender(databases.as_role("write", "sender"), TIMEOUT_SECONDS, LOOPBACK)
-
-
-def register(operator: Engine, url: str, *event_types: str) -> tuple[Endpoint, str]:
-    """An endpoint that is told of every world here: these were recorded long ago."""
-    with transaction(operator) as cursor:
-        endpoint, secret = endpoints.register(cursor, url, event_types, allowed_hosts=LOOPBACK)
-        cursor.execute(
-            "UPDATE webhook_endpoints SET enabled_at = '2020-01-01' WHERE endpoint_id = %s", (endpoint.endpoint_id,)
-        )
-    return endpoint, secret
-
-
-def notify(databases: Databases, world: World) -> None:
-    with transaction(databases.as_role("write", "notifications")) as cursor:
-        Notifier(databases.codec).apply(cursor, records_of(databases, world.events))
-
-
-def a_message(databases: Databases, operator: Engine, url: str) -> tuple[Endpoint, str]:
-    """One message waits for a new endpoint."""
-    endpoint, secret = register(operator, url, "card.transaction.created")
-    notify(databases, a_world([("request", 0, 500)]))
-    return endpoint, secret
-
-
-def send(sender: Sender) -> bool:
-    claimed = sender.claim()
-    for each in claimed:
-        sender.send(each)
-    return bool(claimed)
-
-
-def in_a_while(operator: Engine, seconds: float = 10**6) -> None:
-    """Time passes for all that waits: a retry, a claim, a pause."""
-    with transaction(operator) as cursor:
-        cursor.execute(
-            "UPDATE webhook_messages SET next_attempt_at = next_attempt_at - %(s)s * interval '1 second',"
-            " claimed_until = claimed_until - %(s)s * interval '1 second'",
-            {"s": seconds},
-        )
-        cursor.execute(
-            "UPDATE webhook_endpoints SET paused_until = paused_until - %s * interval '1 second'", (seconds,)
-        )
-
-
-def the_message(operator: Engine) -> outgoing.WebhookMessage:
-    with transaction(operator) as cursor:
-        [message] = outgoing.find(cursor, state=None)
-    return message
-
-
-def tried(operator: Engine, message_id: UUID) -> list[tuple[Any, ...]]:
-    with transaction(operator) as cursor:
-        return [(each["status"], each["error"]) for each in outgoing.attempts(cursor, message_id)]
-
-
-def rows(operator: Engine, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    with transaction(operator) as cursor:
-        cursor.execute(query, values)
-        return cursor.fetchall()
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.05)
+__all__ = ["nothing_waits", "operator", "receiver", "sender"]
 
 
 # --- the way it should go -----------------------------------------------------------------------------------------------
@@ -360,170 +229,3 @@ def test_whatever_an_endpoint_answers_the_sender_goes_on(
     assert send(sender)
     assert the_message(operator).state == "waiting" and tried(operator, the_message(operator).message_id)[0][1]
     strange.close()
-
-
-# --- where webhooks may not go ------------------------------------------------------------------------------------------
-
-
-def test_an_inner_address_is_never_connected_to(databases: Databases, operator: Engine, receiver: Receiver) -> None:
-    a_message(databases, operator, receiver.url)
-    strict = Sender(databases.as_role("write", "sender"), TIMEOUT_SECONDS, frozenset())
-    assert send(strict) and receiver.got == []
-    message = the_message(operator)
-    assert (message.state, message.reason) == ("parked", "address_refused")
-
-
-def test_a_name_that_changes_its_mind_gains_nothing(
-    databases: Databases, operator: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DNS rebinding: public when checked, inner when connected to. The name is asked once, and its answer is what is connected to."""
-    asked: list[str] = []
-    real = socket.getaddrinfo
-
-    def rebinding(host: Any, port: Any, *rest: Any, **named: Any) -> Any:
-        if host != "rebind.example":
-            return real(host, port, *rest, **named)
-        asked.append(host)
-        return real("127.0.0.1" if len(asked) > 1 else "192.0.2.1", port, *rest, **named)
-
-    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    with transaction(operator) as cursor:
-        endpoint, _ = endpoints.register(cursor, f"https://rebind.example:{receiver.server.server_port}/")
-        cursor.execute(
-            "UPDATE webhook_endpoints SET enabled_at = '2020-01-01' WHERE endpoint_id = %s", (endpoint.endpoint_id,)
-        )
-    notify(databases, a_world([]))
-    send(Sender(databases.as_role("write", "sender"), TIMEOUT_SECONDS, frozenset()))
-    assert asked == ["rebind.example"] and receiver.got == []
-
-
-def test_nothing_is_said_to_a_server_that_does_not_speak_tls_where_the_url_says_https(
-    databases: Databases, operator: Engine, sender: Sender, receiver: Receiver
-) -> None:
-    with transaction(operator) as cursor:
-        url = f"https://127.0.0.1:{receiver.server.server_port}/"
-        endpoint, _ = endpoints.register(cursor, url, allowed_hosts=LOOPBACK)
-        cursor.execute(
-            "UPDATE webhook_endpoints SET enabled_at = '2020-01-01' WHERE endpoint_id = %s", (endpoint.endpoint_id,)
-        )
-    notify(databases, a_world([]))
-    send(sender)
-    assert receiver.got == []
-    assert "SSL" in str(rows(operator, "SELECT error FROM webhook_attempts LIMIT 1")[0][0])
-
-
-# --- several senders, and death between any two writes ------------------------------------------------------------------
-
-
-def test_two_senders_share_the_work_and_nothing_goes_twice(
-    databases: Databases, operator: Engine, receiver: Receiver
-) -> None:
-    _, secret = register(operator, receiver.url)
-    for _ in range(12):
-        notify(databases, a_world())
-    settings = Settings(webhook_timeout_seconds=2, webhook_allowed_hosts=("127.0.0.1",))
-    stop = threading.Event()
-    threads = [
-        threading.Thread(target=run, args=(settings, databases.as_role("write", "sender"), stop)) for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    count = "SELECT count(*) FROM webhook_messages WHERE state <> 'delivered'"
-    until(lambda: rows(operator, count) == [(0,)], "all delivered")
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert len(receiver.verified(secret)) == len(set(receiver.ids())) == 12 * 7
-
-
-def test_an_endpoint_that_hangs_holds_up_only_itself(
-    databases: Databases, operator: Engine, receiver: Receiver
-) -> None:
-    hanging = socket.create_server(("127.0.0.1", 0), backlog=64)
-    register(operator, f"http://127.0.0.1:{hanging.getsockname()[1]}/")
-    register(operator, receiver.url)
-    for _ in range(3):
-        notify(databases, a_world())
-    settings = Settings(webhook_timeout_seconds=10, webhook_allowed_hosts=("127.0.0.1",))
-    stop = threading.Event()
-    thread = threading.Thread(target=run, args=(settings, databases.as_role("write", "sender"), stop))
-    thread.start()
-    until(lambda: len(set(receiver.ids())) == 3 * 7, "the other endpoint's messages", seconds=8)
-    stop.set()
-    hanging.close()
-    thread.join()
-
-
-def test_a_sender_frozen_past_its_claim_changes_nothing_when_it_wakes(
-    databases: Databases, operator: Engine, sender: Sender, receiver: Receiver
-) -> None:
-    a_message(databases, operator, receiver.url)
-    (frozen,) = sender.claim()
-    in_a_while(operator)
-    assert send(sender)  # another one, meanwhile
-    receiver.answers[:] = [(500, {}, 0.0)]
-    sender.send(frozen)
-    assert the_message(operator).state == "delivered"
-    assert len(set(receiver.ids())) == 1 and len(receiver.got) == 2
-
-
-def environment(databases: Databases, failpoint: str) -> dict[str, str]:
-    told = access.settings_for(databases.stack.home, "sender")
-    return {**os.environ, **told, "PAYRIVER_FAILPOINT": failpoint, "PAYRIVER_WEBHOOK_ALLOWED_HOSTS": '["127.0.0.1"]'}
-
-
-@pytest.mark.parametrize(("point", "status"), POINTS)
-def test_a_sender_that_dies_anywhere_leaves_a_message_that_arrives(
-    databases: Databases, operator: Engine, sender: Sender, receiver: Receiver, point: str, status: int
-) -> None:
-    _, secret = a_message(databases, operator, receiver.url)
-    receiver.answers[:] = [(status, {}, 0.0)]
-    command = [sys.executable, "-m", "api.cli.main", "work", "sender"]
-    died = subprocess.run(command, env=environment(databases, f"sender.{point}"), timeout=60, check=False)
-    assert died.returncode == -signal.SIGKILL
-    [(claimed_for,)] = rows(operator, "SELECT claimed_until - clock_timestamp() FROM webhook_messages") or [(None,)]
-    assert claimed_for is None or claimed_for < timedelta(seconds=15 + CLAIM_MARGIN_SECONDS)
-    in_a_while(operator)
-    while send(sender):
-        pass
-    assert the_message(operator).state == "delivered"
-    assert receiver.verified(secret) and len(set(receiver.ids())) == 1
-    assert len(receiver.got) <= 2
-
-
-# --- registration -------------------------------------------------------------------------------------------------------
-
-
-def test_a_secret_is_shown_once_and_an_endpoint_is_registered_once(operator: Engine, receiver: Receiver) -> None:
-    endpoint, secret = register(operator, receiver.url)
-    assert secret.startswith("whsec_") and Webhook(secret)
-    with transaction(operator) as cursor:
-        assert [each.endpoint_id for each in endpoints.find(cursor)] == [endpoint.endpoint_id]
-        assert secret not in str(endpoints.find(cursor))
-        with pytest.raises(Conflict, match="registered already"):
-            endpoints.register(cursor, receiver.url, allowed_hosts=LOOPBACK)
-        with pytest.raises(BadInput, match="names none of"):
-            endpoints.register(cursor, "https://example.com/", ("card.transactions",))
-
-
-def test_enabled_again_it_is_told_of_what_comes_then(
-    databases: Databases, operator: Engine, receiver: Receiver
-) -> None:
-    endpoint, _ = a_message(databases, operator, receiver.url)
-    with transaction(operator) as cursor:
-        endpoints.disable(cursor, endpoint.endpoint_id, "asked")
-        enabled = endpoints.enable(cursor, endpoint.endpoint_id)
-    assert enabled.state == "enabled"
-    notify(databases, a_world([("request", 0, 5)]))  # recorded long before
-    message = the_message(operator)
-    assert (message.state, message.reason) == ("parked", "endpoint_asked")
-    with transaction(operator) as cursor, pytest.raises(NotFound):
-        endpoints.disable(cursor, uuid4(), "asked")
-
-
-def test_the_auditor_cannot_read_a_secret(databases: Databases, operator: Engine, receiver: Receiver) -> None:
-    register(operator, receiver.url)
-    auditor = databases.as_role("write", "auditor")
-    assert rows(auditor, "SELECT url FROM webhook_endpoints") == [(receiver.url,)]
-    with pytest.raises(Exception, match="permission denied"):
-        rows(auditor, "SELECT secret FROM webhook_endpoints")

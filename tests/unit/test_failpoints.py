@@ -22,7 +22,7 @@ from tests.integration import (
     test_gateway,
     test_listener,
     test_sagas,
-    test_sender,
+    test_sender_deaths,
 )
 
 PROGRAM = """
@@ -73,7 +73,7 @@ def test_at_every_failpoint_of_the_code_a_process_dies_in_some_test() -> None:
     dies |= {f"listener.{point}" for point in test_listener.POINTS} | {
         f"timeout.{p}" for p in test_sagas.TIMEOUT_POINTS
     }
-    dies |= {f"sender.{point}" for point, _ in test_sender.POINTS} | {
+    dies |= {f"sender.{point}" for point, _ in test_sender_deaths.POINTS} | {
         p.partition(":")[0] for p in test_gateway.FAILPOINTS
     }
     dies |= {p.partition(":")[0] for p in (*test_audit_log.POINTS, *test_anchoring.POINTS, *test_closed_logs.POINTS)}

@@ -1,0 +1,123 @@
+"""Endpoints of webhooks: to which addresses nothing goes, what is told once, and who may know a secret."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine
+from standardwebhooks.webhooks import Webhook
+
+from infra.database import transaction
+from infra.errors import BadInput, Conflict, NotFound
+from streams.notifications import endpoints
+from streams.notifications.sender import Sender
+from tests.integration.conftest import Databases
+from tests.integration.test_projector import a_world
+from tests.integration.webhooks import (
+    LOOPBACK,
+    TIMEOUT_SECONDS,
+    Receiver,
+    a_message,
+    nothing_waits,
+    notify,
+    operator,
+    receiver,
+    register,
+    rows,
+    send,
+    sender,
+    the_message,
+)
+
+__all__ = ["nothing_waits", "operator", "receiver", "sender"]
+
+
+# --- where webhooks may not go ------------------------------------------------------------------------------------------
+
+
+def test_an_inner_address_is_never_connected_to(databases: Databases, operator: Engine, receiver: Receiver) -> None:
+    a_message(databases, operator, receiver.url)
+    strict = Sender(databases.as_role("write", "sender"), TIMEOUT_SECONDS, frozenset())
+    assert send(strict) and receiver.got == []
+    message = the_message(operator)
+    assert (message.state, message.reason) == ("parked", "address_refused")
+
+
+def test_a_name_that_changes_its_mind_gains_nothing(
+    databases: Databases, operator: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: public when checked, inner when connected to. The name is asked once, and its answer is what is connected to."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def rebinding(host: Any, port: Any, *rest: Any, **named: Any) -> Any:
+        if host != "rebind.example":
+            return real(host, port, *rest, **named)
+        asked.append(host)
+        return real("127.0.0.1" if len(asked) > 1 else "192.0.2.1", port, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    with transaction(operator) as cursor:
+        endpoint, _ = endpoints.register(cursor, f"https://rebind.example:{receiver.server.server_port}/")
+        cursor.execute(
+            "UPDATE webhook_endpoints SET enabled_at = '2020-01-01' WHERE endpoint_id = %s", (endpoint.endpoint_id,)
+        )
+    notify(databases, a_world([]))
+    send(Sender(databases.as_role("write", "sender"), TIMEOUT_SECONDS, frozenset()))
+    assert asked == ["rebind.example"] and receiver.got == []
+
+
+def test_nothing_is_said_to_a_server_that_does_not_speak_tls_where_the_url_says_https(
+    databases: Databases, operator: Engine, sender: Sender, receiver: Receiver
+) -> None:
+    with transaction(operator) as cursor:
+        url = f"https://127.0.0.1:{receiver.server.server_port}/"
+        endpoint, _ = endpoints.register(cursor, url, allowed_hosts=LOOPBACK)
+        cursor.execute(
+            "UPDATE webhook_endpoints SET enabled_at = '2020-01-01' WHERE endpoint_id = %s", (endpoint.endpoint_id,)
+        )
+    notify(databases, a_world([]))
+    send(sender)
+    assert receiver.got == []
+    assert "SSL" in str(rows(operator, "SELECT error FROM webhook_attempts LIMIT 1")[0][0])
+
+
+# --- registration -------------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_is_shown_once_and_an_endpoint_is_registered_once(operator: Engine, receiver: Receiver) -> None:
+    endpoint, secret = register(operator, receiver.url)
+    assert secret.startswith("whsec_") and Webhook(secret)
+    with transaction(operator) as cursor:
+        assert [each.endpoint_id for each in endpoints.find(cursor)] == [endpoint.endpoint_id]
+        assert secret not in str(endpoints.find(cursor))
+        with pytest.raises(Conflict, match="registered already"):
+            endpoints.register(cursor, receiver.url, allowed_hosts=LOOPBACK)
+        with pytest.raises(BadInput, match="names none of"):
+            endpoints.register(cursor, "https://example.com/", ("card.transactions",))
+
+
+def test_enabled_again_it_is_told_of_what_comes_then(
+    databases: Databases, operator: Engine, receiver: Receiver
+) -> None:
+    endpoint, _ = a_message(databases, operator, receiver.url)
+    with transaction(operator) as cursor:
+        endpoints.disable(cursor, endpoint.endpoint_id, "asked")
+        enabled = endpoints.enable(cursor, endpoint.endpoint_id)
+    assert enabled.state == "enabled"
+    notify(databases, a_world([("request", 0, 5)]))  # recorded long before
+    message = the_message(operator)
+    assert (message.state, message.reason) == ("parked", "endpoint_asked")
+    with transaction(operator) as cursor, pytest.raises(NotFound):
+        endpoints.disable(cursor, uuid4(), "asked")
+
+
+def test_the_auditor_cannot_read_a_secret(databases: Databases, operator: Engine, receiver: Receiver) -> None:
+    register(operator, receiver.url)
+    auditor = databases.as_role("write", "auditor")
+    assert rows(auditor, "SELECT url FROM webhook_endpoints") == [(receiver.url,)]
+    with pytest.raises(Exception, match="permission denied"):
+        rows(auditor, "SELECT secret FROM webhook_endpoints")
