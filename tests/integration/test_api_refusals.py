@@ -1,0 +1,121 @@
+"""What the API cannot take is named with its place and its remedy, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from infra.database import transaction
+from tests.integration.callers import address, customer, network, problem, programme, reader
+from tests.integration.conftest import Databases
+
+__all__ = ["address", "customer", "network", "programme", "reader"]
+
+
+GOOD = {"card_token": "card-x", "amount_minor": 1, "currency": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("change", "at"),
+    [
+        ({"amount_minor": 2**255 + 1}, "/amount_minor"),
+        ({"amount_minor": -1}, "/amount_minor"),
+        ({"amount_minor": 12.5}, "/amount_minor"),
+        ({"amount_minor": "12"}, "/amount_minor"),
+        ({"amount_minor": True}, "/amount_minor"),
+        ({"amount_minor": None}, "/amount_minor"),
+        ({"currency": "eur"}, "/currency"),
+        ({"card_token": ""}, "/card_token"),
+        ({"card_token": "a\u0000b"}, "/card_token"),
+        ({"card_token": "x" * 65}, "/card_token"),
+        ({"merchant": {"mcc": "58"}}, "/merchant/mcc"),
+        ({"merchant": {"name": "Caf\u0000e"}}, "/merchant/name"),
+        ({"merchant": {"colour": "red"}}, "/merchant/colour"),
+        ({"amount": 12}, "/amount"),
+        ({"deadline_ms": 0}, "/deadline_ms"),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_named_with_its_place_and_its_remedy(
+    network: httpx.Client, change: dict[str, Any], at: str
+) -> None:
+    answer = network.post("/v1/authorizations", json={**GOOD, **change}, headers={"Idempotency-Key": uuid4().hex})
+    told = problem(answer, 422, "bad_input")
+    assert [entry["at"] for entry in told["errors"]] == [at]
+    assert told["errors"][0]["problem"]
+
+
+@pytest.mark.parametrize("key", [None, "", "x" * 256, "tab\there"])
+def test_an_authorization_needs_an_idempotency_key(network: httpx.Client, key: str | None) -> None:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    told = problem(network.post("/v1/authorizations", json=GOOD, headers=headers), 422, "bad_input")
+    assert [entry["at"] for entry in told["errors"]] == ["header idempotency-key"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"{nope", b"", b"\xff\xfe", b'{"a": 1', b"[" * 20_000, b"1" * 5000], ids=lambda body: repr(body[:6])
+)
+def test_a_body_that_is_not_json_is_told_so(network: httpx.Client, body: bytes) -> None:
+    headers = {"Idempotency-Key": uuid4().hex, "Content-Type": "application/json"}
+    answer = network.post("/v1/authorizations", content=body, headers=headers)
+    assert answer.status_code in (400, 422), answer.text
+    told = answer.json()
+    assert told["type"] in ("/problems/malformed_json", "/problems/bad_input")
+    assert told["detail"] and told["remedy"]
+
+
+def test_a_body_of_another_type_or_size_is_refused(network: httpx.Client) -> None:
+    headers = {"Idempotency-Key": uuid4().hex}
+    answer = network.post("/v1/authorizations", content=b"card=1", headers={**headers, "Content-Type": "text/plain"})
+    problem(answer, 415, "unsupported_media_type")
+    headers["Content-Type"] = "application/json"
+    problem(network.post("/v1/authorizations", content=b"x" * 65_537, headers=headers), 413, "too_large")
+    in_pieces = (b"x" * 10_000 for _ in range(7))
+    problem(network.post("/v1/authorizations", content=in_pieces, headers=headers), 413, "too_large")
+
+
+def test_what_was_refused_at_the_door_left_nothing_behind(network: httpx.Client, databases: Databases) -> None:
+    def stored() -> int:
+        with transaction(databases.as_role("write", "auditor")) as cursor:
+            cursor.execute("SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM command_answers)")
+            return int((cursor.fetchone() or (0,))[0])
+
+    before = stored()
+    for body in ({**GOOD, "amount_minor": -1}, {**GOOD, "more": 1}, {}):
+        assert network.post("/v1/authorizations", json=body, headers={"Idempotency-Key": "k"}).status_code == 422
+    assert stored() == before
+
+
+@pytest.mark.parametrize(
+    ("query", "at"),
+    [
+        ("limit=0", "query limit"),
+        ("outcome=lost", "query outcome"),
+        ("account_id=7", "query account_id"),
+        ("since=2026-01-01", "query since"),
+        ("since=yesterday", "query since"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_told_why(reader: httpx.Client, query: str, at: str) -> None:
+    told = problem(reader.get(f"/v1/payments?{query}"), 422, "bad_input")
+    assert [entry["at"] for entry in told["errors"]] == [at]
+
+
+@pytest.mark.parametrize("cursor", ["x", "%00", "W10", "WzEsMl0", "WyJhIiwiYiJd", "é"])
+def test_a_cursor_that_we_did_not_give_is_refused(reader: httpx.Client, cursor: str) -> None:
+    problem(reader.get(f"/v1/payments?cursor={cursor}"), 422, "bad_input")
+    problem(reader.get(f"/v1/accounts?cursor={cursor}"), 422, "bad_input")
+
+
+def test_unknown_things_paths_and_methods_are_problems_too(reader: httpx.Client) -> None:
+    problem(reader.get(f"/v1/payments/{uuid4()}"), 404, "not_found")
+    problem(reader.get(f"/v1/payments/{uuid4()}/events"), 404, "not_found")
+    problem(reader.get(f"/v1/accounts/{uuid4()}/balance"), 404, "not_found")
+    problem(reader.get(f"/v1/accounts/{uuid4()}/statement"), 404, "not_found")
+    problem(reader.get("/v1/nothing"), 404, "not_found")
+    problem(reader.put("/v1/payments"), 405, "method_not_allowed")
+    kind = reader.get("/problems/command_id_reused")
+    assert (kind.status_code, "HTTP 409" in kind.text) == (200, True)
