@@ -1,145 +1,25 @@
-"""The fence and parking per key, run by run on a real PostgreSQL: no broker is needed to know what a run may do."""
+"""Parking per key, run by run on a real PostgreSQL: what waits for a person keeps its order, and holds up nobody else."""
 
 from __future__ import annotations
 
 import threading
 import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import psycopg2
 import pytest
-from sqlalchemy import Engine
 
-from infra.database import Cursor, engine, transaction
-from infra.errors import BadInput, Conflict, MissingCheckpoint, Retry, Stop
-from infra.stack import access
-from infra.stack.supervisor import Stack
+from infra.database import Cursor, transaction
+from infra.errors import BadInput, Conflict, Retry, Stop
 from streams.runtime import checkpoint, replay
-from streams.runtime.consumer import Handler, is_transient, process
-from streams.runtime.records import Place, Record, Run
-from tests.integration import effects
+from streams.runtime.consumer import process
+from streams.runtime.records import Record, Run
 from tests.integration.effects import Effects
-from tests.integration.riverbed import ROLE
+from tests.integration.one_partition import Shore, shore, text_of
 
-
-class Shore:
-    """A consumer with one partition's checkpoint at 0, and its table of effects."""
-
-    def __init__(self, database: Engine) -> None:
-        self.engine = database
-        self.consumer = f"shore-{uuid.uuid4().hex[:8]}"
-        self.place = Place("cluster", f"id-{self.consumer}", "payments.events", 1)
-
-    def run(self, start: int, *messages: tuple[str | None, str]) -> Run:
-        """Messages of (key, text) at `start` and after."""
-        return Run(self.place, start, start + len(messages), tuple(self._records(start, messages)))
-
-    def take(self, run: Run, handler: Handler | None = None) -> bool:
-        return process(self.engine, self.consumer, handler or Effects(), run)
-
-    def effects(self) -> list[str]:
-        return [str(row[0]) for row in self._all("SELECT id FROM effects ORDER BY at")]
-
-    def waiting(self) -> list[tuple[str, str]]:
-        return [(_text(m), m.state) for m in self.messages()]
-
-    def messages(self) -> list[replay.ParkedMessage]:
-        with transaction(self.engine) as cursor:
-            return replay.find(cursor, consumer=self.consumer)
-
-    def replay(self, handler: Handler | None = None) -> replay.Replayed:
-        return replay.replay(self.engine, handler or Effects(), self.messages()[0].parked_id, by="test")
-
-    def heal(self, text: str) -> None:
-        with transaction(self.engine) as cursor:
-            cursor.execute("INSERT INTO healed VALUES (%s)", (text,))
-
-    def next_offset(self) -> int:
-        with transaction(self.engine) as cursor:
-            return checkpoint.next_offset(cursor, self.consumer, self.place)
-
-    def _all(self, sql: str) -> list[tuple[object, ...]]:
-        with transaction(self.engine) as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall())
-
-    def _records(self, start: int, messages: Sequence[tuple[str | None, str]]) -> Iterator[Record]:
-        for offset, (key, text) in enumerate(messages, start):
-            raw = None if key is None else key.encode()
-            yield Record(self.place.topic, 1, offset, raw, text.encode(), {"ce_id": text}, 1_700_000_000_000)
-
-
-@pytest.fixture
-def shore(stack: Stack) -> Iterator[Shore]:
-    database = engine(access.database_url(stack.home, "write", ROLE))
-    shore = Shore(database)
-    with stack.postgres("write").superuser() as cursor:
-        cursor.execute(f"{effects.DROP}; {effects.TABLES}")
-        cursor.execute(f"GRANT SELECT, INSERT ON effects, healed TO {ROLE}; GRANT USAGE ON effects_at_seq TO {ROLE}")
-        checkpoint.provision(cursor, shore.consumer, [shore.place])
-    yield shore
-    database.dispose()
-    with stack.postgres("write").superuser() as cursor:
-        cursor.execute(effects.DROP)
-        cursor.execute("DELETE FROM checkpoints WHERE consumer = %s", (shore.consumer,))
-        cursor.execute("DELETE FROM parked_messages WHERE consumer = %s", (shore.consumer,))
-
-
-# --- the fence -------------------------------------------------------------------------------------------------------
-
-
-def test_a_run_that_was_applied_before_is_left_alone_and_one_that_overlaps_is_trimmed(shore: Shore) -> None:
-    run = shore.run(0, ("a", "m0"), ("a", "m1"), ("b", "m2"))
-    assert shore.take(run)
-    assert shore.take(run)
-    assert shore.take(shore.run(1, ("a", "m1"), ("b", "m2"), ("b", "m3")))
-
-    assert shore.effects() == ["m0", "m1", "m2", "m3"]
-    assert shore.next_offset() == 4
-
-
-def test_a_run_after_a_hole_moves_nothing(shore: Shore) -> None:
-    assert not shore.take(shore.run(5, ("a", "m5")))
-    assert not shore.take(shore.run(5, ("a", "poison-m5")))
-
-    assert (shore.effects(), shore.waiting(), shore.next_offset()) == ([], [], 0)
-
-
-def test_markers_and_aborted_messages_between_the_records_are_stepped_over(shore: Shore) -> None:
-    records = (shore.run(0, ("a", "poison-0")).records[0], shore.run(4, ("b", "m4")).records[0])
-    assert shore.take(Run(shore.place, 0, 5, records))
-
-    assert (shore.effects(), shore.waiting(), shore.next_offset()) == (["m4"], [("poison-0", "parked")], 5)
-
-
-def test_a_partition_without_a_checkpoint_is_an_error_and_never_offset_zero(shore: Shore) -> None:
-    anew = Run(Place("cluster", "another id", "payments.events", 1), 0, 1, shore.run(0, ("a", "m0")).records)
-    with pytest.raises(MissingCheckpoint, match="payriver provision"):
-        shore.take(anew)
-
-
-def test_two_workers_with_the_same_run_at_once_apply_it_once(shore: Shore) -> None:
-    run = shore.run(0, *((f"k{n}", f"m{n}") for n in range(20)))
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(lambda _: shore.take(run, Effects(seconds=0.1)), range(4)))
-
-    assert shore.effects() == [f"m{n}" for n in range(20)]
-
-
-def test_a_worker_frozen_inside_its_transaction_does_not_hold_the_partition_for_ever(shore: Shore) -> None:
-    run = shore.run(0, ("a", "m0"))
-    soon_ended = engine(shore.engine.url.render_as_string(hide_password=False), frozen_seconds=1)
-    with pytest.raises(psycopg2.Error) as thawed, transaction(soon_ended) as frozen:
-        checkpoint.advance(frozen, shore.consumer, run)
-        Effects().apply(frozen, run.records)
-        assert shore.take(run), "another worker waits for the row, and has it when the frozen session is ended"
-        frozen.execute("SELECT 1")
-
-    assert is_transient(thawed.value)
-    assert shore.effects() == ["m0"]
+__all__ = ["shore"]
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------------------
@@ -249,7 +129,7 @@ def test_a_replay_stops_at_the_first_that_fails_and_goes_on_from_there(shore: Sh
 
     first = shore.replay()
     assert first.stopped_at is not None
-    assert (first.done, _text(first.stopped_at), first.stopped_at.reason) == (2, "poison-2", "undecodable")
+    assert (first.done, text_of(first.stopped_at), first.stopped_at.reason) == (2, "poison-2", "undecodable")
     assert shore.waiting() == [("poison-2", "parked"), ("m3", "queued")]
 
     shore.heal("poison-2")
@@ -317,7 +197,3 @@ def test_a_message_that_comes_while_its_key_is_replayed_is_neither_lost_nor_earl
 
     assert shore.effects() == ["poison-0", *(f"m{n}" for n in range(1, 12))]
     assert shore.waiting() == []
-
-
-def _text(message: replay.ParkedMessage) -> str:
-    return (message.record.value or b"").decode()
