@@ -14,7 +14,6 @@ LINES = 320
 LONGER = {
     "infra/audit/check.py": "the one file that an auditor copies",
     "tests/contract/test_chain_contracts.py": "one story on one deployed chain, told once",
-    "tests/unit/test_payment_machine.py": "one world of payments, accounts and sagas, told in one piece",
     "tests/worlds.py": "the drawn histories that the property tests share",
 }
 GENERATED = re.compile(r"(\.lock|-lock\.json|\.lock\.json|\.avsc|/schema\.sql|\.svg)$")

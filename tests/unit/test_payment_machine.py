@@ -6,215 +6,32 @@ end everybody does what is theirs, and every path must have come to an end, or w
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant, rule
 
-from schemas.definition import Message, Raw
-from schemas.messages import account_commands, account_events, chain_commands, payment_commands
-from schemas.messages import payment_adjusting as adjusting
+from schemas.messages import chain_commands
 from schemas.messages import payment_adjustments as adjusted
-from streams.domain import facts, ids
 from streams.domain.account import Account
-from streams.domain.payment import Leg, Payment
-from streams.sagas.authorization import DEADLINE, ENDS, EXPIRY, PATIENCE, react
+from streams.domain.payment import Payment
+from streams.sagas.authorization import DEADLINE, ENDS, EXPIRY, PATIENCE
 from streams.sagas.rows import Due
 from streams.sagas.saga import Saga
-from streams.sagas.silence import because
-from tests.given import CARD, CENT, CUSTOMER, SETTLEMENT, Streams, block, registration
+from tests.chain_in_memory import Chain
+from tests.given import CENT, CUSTOMER, SETTLEMENT
+from tests.network_in_memory import Network
+from tests.payments_in_memory import WHICH, Managed
 
 OUTSIDE = {"unseen": "a foreign spend may be mined again, or never", "parked": "a person"}
-WHICH = st.integers(0, 9)
 UNSENT = (("spend", "planned"), ("spend", "submitted"))
 
 
-@dataclass
-class Managed:
-    """One payment's saga, what it has not heard yet, and what it ordered that nobody decided yet."""
-
-    saga: Saga
-    unheard: deque[Message] = field(default_factory=deque)
-    undecided: deque[Any] = field(default_factory=deque)
-    timeouts: set[str] = field(default_factory=set)
-    ordered: list[Any] = field(default_factory=list)
-    books: Books = field(default_factory=lambda: Books())
-
-
-@dataclass
-class Books:
-    """What the network and we have agreed on, kept apart from the payment's own arithmetic: cents, by what was sent and accepted."""
-
-    open: int = 0
-    captured: dict[str, int] = field(default_factory=dict)
-    refunded: dict[str, int] = field(default_factory=dict)
-    credited: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def due(self) -> int:
-        return self.open + sum(self.captured.values()) - sum(self.refunded.values()) - sum(self.credited.values())
-
-    def take(self, order: Any, accepted: set[str], asked: int) -> None:
-        """An order of the network's that led to these events."""
-        match order:
-            case payment_commands.AuthorizePayment() | adjusting.AdvisePayment() if "PaymentAuthorized" in accepted:
-                self.open = getattr(order, "amount_minor", asked)
-            case adjusting.IncrementPayment() if "PaymentIncremented" in accepted:
-                self.open += order.amount_minor
-            case payment_commands.ReversePayment() if "PaymentReversed" in accepted:
-                self.open = 0
-            case payment_commands.ReversePayment() if "PaymentPartlyReversed" in accepted:
-                self.open -= self.open if order.amount_minor is None else order.amount_minor
-            case payment_commands.ExpirePayment() if accepted:
-                self.open = 0
-            case payment_commands.CapturePayment() | adjusting.RecordPresentment() if "PaymentCaptured" in accepted:
-                self.captured[order.presentment_id] = order.amount_minor
-                self.open = 0 if getattr(order, "final", True) else max(0, self.open - order.amount_minor)
-            case adjusting.ReverseCapture() if "CaptureReversed" in accepted:
-                del self.captured[order.presentment_id]
-            case adjusting.RefundPayment() | adjusting.RecordRefund() if "PaymentRefunded" in accepted:
-                self.refunded[order.refund_id] = order.amount_minor
-            case adjusting.ReverseRefund() if "RefundReversed" in accepted:
-                del self.refunded[order.refund_id]
-            case adjusting.OpenDispute() if "DisputeOpened" in accepted:
-                self.credited[order.dispute_id] = order.amount_minor
-            case adjusting.ResolveDispute() if "DisputeLost" in accepted:
-                del self.credited[order.dispute_id]
-
-
-class River(RuleBasedStateMachine):
+class River(Network, Chain):
     """The whole of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.streams = Streams()
-        self.streams.given(
-            registration(),
-            registration(
-                account_id=SETTLEMENT, kind="settlement", wallet="0xSettlement", card_token=None, roles_module=None,
-                opening_balance_raw=Raw(50_000 * CENT), allowance_balance_raw=Raw(0),
-            ),
-        )  # fmt: skip
-        self.managed: dict[UUID, Managed] = {}
-        self.sent: set[UUID] = set()
-        self.taken_back: set[UUID] = set()
-        self.moved: dict[tuple[UUID, UUID], tuple[facts.Transfer, str]] = {}
-        self.height = 20
-
-    # -- what everybody shares
-
-    def do(self, order: Any) -> list[Message]:
-        spendable = self.streams.customer.spendable_raw(self.streams.chain_time)
-        events = self.streams.when(order)
-        for event in events:
-            if isinstance(event, account_events.FundsHeld) and event.cause == "approval":
-                assert 0 < event.amount_raw <= spendable, "only what is spendable is set aside"
-            if event.topic.startswith("payments"):
-                self.managed.setdefault(event.key, Managed(Saga(event.key))).unheard.append(event)
-        if managed := self.managed.get(getattr(order, "payment_id", None)):  # type: ignore[arg-type]
-            payment = self.streams.states[order.payment_id]
-            managed.books.take(order, {type(each).__name__ for each in events}, payment.amount_minor)
-        return events
-
-    def pick(self, these: Sequence[Any], which: int) -> Any:
-        return these[which % len(these)] if these else None
-
-    def step(self, managed: Managed, name: str, message: Any) -> None:
-        before = managed.saga
-        reaction = react(before, name, message)
-        at = before.parked_in or before.state
-        moved = reaction.saga.state != before.state or reaction.orders or reaction.start or reaction.cancel
-        if not moved and before.parked_in is None:
-            assert because(at, name), f"{name} in {at} does nothing, and nobody says why: {before}"
-        managed.saga = reaction.saga
-        managed.timeouts -= set(reaction.cancel)
-        managed.timeouts |= set(reaction.start)
-        for order in reaction.orders:
-            managed.undecided.append(order)
-            managed.ordered.append(order)
-
-    def leg(self, kind: str, *states: str) -> list[tuple[Payment, Leg]]:
-        payments = [self.streams.states[each] for each in self.managed]
-        return [(p, leg) for p in payments for leg in p.legs.values() if leg.kind == kind and leg.state in states]
-
-    # -- the network
-
-    @rule(cents=st.integers(0, 6_000))
-    def the_network_asks(self, cents: int) -> None:
-        payment_id = ids.network_payment_id(f"swipe-{len(self.managed)}")
-        deadline = self.streams.now + timedelta(seconds=2)
-        order = payment_commands.RequestPayment(
-            payment_id=payment_id, account_id=CUSTOMER, card_token=CARD, amount_minor=cents, currency="EUR", deadline=deadline
-        )  # fmt: skip
-        self.do(order)
-
-    @rule(which=WHICH, cents=st.none() | st.integers(1, 3_000))
-    def the_network_reverses(self, which: int, cents: int | None) -> None:
-        self.later(which, payment_commands.ReversePayment, reversal_id=f"r{which}-{cents}", amount_minor=cents)
-
-    @rule(which=WHICH, cents=st.integers(1, 6_000), final=st.booleans())
-    def the_network_posts(self, which: int, cents: int, final: bool) -> None:
-        named = {"presentment_id": f"p{which}", "currency": "EUR", "final": final}
-        self.later(which, payment_commands.CapturePayment, amount_minor=cents, **named)
-
-    @rule(which=WHICH, cents=st.integers(1, 3_000))
-    def the_network_asks_for_more(self, which: int, cents: int) -> None:
-        named = {"increment_id": f"i{which}-{cents}", "currency": "EUR"}
-        self.later(which, adjusting.IncrementPayment, amount_minor=cents, **named)
-
-    @rule(which=WHICH, cents=st.integers(1, 3_000))
-    def the_network_approves_in_our_stead(self, which: int, cents: int) -> None:
-        named = {"advice_id": "a1", "card_token": CARD, "currency": "EUR"}
-        self.later(which, adjusting.AdvisePayment, amount_minor=cents, **named)
-
-    @rule(cents=st.integers(1, 3_000), refund=st.booleans())
-    def the_network_posts_what_nobody_asked_about(self, cents: int, refund: bool) -> None:
-        payment_id = ids.network_payment_id(f"swipe-{len(self.managed)}")
-        told: dict[str, Any] = {
-            "payment_id": payment_id,
-            "account_id": CUSTOMER,
-            "card_token": CARD,
-            "amount_minor": cents,
-            "currency": "EUR",
-        }
-        self.do(
-            adjusting.RecordRefund(**told, refund_id="f0")
-            if refund
-            else adjusting.RecordPresentment(**told, presentment_id="p0")
-        )
-
-    @rule(which=WHICH, place=st.integers(0, 3))
-    def the_network_takes_a_presentment_back(self, which: int, place: int) -> None:
-        self.later(which, adjusting.ReverseCapture, presentment_id=f"p{place}", reversal_id=f"cr{place}-{which}")
-
-    @rule(which=WHICH, place=st.integers(0, 3), cents=st.integers(1, 3_000))
-    def the_merchant_gives_back(self, which: int, place: int, cents: int) -> None:
-        self.later(which, adjusting.RefundPayment, refund_id=f"f{place}", amount_minor=cents, currency="EUR")
-
-    @rule(which=WHICH, place=st.integers(0, 3))
-    def a_refund_is_taken_back(self, which: int, place: int) -> None:
-        self.later(which, adjusting.ReverseRefund, refund_id=f"f{place}", reversal_id=f"fr{place}-{which}")
-
-    @rule(which=WHICH, cents=st.integers(1, 3_000), outcome=st.sampled_from((None, "won", "lost")))
-    def the_holder_disputes(self, which: int, cents: int, outcome: str | None) -> None:
-        named = {"dispute_id": f"d{which}", "currency": "EUR", "reason": "fraud"}
-        self.later(which, adjusting.OpenDispute, amount_minor=cents, **named)
-        if outcome is not None:
-            self.later(which, adjusting.ResolveDispute, dispute_id=f"d{which}", outcome=outcome)
-
-    @rule(which=WHICH, order=st.sampled_from((adjusting.CollectReceivable, adjusting.WriteOffReceivable)))
-    def a_person_sees_to_what_is_owed(self, which: int, order: Any) -> None:
-        self.later(which, order, actor="a person")
-
-    def later(self, which: int, order: Any, **told: Any) -> None:
-        if payment_id := self.pick(list(self.managed), which):
-            self.do(order(payment_id=payment_id, account_id=CUSTOMER, **told))
 
     # -- sagas, commands, time
 
@@ -271,143 +88,6 @@ class River(RuleBasedStateMachine):
             if name == DEADLINE and managed.saga.deadline is not None:
                 self.streams.now = max(self.streams.now, managed.saga.deadline + timedelta(milliseconds=1))
             self.step(managed, name, Due(name))
-
-    # -- the submitter
-
-    def submittable(self) -> list[tuple[Payment, Leg]]:
-        legs = self.leg("spend", "planned", "submitted", "unseen") + self.leg(
-            "refund", "planned", "submitted", "unseen"
-        )
-        return [(p, leg) for p, leg in legs if leg.leg_id in self.sent]
-
-    @rule(which=WHICH, reverts=st.booleans())
-    def a_transaction_goes_out(self, which: int, reverts: bool) -> None:
-        if found := self.pick(self.submittable(), which):
-            payment, leg = found
-            named = {"payment_id": payment.payment_id, "leg_id": leg.leg_id, "tx_hash": f"0x{leg.leg_id.hex}{which}"}
-            self.do(payment_commands.RecordLegSubmitted(**named))
-            if reverts:
-                self.do(payment_commands.RecordLegReverted(**named, reason="reverted"))
-
-    @rule(which=WHICH)
-    def a_refunds_nonce_is_used_by_another(self, which: int) -> None:
-        if found := self.pick(self.leg("refund", "planned", "submitted", "seen", "unseen", "settled"), which):
-            payment, leg = found
-            order = payment_commands.EndLegUnpaid(
-                payment_id=payment.payment_id, account_id=CUSTOMER, leg_id=leg.leg_id, amount_raw=Raw(leg.amount_raw),
-                reason="nonce_used",
-            )  # fmt: skip
-            self.do(order)
-            transfer_id = ids.leg_transfer_id(100, leg.leg_id)
-            self.do(facts.LoseTransfer(SETTLEMENT, transfer_id, leg.leg_id))
-            self.never_again(transfer_id)
-
-    @rule(which=WHICH)
-    def a_person_gives_a_spend_up(self, which: int) -> None:
-        if payment_id := self.pick(list(self.managed), which):
-            self.do(payment_commands.GiveUpSpend(payment_id=payment_id, reason="the relayer is broken"))
-
-    @rule(which=WHICH)
-    def an_invalidation_is_final(self, which: int) -> None:
-        taken_back = [
-            (p, leg)
-            for p, leg in self.leg("spend", "planned", "submitted", "unseen", "seen", "settled")
-            if leg.leg_id in self.taken_back
-        ]
-        if found := self.pick(taken_back, which):
-            payment, leg = found
-            transfer_id = ids.leg_transfer_id(100, leg.leg_id)
-            told = (payment.payment_id, CUSTOMER, leg.leg_id, transfer_id, "0xinvalidate", self.next_block())
-            self.do(facts.FinalizeInvalidation(*told))
-            self.never_again(transfer_id)
-
-    def never_again(self, transfer_id: UUID) -> None:
-        """What had vanished from its block is in none for ever."""
-        for key in [each for each in self.of_state("unseen") if each[1] == transfer_id]:
-            self.moved[key] = self.moved[key][0], "ended"
-
-    # -- the chain
-
-    def see(self, transfer: facts.Transfer, again: bool = False) -> None:
-        self.do(facts.SeeTransfer(transfer, again))
-        self.moved[transfer.account_id, transfer.transfer_id] = transfer, "seen"
-
-    def next_block(self) -> facts.Block:
-        self.height += 1
-        made = block(self.height)
-        self.streams.chain_time = max(self.streams.chain_time, made.time)
-        return made
-
-    def move(self, payment_id: UUID, leg_id: UUID, kind: str, amount: int, transfer_id: UUID, tx_hash: str) -> None:
-        """The two sides of a spend or a refund, in one block."""
-        there = ("out", "in") if kind == "spend" else ("in", "out")
-        where = self.next_block()
-        again = (CUSTOMER, transfer_id) in self.moved
-        mine = facts.Transfer(
-            CUSTOMER, transfer_id, there[0], kind, "0xSettlement", amount, tx_hash, 1, where, payment_id, leg_id, kind
-        )
-        theirs = facts.Transfer(
-            SETTLEMENT, transfer_id, there[1], f"settlement_{there[1]}", "0xSafe", amount, tx_hash, 1, where
-        )
-        for side in (mine, theirs):
-            self.see(side, again)
-
-    @rule(which=WHICH, attempt=st.integers(0, 2))
-    def our_leg_is_mined(self, which: int, attempt: int) -> None:
-        if found := self.pick(self.submittable(), which):
-            payment, leg = found
-            transfer_id = ids.leg_transfer_id(100, leg.leg_id)
-            tx_hash = f"0x{leg.leg_id.hex}{attempt}"
-            self.move(payment.payment_id, leg.leg_id, leg.kind, leg.amount_raw, transfer_id, tx_hash)
-
-    @rule(cents=st.integers(1, 6_000))
-    def a_foreign_spend_is_mined(self, cents: int) -> None:
-        tx_hash = f"0xforeign{self.height}"
-        transfer_id = ids.transfer_id(100, tx_hash, "0xtoken", 0)
-        payment_id = ids.chain_payment_id(transfer_id)
-        self.move(payment_id, ids.leg_id(payment_id, "spend"), "spend", cents * CENT, transfer_id, tx_hash)
-
-    @rule(cents=st.integers(1, 9_000), out=st.booleans())
-    def money_comes_or_goes(self, cents: int, out: bool) -> None:
-        tx_hash = f"0xmoney{self.height}"
-        transfer_id = ids.transfer_id(100, tx_hash, "0xtoken", 0)
-        way, kind = ("out", "withdrawal") if out else ("in", "deposit")
-        self.see(
-            facts.Transfer(CUSTOMER, transfer_id, way, kind, "0xSomebody", cents * CENT, tx_hash, 1, self.next_block())
-        )
-
-    def of_state(self, state: str) -> list[tuple[UUID, UUID]]:
-        return [key for key, (_, where) in self.moved.items() if where == state]
-
-    @rule(newest=st.integers(1, 5))
-    def a_reorg_drops_the_newest(self, newest: int) -> None:
-        heights = sorted({self.moved[key][0].block.number for key in self.of_state("seen")})[-newest:]
-        for key in reversed(self.of_state("seen")):
-            transfer, _ = self.moved[key]
-            if transfer.block.number in heights:
-                self.do(facts.UnseeTransfer(transfer))
-                self.moved[key] = transfer, "unseen"
-
-    @rule(which=WHICH)
-    def what_vanished_is_mined_again(self, which: int) -> None:
-        if key := self.pick(self.of_state("unseen"), which):
-            where = self.next_block()
-            for each in [k for k in self.of_state("unseen") if k[1] == key[1]]:
-                self.see(replace(self.moved[each][0], block=where), again=True)
-
-    @rule(oldest=st.integers(1, 5))
-    def the_oldest_becomes_final(self, oldest: int) -> None:
-        heights = sorted({self.moved[key][0].block.number for key in self.of_state("seen")})[:oldest]
-        for key in self.of_state("seen"):
-            transfer, _ = self.moved[key]
-            if transfer.block.number in heights:
-                self.do(facts.FinalizeTransfer(transfer))
-                self.moved[key] = transfer, "final"
-
-    @rule(frozen=st.booleans())
-    def the_card_changes(self, frozen: bool) -> None:
-        order = account_commands.FreezeCard if frozen else account_commands.UnfreezeCard
-        self.do(order(account_id=CUSTOMER, reason="holder"))
 
     # -- what must always hold
 
