@@ -14,7 +14,6 @@ LINES = 320
 LONGER = {
     "infra/audit/check.py": "the one file that an auditor copies",
     "tests/contract/test_chain_contracts.py": "one story on one deployed chain, told once",
-    "tests/worlds.py": "the drawn histories that the property tests share",
 }
 GENERATED = re.compile(r"(\.lock|-lock\.json|\.lock\.json|\.avsc|/schema\.sql|\.svg)$")
 # Written apart, so that this file does not name them itself.

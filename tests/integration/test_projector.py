@@ -26,8 +26,9 @@ from streams.projections.projector import Projector
 from streams.runtime import checkpoint
 from streams.runtime.consumer import process
 from streams.runtime.records import Place, Record, Run
+from tests.happenings import CENT
 from tests.integration.conftest import Databases
-from tests.worlds import CENT, World, steps
+from tests.worlds import World, steps
 
 SWIPE = [
     ("request", 0, 500),

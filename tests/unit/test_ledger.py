@@ -15,7 +15,8 @@ from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS
 from streams.projections import balances, card_ledger, ledger, payments
 from streams.projections.ledger import Posting, Totals
 from streams.projections.payments import PaymentRow
-from tests.worlds import CENT, World, steps
+from tests.happenings import CENT
+from tests.worlds import World, steps
 
 NO_POSTINGS = {
     *(events.AllowanceObserved, events.AllowanceRaiseFinalized, events.WithdrawalQueued, events.DelayQueueEmptied),

@@ -20,7 +20,8 @@ from streams.notifications.agent import Listener, rows_of
 from streams.notifications.endpoints import check_url
 from streams.notifications.guard import AddressRefused, checked_address, is_public
 from streams.notifications.schedule import DELAYS_SECONDS, delay_seconds, retry_after_seconds
-from tests.worlds import BEGAN, World, steps
+from tests.happenings import BEGAN
+from tests.worlds import World, steps
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
