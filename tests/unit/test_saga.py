@@ -11,10 +11,9 @@ import pytest
 from schemas.definition import Message, Raw
 from schemas.messages import payment_adjustments as adjusted
 from schemas.messages import payment_events as on
-from streams.sagas.authorization import DEADLINE, ENDS, EXPIRY, INPUTS, PARKED, PATIENCE, ROWS, STATES, react
+from streams.sagas.authorization import DEADLINE, EXPIRY, PARKED, PATIENCE, react
 from streams.sagas.rows import Due
 from streams.sagas.saga import Reaction, Saga
-from streams.sagas.silence import QUIET, because
 from tests.given import CENT, CUSTOMER, NOON, PAYMENT, REFUND, SPEND, names
 
 TEN_EUROS: dict[str, Any] = {"amount_raw": Raw(1_000 * CENT), "decimals": 18}
@@ -268,37 +267,6 @@ def test_an_approved_spend_that_can_never_happen_waits_for_a_person_until_the_ne
 def test_a_refund_that_can_never_happen_waits_for_a_person() -> None:
     told = Told(*STANDS, SETTLED, REVERSED, REFUND_PLANNED, PATIENCE, REFUND_ENDED)
     assert (told.saga.state, told.saga.reason) == (PARKED, "refund_ended_unpaid")
-
-
-# -- the table itself
-
-
-@pytest.mark.parametrize("state", [each for each in STATES if each != PARKED])
-@pytest.mark.parametrize("name", INPUTS)
-def test_no_cell_of_the_table_is_missing(state: str, name: str) -> None:
-    rows = [row for row in ROWS if name in row.inputs and state in row.states]
-    assert rows or because(state, name), f"{name} in {state}: neither a row nor a reason why there is none"
-    if any(row.when is None for row in rows):
-        assert not because(state, name), f"{name} in {state} has a row and a reason why there is none"
-
-
-def test_a_parked_saga_has_no_rows_of_its_own() -> None:
-    assert not [row for row in ROWS if PARKED in row.states]
-    assert all(row.park for row in ROWS if row.to == PARKED)
-
-
-def test_whatever_starts_to_wait_outside_has_a_timeout_that_ends_the_wait() -> None:
-    outside = {"spending", "settling", "refund_due", "refunding", "unseen"}
-    for row in ROWS:
-        if row.to in outside:
-            assert PATIENCE in row.start, row
-        if row.to in ENDS:
-            assert PATIENCE not in row.start, row
-
-
-def test_what_is_silent_names_real_states_and_inputs() -> None:
-    for each in QUIET:
-        assert set(each.states) <= set(STATES) and set(each.inputs) <= set(INPUTS), each
 
 
 def test_a_saga_is_stored_and_restored_whole() -> None:
