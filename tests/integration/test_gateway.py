@@ -1,95 +1,22 @@
-"""The answer path on real PostgreSQL: many at once, dead, frozen and thawed. What the network is told is what the stream says."""
+"""The answer path on real PostgreSQL: many at once, beside reversals and locks of others. What the network is told is what the stream says."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from connectors.gateway.bounds import bounded
 from connectors.gateway.requests import Opening
 from infra.errors import BadInput, CommandIdReused, TooLate
-from infra.stack import access
 from streams.domain import ids
-from tests.integration import write_side
-from tests.integration.conftest import Databases
+from tests.integration.gateway_side import must_have_ended, side, until
 from tests.integration.write_side import WriteSide, authorization
 
-FAILPOINTS = (
-    "gateway.before_hold_commit", "gateway.after_hold", "gateway.between_steps", "gateway.between_steps:2",
-    "gateway.between_steps:3", "gateway.before_answer_commit", "gateway.after_rows", "gateway.after_rows:2",
-)  # fmt: skip
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
-
-
-def until(true: Callable[[], Any], what: str, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
-
-
-def a_gateway(side: WriteSide, request: dict[str, Any], **settings: Any) -> subprocess.Popen[str]:
-    """A gateway in a process of its own, about to ask."""
-    told = {
-        "PAYRIVER_COMPONENT": "api",
-        "PAYRIVER_WRITE_URL": access.database_url(side.databases.stack.home, "write", "gateway"),
-        **{f"PAYRIVER_{name.upper()}": str(value) for name, value in settings.items()},
-    }
-    program = [sys.executable, str(Path(write_side.__file__)), json.dumps(request)]
-    root = str(Path(write_side.__file__).parents[2])
-    process = subprocess.Popen(
-        program, env={**os.environ, **told, "PYTHONPATH": root}, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    return process
-
-
-def asks(card: str, cents: int, key: str) -> dict[str, Any]:
-    return {"idempotency_key": key, "card_token": card, "amount_minor": cents, "currency": "EUR"}
-
-
-def must_have_ended(side: WriteSide, payment_id: UUID, account_id: UUID, cards: tuple[str, ...]) -> None:
-    """The saga's timeouts and workers do what is theirs; then nothing is held, and nothing approved that nobody was told of."""
-    until(lambda: fired(side, payment_id), "the deadline's timeout", 15)
-    side.settle(payment_id)
-    payment = side.state(payment_id)
-    assert payment.card in cards, payment
-    assert payment_id not in side.state(account_id).holds or payment.card == "authorized"
-    ((state, leased),) = side.rows("SELECT state, lease_until > now() FROM sagas WHERE saga_id = %s", payment_id)
-    assert (state, bool(leased)) == (("spending" if payment.card == "authorized" else "declined"), False)
-    assert side.rows("SELECT FROM saga_inbox WHERE saga_id = %s AND state = 'pending'", payment_id) == []
-
-
-def fired(side: WriteSide, payment_id: UUID) -> bool:
-    """Fire what is due; whether this payment's saga waits for no deadline any more."""
-    side.fire()
-    waiting = "SELECT FROM saga_timeouts WHERE saga_id = %s AND name = 'deadline' AND state = 'waiting'"
-    return not side.rows(waiting, payment_id)
-
-
-def waits_for_a_lock(side: WriteSide) -> bool:
-    """Whether a gateway waits for a row that another holds."""
-    with side.databases.stack.postgres("write").superuser() as cursor:
-        cursor.execute("SELECT FROM pg_stat_activity WHERE usename = 'gateway' AND wait_event_type = 'Lock'")
-        return bool(cursor.rowcount)
-
-
-# -- at once
+__all__ = ["side"]
 
 
 def test_the_same_request_ten_times_at_once_is_one_effect_and_one_answer(side: WriteSide) -> None:
@@ -159,66 +86,6 @@ def test_a_reversal_beside_the_request_leaves_no_hold_on_an_ended_payment(side: 
         payment = side.state(payment_id)
         assert payment.card == ("reversed" if answer.approved else "declined")
         assert (payment_id in side.state(account_id).holds) == answer.approved
-
-
-# -- dead
-
-
-@pytest.mark.parametrize("point", FAILPOINTS)
-def test_a_gateway_that_dies_leaves_a_payment_that_ends(side: WriteSide, point: str) -> None:
-    account_id, card = side.account()
-    key = uuid4().hex
-    process = a_gateway(side, asks(card, 1_000, key), failpoint=point, authorization_deadline_ms=700)
-    process.wait(20)
-    assert process.returncode == -signal.SIGKILL, f"it never came by {point}"
-    payment_id = ids.network_payment_id(key)
-    if side.state(payment_id) is None:
-        assert side.rows("SELECT FROM sagas WHERE saga_id = %s", payment_id) == []
-        return
-    side.deliver(payment_id)
-    must_have_ended(side, payment_id, account_id, ("declined",))
-    assert not side.gateway().authorize(authorization(card, 1_000, key)).approved
-
-
-def test_what_waited_behind_a_dead_gateways_lease_is_taken_with_its_timeout(side: WriteSide) -> None:
-    account_id, card = side.account()
-    key = uuid4().hex
-    process = a_gateway(side, asks(card, 1_000, key), failpoint="gateway.after_hold", authorization_deadline_ms=2_000)
-    process.wait(20)
-    payment_id = ids.network_payment_id(key)
-    side.gateway().messages.reverse(payment_id, "r1", "test")
-    side.deliver(payment_id)
-    pending = "SELECT version FROM saga_inbox WHERE saga_id = %s AND state = 'pending' ORDER BY 1"
-    assert side.rows(pending, payment_id) == [(2,), (3,)]
-    until(lambda: fired(side, payment_id), "the lease's end")
-    assert side.rows(pending, payment_id) == []
-    must_have_ended(side, payment_id, account_id, ("declined",))
-
-
-# -- frozen
-
-
-def test_a_gateway_frozen_past_its_deadline_and_thawed_approves_nothing_late(side: WriteSide) -> None:
-    """It is frozen inside the transaction that would approve, holding the rows of account, payment and saga."""
-    account_id, card = side.account()
-    key = uuid4().hex
-    payment_id = ids.network_payment_id(key)
-    held = side.lock(account_id)
-    process = a_gateway(side, asks(card, 1_000, key), authorization_deadline_ms=1_500)
-    try:
-        until(lambda: waits_for_a_lock(side), "it")
-        process.send_signal(signal.SIGSTOP)
-        held.rollback()
-        time.sleep(2)
-        rival = side.gateway(1_000).authorize(authorization(card, 1_000))
-        assert rival.approved, "a frozen process holds no rival up for longer than its own deadline"
-    finally:
-        held.close()
-        process.send_signal(signal.SIGCONT)
-    told = json.loads(process.communicate(timeout=20)[0])
-    assert not told.get("approved")
-    if side.state(payment_id) is not None:
-        must_have_ended(side, payment_id, account_id, ("declined",))
 
 
 def test_while_another_holds_the_account_the_network_is_told_in_time_that_nothing_is_approved(side: WriteSide) -> None:

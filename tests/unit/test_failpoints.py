@@ -19,7 +19,7 @@ from tests.integration import (
     test_anchoring,
     test_audit_log,
     test_closed_logs,
-    test_gateway,
+    test_gateway_deaths,
     test_listener,
     test_sagas,
     test_sender_deaths,
@@ -74,7 +74,7 @@ def test_at_every_failpoint_of_the_code_a_process_dies_in_some_test() -> None:
         f"timeout.{p}" for p in test_sagas.TIMEOUT_POINTS
     }
     dies |= {f"sender.{point}" for point, _ in test_sender_deaths.POINTS} | {
-        p.partition(":")[0] for p in test_gateway.FAILPOINTS
+        p.partition(":")[0] for p in test_gateway_deaths.FAILPOINTS
     }
     dies |= {p.partition(":")[0] for p in (*test_audit_log.POINTS, *test_anchoring.POINTS, *test_closed_logs.POINTS)}
     assert every(consumers) == dies
