@@ -6,10 +6,8 @@ worker would take. What goes over the real broker is tested elsewhere.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from uuid import UUID, uuid4
 
@@ -45,9 +43,7 @@ from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
 from streams.event_store import snapshots, store
 from streams.event_store.states import state_at
-from streams.notifications import endpoints
 from streams.notifications.agent import Notifier
-from streams.notifications.sender import Sender
 from streams.persons.keys import KeyStore
 from streams.persons.register import PersonRegister
 from streams.projections.projector import Projector
@@ -259,34 +255,6 @@ class LittleRiver:
         anchorer.carry()
         self.chain.mine(10)
         anchorer.carry()
-
-    # -- webhooks
-
-    def endpoint(self, statuses: list[int]) -> tuple[UUID, ThreadingHTTPServer]:
-        """An endpoint of ours that answers with these, one after the other, then with 200."""
-
-        class Answering(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["content-length"]))
-                self.send_response(statuses.pop(0) if statuses else 200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/hooks"
-        with transaction(self.as_role("write", "operator")) as cursor:
-            made, _ = endpoints.register(cursor, url, allowed_hosts={"127.0.0.1"})
-        return made.endpoint_id, server
-
-    def send_webhooks(self) -> None:
-        """Send what is due now."""
-        sender = Sender(self.as_role("write", "sender"), 5, frozenset({"127.0.0.1"}))
-        while claimed := sender.claim(100):
-            for each in claimed:
-                sender.send(each)
 
     # -- the databases
 
