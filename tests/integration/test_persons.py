@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -249,6 +250,8 @@ def test_from_the_command_line_too(databases: Databases) -> None:
     assert _payriver(databases, "forget", person_id).stdout == "forgotten\n"
     shown = _payriver(databases, "person", "show", person_id)
     assert "forgotten" in shown.stdout and NAME not in shown.stdout
-    for words in ({"name": ""}, {"name": NAME, "iban": "x"}, {"email": EMAIL}, ["name"]):
-        bad = _payriver(databases, "person", "register", said=words)
+    wrong: tuple[Any, ...] = ({"name": ""}, {"name": NAME, "iban": "x"}, {"email": EMAIL}, ["name"])
+    with ThreadPoolExecutor(len(wrong)) as pool:
+        answers = list(pool.map(lambda said: _payriver(databases, "person", "register", said=said), wrong))
+    for bad in answers:
         assert bad.returncode == 1 and bad.stderr.startswith("bad_input:") and NAME not in bad.stderr

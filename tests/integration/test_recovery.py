@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -56,8 +57,9 @@ def refused(stack: Stack) -> None:
     """Provisioning, and each process of ours that appends."""
     with pytest.raises(BehindTopics, match=r"which stands at \w+.events/\d+/\d+: W was restored .* `payriver recover`"):
         let_it_flow(Doors.of(stack))
-    for role in ("sagas", "projections", "notifications"):
-        done = subprocess.run(
+
+    def works(role: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "-m", "api.cli.main", "work", role],
             env={**os.environ, **stack.settings_for(role)},
             capture_output=True,
@@ -65,7 +67,10 @@ def refused(stack: Stack) -> None:
             timeout=60,
             check=False,
         )
-        assert done.returncode == 1 and done.stderr.startswith("behind_topics: "), done.stderr
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in pool.map(works, ("sagas", "projections", "notifications")):
+            assert done.returncode == 1 and done.stderr.startswith("behind_topics: "), done.stderr
 
 
 def test_a_w_that_was_restored_to_an_earlier_point_is_refused_and_comes_back_as_it_was(
