@@ -40,6 +40,7 @@ def serving(*answers: Callable[[Any], Answer]) -> Iterator[BadNode]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             question = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -137,6 +137,9 @@ def spoiling(node_url: str, *faults: str, seed: int = 1, often: float = 0.3) -> 
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = (
+            True  # an answer goes in two pieces, and the second would wait 40 ms for word of the first
+        )
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

@@ -139,6 +139,9 @@ def running(node: SyntheticNode) -> Iterator[SyntheticNode]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = (
+            True  # an answer goes in two pieces, and the second would wait 40 ms for word of the first
+        )
 
         def do_POST(self) -> None:
             asked = orjson.loads(self.rfile.read(int(self.headers["content-length"])))
