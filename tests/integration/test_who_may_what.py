@@ -194,7 +194,7 @@ def test_nobody_enters_kafka_without_a_login(stack: Stack, attempt: str) -> None
     else:
         config["bootstrap.servers"] = f"127.0.0.1:{stack.home.port('controller')}"
     with pytest.raises(KafkaException):
-        AdminClient(config).list_topics(timeout=4)
+        AdminClient(config).list_topics(timeout=2)
 
 
 def test_connects_address_asks_for_a_login_and_tells_no_secret(stack: Stack) -> None:
