@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.definition import Message
-from schemas.upcasters import message_of
 from streams.domain import account, payment, person
-from streams.event_store.recorded import RecordedEvent, Said
 
 State = Any  # Account | Payment | Person
 
@@ -37,9 +35,9 @@ def evolve(category: str, state: State | None, message: Message) -> State:
     return AGGREGATES[category].evolve(state, message)
 
 
-def fold(category: str, state: State | None, events: Iterable[RecordedEvent | Said]) -> State | None:
+def fold(category: str, state: State | None, messages: Iterable[Message]) -> State | None:
     """The state after these events of one stream, in order."""
     step = AGGREGATES[category].evolve
-    for event in events:
-        state = step(state, message_of(event.type, event.schema_version, event.payload))
+    for message in messages:
+        state = step(state, message)
     return state

@@ -13,7 +13,7 @@ from streams.aggregates import State, fold
 from streams.event_store.look import Look, Seen, look
 from streams.event_store.snapshotter import Snapshotter
 from streams.event_store.states import state_at
-from streams.event_store.store import Head
+from streams.event_store.store import NOWHERE, Head
 
 Known = tuple[Head, State]
 
@@ -69,16 +69,14 @@ class KnownStates:
             self.snapshotter.offer(category, stream_id, before, head, state)
 
     def _state(self, cursor: Cursor, stream_id: UUID, seen: Seen, known: Known | None) -> State:
-        start = known or ((seen.kept.head, seen.kept.state) if seen.kept else None)
-        if start is not None and start[0] == seen.head:
-            return start[1]
-        if start is not None and seen.events and _stands(start[0], seen):
-            state, before = fold(seen.category, start[1], seen.events[1:]), start[0].version
-        elif start is None and seen.events and seen.events[0].version == 1:
-            state, before = fold(seen.category, None, seen.events), 0
-        else:
+        head, state = known or ((seen.kept.head, seen.kept.state) if seen.kept else (NOWHERE, None))
+        if head == seen.head:
+            return state
+        since = seen.since(head)
+        if since is None:
             return self._read(cursor, stream_id, seen)
-        self.remember(seen.category, stream_id, before, seen.head, state)
+        state = fold(seen.category, state, since)
+        self.remember(seen.category, stream_id, head.version, seen.head, state)
         return state
 
     def _read(self, cursor: Cursor, stream_id: UUID, seen: Seen) -> State:
@@ -87,9 +85,3 @@ class KnownStates:
         assert at is not None, "a stream that has a head has events"
         self.remember(seen.category, stream_id, seen.head.version - at.folded, seen.head, at.state)
         return at.state
-
-
-def _stands(head: Head, seen: Seen) -> bool:
-    """Whether the stream has the very event that the state is known by."""
-    first = seen.events[0]
-    return first.version == head.version and first.hash == head.hash.hex()

@@ -21,11 +21,9 @@ from streams.domain.circumstances import Circumstances, Policy
 from streams.domain.decisions import DECISIONS, Decision
 from streams.event_store import store
 from streams.event_store.recorded import NewEvent, category_of, new_event
-from streams.event_store.store import Head
+from streams.event_store.store import NOWHERE, Head
 from streams.known_states import KnownStates
 from streams.orders import Order, Outcome, answer_to, answered, must_agree
-
-NOWHERE = Head(0, b"")
 
 
 @dataclass

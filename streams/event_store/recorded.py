@@ -97,16 +97,6 @@ class RecordedEvent(Row):
         return message_of(self.type, self.schema_version, self.payload)
 
 
-class Said(NamedTuple):
-    """As much of an event as the fold of its stream needs. `hash`: in hex, of the event that was known before, and of no other."""
-
-    version: int
-    type: str
-    schema_version: int
-    hash: str | None
-    payload: dict[str, Any]
-
-
 def category_of(message: Message) -> str:
     """`payment`, `account` or `person`: which aggregate the event belongs to, by its topic."""
     return message.topic.partition(".")[0].removesuffix("s")

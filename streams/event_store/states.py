@@ -49,7 +49,8 @@ def _from(cursor: Cursor, stream_id: UUID, version: int, kept: Kept | None) -> A
             if page[0].version != kept.head.version or page[0].hash != kept.head.hash:
                 return None
             behind = page[1:]
-        state, last, folded = fold(page[0].category, state, behind), page[-1], folded + len(behind)
+        state = fold(page[0].category, state, (event.message() for event in behind))
+        last, folded = page[-1], folded + len(behind)
     return At(state, last, folded) if last is not None else None
 
 

@@ -28,10 +28,14 @@ LOCK = "SELECT stream_id, version, head_hash FROM lock_streams(%s::uuid[])"
 
 @dataclass(frozen=True)
 class Head:
-    """Where a stream stands; version 0: it does not exist yet."""
+    """Where a stream stands."""
 
     version: int
     hash: bytes
+
+
+NOWHERE = Head(0, b"")
+"""Of a stream that does not exist."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from infra.database import transaction
 from schemas.definition import Raw
 from schemas.messages.account_events import TransferFinalized, TransferSeen
-from streams.event_store import recorded, snapshots, store
+from streams.event_store import look, recorded, snapshots, store
 from streams.event_store.recorded import NewEvent, new_event
 from streams.event_store.states import state_at
 from tests.integration.write_side import WriteSide, cause
@@ -73,7 +73,8 @@ def folded(side: WriteSide, account_id: UUID) -> tuple[Any, int]:
         return before(*event)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(recorded, "message_of", counted)
+        for module in (look, recorded):
+            patched.setattr(module, "message_of", counted)
         return side.state(account_id), count
 
 

@@ -197,9 +197,10 @@ BEGIN
     SELECT f.stream_id, f.category, f.version, f.head_hash,
            f.kept_by, f.kept_category, f.kept_version, f.kept_hash, f.kept_state, f.kept_digest,
            CASE WHEN f.version > f.known AND f.version <= f.known + p_most THEN (
-               SELECT json_agg(json_build_array(
-                   e.version, e.type, e.schema_version, CASE WHEN e.version = f.known THEN encode(e.hash, 'hex') END, e.payload
-               ) ORDER BY e.version)
+               SELECT json_build_array(
+                   encode((array_agg(e.hash ORDER BY e.version))[1], 'hex'), json_agg(e.type ORDER BY e.version),
+                   json_agg(e.schema_version ORDER BY e.version), json_agg(e.payload ORDER BY e.version)
+               )
                FROM events AS e
                WHERE e.stream_id = f.stream_id AND e.version >= f.known AND e.position >= f.first_position
            ) END,
