@@ -22,8 +22,8 @@ from tests.integration.little_river import EUR, LittleRiver
 DEPTH = 32  # blocks on top of a final one; reorgs here are less deep
 DEEPEST = 30
 STEPS = 24
-SEEDS = range(8)
-MANY_SEEDS = range(8, 508)
+SEEDS = range(20)
+MANY_SEEDS = range(20, 520)
 
 
 class Killed(BaseException):
