@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,7 @@ class Cursor(psycopg2.extensions.cursor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._postponed: list[bytes] = []
+        self._waiting: list[Callable[[], None]] = []
 
     def postpone(self, statement: str | bytes, values: Any = None) -> None:
         """For a statement whose result nobody needs."""
@@ -45,19 +46,30 @@ class Cursor(psycopg2.extensions.cursor):
             self._postponed.clear()
         super().execute(query, vars)
 
+    def once_committed(self, work: Callable[[], None]) -> None:
+        """To be done when all of the transaction has come true, and else never."""
+        self._waiting.append(work)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether something waits for the commit: what is read from then on may be of this transaction alone."""
+        return bool(self._waiting)
+
     def commit(self) -> None:
         """Raises InFailedSqlTransaction where a statement failed before and nobody undid it: that would be a rollback without a word."""
-        if self._postponed == [BEGIN]:
-            return
-        self.execute(COMMIT)
-        if self.statusmessage != COMMIT:
-            raise psycopg2.errors.InFailedSqlTransaction(
-                "a statement of this transaction failed; nothing was committed"
-            )
+        if self._postponed != [BEGIN]:
+            self.execute(COMMIT)
+            if self.statusmessage != COMMIT:
+                raise psycopg2.errors.InFailedSqlTransaction(
+                    "a statement of this transaction failed; nothing was committed"
+                )
+        while self._waiting:
+            self._waiting.pop(0)()
 
     def rollback(self) -> None:
         """Nothing of it happened."""
         self._postponed.clear()
+        self._waiting.clear()
         if self.connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
             self.execute("ROLLBACK")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from uuid import UUID
 
@@ -63,10 +64,20 @@ class KnownStates:
         return {each: self._state(cursor, each, of, known.get(each)) for each, of in seen.streams.items()}
 
     def remember(self, category: str, stream_id: UUID, before: int, head: Head, state: State) -> None:
-        """A state, and the version of which its fold began."""
+        """A state that is committed, and the version of which its fold began.
+
+        An event's hash says nothing of those before it: behind what was rolled back, the same event may come again at the same place.
+        """
         self.cache.put(stream_id, head, state)
         if self.snapshotter is not None:
             self.snapshotter.offer(category, stream_id, before, head, state)
+
+    def _remember(self, cursor: Cursor, category: str, stream_id: UUID, before: int, head: Head, state: State) -> None:
+        told = partial(self.remember, category, stream_id, before, head, state)
+        if cursor.in_doubt:
+            cursor.once_committed(told)
+        else:
+            told()
 
     def _state(self, cursor: Cursor, stream_id: UUID, seen: Seen, known: Known | None) -> State:
         head, state = known or ((seen.kept.head, seen.kept.state) if seen.kept else (NOWHERE, None))
@@ -76,12 +87,12 @@ class KnownStates:
         if since is None:
             return self._read(cursor, stream_id, seen)
         state = fold(seen.category, state, since)
-        self.remember(seen.category, stream_id, head.version, seen.head, state)
+        self._remember(cursor, seen.category, stream_id, head.version, seen.head, state)
         return state
 
     def _read(self, cursor: Cursor, stream_id: UUID, seen: Seen) -> State:
         """What is known does not stand, or too little is known: a page of the stream in memory at a time."""
         at = state_at(cursor, stream_id, seen.head.version)
         assert at is not None, "a stream that has a head has events"
-        self.remember(seen.category, stream_id, seen.head.version - at.folded, seen.head, at.state)
+        self._remember(cursor, seen.category, stream_id, seen.head.version - at.folded, seen.head, at.state)
         return at.state

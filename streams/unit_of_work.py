@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -96,9 +97,10 @@ class UnitOfWork:
         store.append(self.cursor, self.codec, events, answers, min(deadlines, default=None))
         for event in events:
             stream_id, head = event.stream_id, Head(event.version, event.hash)
-            if head == self.heads[stream_id]:  # should this be rolled back, no head will have its hash
-                before = self._before.get(stream_id, NOWHERE).version
-                self.known.remember(category_of(event.message), stream_id, before, head, self.states[stream_id])
+            if head == self.heads[stream_id]:
+                before, category = self._before.get(stream_id, NOWHERE).version, category_of(event.message)
+                state = self.states[stream_id]
+                self.cursor.once_committed(partial(self.known.remember, category, stream_id, before, head, state))
 
     def _look(self, orders: Iterable[Order], stream_ids: set[UUID]) -> Circumstances:
         """Locks what is not locked yet, and learns what was answered before, where there can be an answer."""

@@ -140,8 +140,8 @@ def test_what_was_rolled_back_is_never_kept(side: WriteSide, account: UUID) -> N
     before = kept(side)
     with pytest.raises(RuntimeError), transaction(side.door("commands")) as cursor:
         handler.handle(cursor, [Order(uuid4(), FreezeCard(account_id=account, reason="lost"), cause(uuid4()))])
-        assert len(snapshotter._waiting) == 1
         raise RuntimeError("the process ends here")
+    assert not snapshotter._waiting
     assert snapshotter.flush() == 0
     snapshotter.close()
     assert kept(side) == before
