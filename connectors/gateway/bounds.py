@@ -41,12 +41,16 @@ def bounded(database: Database, until: float, *, durable: bool = True) -> Iterat
         with transaction(database) as cursor:
             yield cursor
         return
-    left_ms = str(max(GRACE_MS, int((until - time.monotonic()) * 1000)))
     try:
         with transaction(database) as cursor:
+            left_ms = _left_ms(until)  # now: a connection may have been waited for
             cursor.postpone(BOUNDS, (left_ms, left_ms, "on" if durable else "off"))
             yield cursor
     except (psycopg2.Error, NoConnection) as error:
         if not isinstance(error, TIMED_OUT) and time.monotonic() < until:
             raise
-        raise TooLate(f"W did not answer within {left_ms} ms; nothing was approved") from error
+        raise TooLate("W did not answer in time; nothing was approved") from error
+
+
+def _left_ms(until: float) -> str:
+    return str(max(GRACE_MS, int((until - time.monotonic()) * 1000)))

@@ -73,8 +73,8 @@ class Messages:
 
         Raises TooLate where W could not be asked in time: then nothing more is approved, now or later.
         """
-        self._payment(payment_id)
         until = time.monotonic() + (deadline_ms or self.deadline_ms) / 1000
+        self._payment(payment_id)
         self._increment(_Increment(payment_id, increment_id, _positive(amount_minor), currency, actor, until))
         return self._answer(payment_id, "increment", increment_id)
 

@@ -34,7 +34,10 @@ BEGIN
     -- Only now, with the heads ours, positions: so they grow along every stream. All readers wait for this transaction from here on,
     -- so it may neither rest nor last: the server ends it.
     IF cardinality(p_event_ids) > 0 THEN
-        done := set_config('idle_in_transaction_session_timeout', '20s', true) || set_config('transaction_timeout', '5min', true);
+        IF current_setting('idle_in_transaction_session_timeout')::interval NOT BETWEEN '1ms' AND '20s' THEN  -- 0: for ever
+            done := set_config('idle_in_transaction_session_timeout', '20s', true);
+        END IF;
+        done := set_config('transaction_timeout', '5min', true);
         SELECT CASE WHEN p.is_called THEN p.last_value ELSE 0 END INTO newest FROM event_positions AS p;
         done := pg_advisory_xact_lock_shared(append_lock(newest));
         positions := ARRAY(SELECT nextval('event_positions') FROM generate_series(1, cardinality(p_event_ids)));
