@@ -27,13 +27,13 @@ def delay_seconds(message_id: UUID, attempt: int, retry_after: float | None = No
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """RFC 9110 10.2.3: seconds, or a date. None for a header that says neither, or a moment that has passed."""
+    """RFC 9110 10.2.3: seconds, or a date; a day at most. None for a header that says neither, or a moment that has passed."""
     if header is None:
         return None
     if header.strip().isdecimal():
-        return float(header)
+        return min(float(header), LONGEST_SECONDS)
     try:
         seconds = (parsedate_to_datetime(header) - now).total_seconds()
     except (ValueError, TypeError):
         return None
-    return seconds if seconds > 0 else None
+    return min(seconds, LONGEST_SECONDS) if seconds > 0 else None
