@@ -40,6 +40,7 @@ TICK_SECONDS = 0.5  # so often it looks by itself, for receipts and for what ano
 PATIENCE_SECONDS = 15  # then a transaction is broadcast again, and its fee raised where the node asks for more
 RETRY_SECONDS = 5  # after a revert, before another transaction carries the leg
 BATCH = 50
+SENDING_SECONDS = 5  # then what went out is marked, well before W would end a transaction that waits for a slow node
 LOOK_SECONDS = 5  # so often at least receipts are asked for, also while the chain stands still
 
 
@@ -136,7 +137,10 @@ class Submitter:
         gone: list[Sent] = []
         replaced = 0
         refused: set[str] = set()
+        until = monotonic() + SENDING_SECONDS
         for sent in waiting:
+            if monotonic() > until:
+                break
             if sent.sender in refused:
                 continue
             try:
