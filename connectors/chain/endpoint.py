@@ -123,7 +123,7 @@ class Endpoint:
             self.failures += 1
             if self.failures >= FAILURES_TO_OPEN:
                 rest = min(FIRST_REST_SECONDS * 2 ** (self.failures - FAILURES_TO_OPEN), LONGEST_REST_SECONDS)
-                self.rests_until = time.monotonic() + max(rest, error.retry_after or 0)
+                self.rests_until = time.monotonic() + min(max(rest, error.retry_after or 0), LONGEST_REST_SECONDS)
                 log.warning("endpoint_rests", node=self.name, seconds=rest, why=self.last_error)
 
     def _learn(self, question: Question, answer: Any) -> None:

@@ -52,7 +52,7 @@ class Http:
         """The answer. Raises NoAnswer."""
         try:
             response = self._client.post(self._url, content=orjson.dumps(body))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise NoAnswer(f"{type(error).__name__} {error}") from None
         if response.status_code != 200:
             why, busy = f"HTTP {response.status_code}", response.status_code == httpx.codes.TOO_MANY_REQUESTS
@@ -182,4 +182,4 @@ def _parsed(content: bytes | str) -> Any:
 
 def _retry_after(response: httpx.Response) -> float | None:
     said = response.headers.get("retry-after", "")
-    return float(said) if said.replace(".", "", 1).isdigit() else None
+    return float(said) if said.replace(".", "", 1).isdecimal() else None
