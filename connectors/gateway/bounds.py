@@ -24,9 +24,10 @@ again = retry(
 )
 TIMED_OUT = (QueryCanceled, IdleInTransactionSessionTimeout, NoConnection)
 GRACE_MS = 200  # what is left of the network's limit for saying that our time is over
+AFTERWARDS_MS = 50  # one statement that takes all the time is cancelled before; several together cost the connection
 BOUNDS = """
 SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true),
-       set_config('synchronous_commit', %s, true)
+       set_config('transaction_timeout', %s, true), set_config('synchronous_commit', %s, true)
 """
 DURABLE = "SET LOCAL synchronous_commit = on"
 
@@ -44,7 +45,8 @@ def bounded(database: Database, until: float, *, durable: bool = True) -> Iterat
     try:
         with transaction(database) as cursor:
             left_ms = _left_ms(until)  # now: a connection may have been waited for
-            cursor.postpone(BOUNDS, (left_ms, left_ms, "on" if durable else "off"))
+            bounds = str(left_ms), str(left_ms), str(left_ms + AFTERWARDS_MS)
+            cursor.postpone(BOUNDS, (*bounds, "on" if durable else "off"))
             yield cursor
     except (psycopg2.Error, NoConnection) as error:
         if not isinstance(error, TIMED_OUT) and time.monotonic() < until:
@@ -52,5 +54,5 @@ def bounded(database: Database, until: float, *, durable: bool = True) -> Iterat
         raise TooLate("W did not answer in time; nothing was approved") from error
 
 
-def _left_ms(until: float) -> str:
-    return str(max(GRACE_MS, int((until - time.monotonic()) * 1000)))
+def _left_ms(until: float) -> int:
+    return max(GRACE_MS, int((until - time.monotonic()) * 1000))

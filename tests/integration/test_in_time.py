@@ -75,6 +75,19 @@ def test_who_has_waited_for_a_connection_has_what_is_left(narrow: Engine) -> Non
     assert 0.75 < time.monotonic() - began < 1.2
 
 
+def test_who_waits_twice_in_one_transaction_has_one_deadline(side: WriteSide) -> None:
+    account_id, _ = side.account()
+    before, command_id = side.types(account_id), uuid4()
+    freeze = Order(command_id, FreezeCard(account_id=account_id, reason="holder"), cause(command_id))
+    began = time.monotonic()
+    with pytest.raises(TooLate), bounded(side.door("gateway"), began + 1) as cursor:
+        cursor.execute("SELECT pg_sleep(0.5)")
+        side.handler().handle(cursor, [freeze])
+        cursor.execute("SELECT pg_sleep(0.8)")
+    assert time.monotonic() - began < 1.25
+    assert side.types(account_id) == before
+
+
 def test_an_increments_time_begins_when_it_comes(side: WriteSide, narrow: Engine) -> None:
     account_id, card = side.account()
     gateway = Gateway(narrow, side.codec, side.policy, 5_000)
