@@ -11,13 +11,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Generic, TypeVar
 
 import structlog
 from psycopg2.errors import LockNotAvailable
 
 from infra.database import Cursor
+from infra.errors import TooLate
 
 log = structlog.get_logger(__name__)
 MOST = 16
@@ -27,6 +28,8 @@ PATIENCE_SECONDS = 1.0
 LOCK_MS = 100
 """How long a shared transaction waits for a row that a rival holds: most of what it carries has nothing to do with that row."""
 BOUND = f"SET LOCAL lock_timeout = {LOCK_MS}"
+PLACES = 3
+"""Of those who need a rival's row, so many wait for it at once: each has a connection of which the others have none."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -56,7 +59,8 @@ class GroupCommit(Generic[Item, Result]):
     """Called by many threads, each with an item of its own: one of them carries out all that wait, in one transaction.
 
     Errors are exact. Should that transaction fail, with whatever error, each of its callers carries its own item out in a transaction of its own.
-    So does who has waited too long, whatever has become of its item meanwhile; and so does who alone met a rival's lock, for whom nobody waits then.
+    So does who has waited too long, whatever has become of its item meanwhile. Nobody waits there for who needs a row that a rival holds: those wait
+    a few at a time, for as long as they have.
     """
 
     def __init__(self, transact: Transact, work: Work[Item, Result], most: int = MOST) -> None:
@@ -64,9 +68,13 @@ class GroupCommit(Generic[Item, Result]):
         self._lock = Lock()
         self._waiting: deque[_Caller[Item, Result]] = deque()
         self._at_work = False
+        self._places = BoundedSemaphore(PLACES)
 
     def __call__(self, item: Item, until: float = math.inf) -> Result:
-        """The item's result, once it is committed. Raises what a transaction raises that carries out this item and no other, over by `until`."""
+        """The item's result, once it is committed. Raises what a transaction raises that carries out this item and no other, over by `until`.
+
+        Raises TooLate where too many have waited for rivals' rows all the time.
+        """
         caller: _Caller[Item, Result] = _Caller(item, until)
         try:
             if not self._leads_at_once(caller):
@@ -76,7 +84,7 @@ class GroupCommit(Generic[Item, Result]):
         finally:
             if caller.leads:
                 self._pass_on()
-        return caller.results[0] if caller.results else self._carry_out([caller])[0]
+        return caller.results[0] if caller.results else self._go_alone(caller)
 
     def _leads_at_once(self, caller: _Caller[Item, Result]) -> bool:
         """Nobody is at work; else it has its place among those who wait."""
@@ -118,6 +126,18 @@ class GroupCommit(Generic[Item, Result]):
             _let_others_through()
         with self._lock:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most - 1))]
+
+    def _go_alone(self, caller: _Caller[Item, Result]) -> Result:
+        """As if no rival were there; who needs what one holds waits for it, when it has a place."""
+        with suppress(LockNotAvailable):
+            return self._carry_out([caller], BOUND)[0]
+        patience = None if caller.until == math.inf else max(0.0, caller.until - time.monotonic())
+        if not self._places.acquire(timeout=patience):
+            raise TooLate("others waited for rows that a rival holds, for all the time there was; nothing was done")
+        try:
+            return self._carry_out([caller])[0]
+        finally:
+            self._places.release()
 
     def _carry_out(self, group: Sequence[_Caller[Item, Result]], bound: str = "") -> Sequence[Result]:
         """One transaction; `bound` is its first statement."""

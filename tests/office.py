@@ -84,13 +84,13 @@ class Books:
     @contextmanager
     def _sharing(self, cursor: Any) -> Iterator[None]:
         with self._lock:
-            self.sharing += bool(cursor.bounds)
+            self.sharing += len(cursor.items) > 1
             self.most_sharing = max(self.most_sharing, self.sharing)
         try:
             yield
         finally:
             with self._lock:
-                self.sharing -= bool(cursor.bounds)
+                self.sharing -= len(cursor.items) > 1
 
     def names(self) -> list[Any]:
         return [name for commit in self.commits for name in commit]

@@ -30,6 +30,8 @@ from streams.persons.keys import KeyStore
 from streams.persons.register import PersonRegister
 
 BY_HAND = frozenset(each.name for each in PEOPLE)
+GATEWAY_CONNECTIONS = 10
+"""And as many more while they are needed: for who leads, for the few who wait for a rival's row, and for who goes alone, of each kind of work."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,12 @@ class Root:
 
     @cached_property
     def gateway(self) -> Gateway:
-        """The card network's door."""
-        return Gateway(self.write, self.codec, self.policy, self.settings.authorization_deadline_ms)
+        """The card network's door. Its connections are its own: whoever asks W a question takes none of them."""
+        return Gateway(
+            self._engine("write", GATEWAY_CONNECTIONS), self.codec, self.policy, self.settings.authorization_deadline_ms
+        )
 
-    def _engine(self, server: str) -> Engine:
+    def _engine(self, server: str, pool_size: int = 5) -> Engine:
         url = getattr(self.settings, f"{server}_url")
         if not url.get_secret_value():
             raise Misconfigured(
@@ -109,7 +113,7 @@ class Root:
         reads_long = self.settings.component == "auditor"  # and locks nothing
         frozen_seconds = 0 if reads_long else FROZEN_SECONDS
         seldom = server == "keys" or self.settings.component in BY_HAND
-        return engine(url, application_name=name, frozen_seconds=frozen_seconds, seldom=seldom)
+        return engine(url, pool_size=pool_size, application_name=name, frozen_seconds=frozen_seconds, seldom=seldom)
 
 
 def of_embedded_stack(component: str, home: Path | None) -> Settings | None:

@@ -104,3 +104,21 @@ def test_an_increments_time_begins_when_it_comes(side: WriteSide, narrow: Engine
     finally:
         rival.rollback()
         rival.close()
+
+
+def test_those_who_wait_behind_a_locked_card_leave_connections_for_all_others(side: WriteSide) -> None:
+    gateway = side.gateway(1_700)
+    (locked, card), (_, other) = side.account(), side.account()
+    assert gateway.authorize(authorization(other, 100)).approved
+    rival = side.lock(locked)
+    with ThreadPoolExecutor(24) as threads:
+        waiting = [threads.submit(gateway.authorize, authorization(card, 100)) for _ in range(20)]
+        time.sleep(0.6)
+        for _ in range(5):
+            began = time.monotonic()
+            assert gateway.authorize(authorization(other, 100)).approved
+            assert time.monotonic() - began < 0.8
+        assert all(isinstance(each.exception(), TooLate) for each in waiting)
+    rival.rollback()
+    rival.close()
+    assert gateway.authorize(authorization(card, 100)).approved
