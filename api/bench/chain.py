@@ -144,7 +144,8 @@ def _block_ms(stage: ChainStage, blocks: int) -> float:
 
 
 def _long(stage: ChainStage, size: Size) -> Iterator[Figure]:
-    """Many more logs than memory could hold."""
+    """Many more logs than memory could hold, of few accounts: what many accounts take is not what grows with logs."""
+    stage.watch_only(size.watched[0])
     with stage.asked.console.status(f"making {size.long:,} logs"):
         stage.pay(size.long // LONG_EACH, LONG_EACH)
     last = stage.head
