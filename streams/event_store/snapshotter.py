@@ -23,9 +23,9 @@ from streams.event_store.store import Head
 
 MOST_WAITING = 200
 PAUSE_SECONDS = 0.5
-"""Between two rounds: the events on which a state stands are mostly committed by then, and one row of a busy stream is enough."""
-PATIENCE_SECONDS = 5.0
-"""How long to wait for the commit of a state's events; one that was rolled back never comes."""
+"""Between two rounds: one row of a busy stream is enough."""
+END_SECONDS = 5.0
+"""How long whoever closes it waits for the last round."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,20 +35,20 @@ class Snapshotter:
     """One for a process. `source`: W, as the process's role."""
 
     source: Engine
-    _waiting: dict[UUID, tuple[float, Kept]] = field(default_factory=dict)
+    _waiting: dict[UUID, Kept] = field(default_factory=dict)
     _changed: Condition = field(default_factory=Condition)
     _thread: Thread | None = None
     _closed: bool = False
 
     def offer(self, category: str, stream_id: UUID, before: int, head: Head, state: State) -> None:
-        """A stream went from version `before` to its head: to be kept, if that is far enough by the aggregate's policy."""
+        """A stream went from version `before` to its head, and that is committed: to be kept, if it is far enough by the aggregate's policy."""
         every = AGGREGATES[category].snapshot_every
         if head.version // every == before // every:
             return
         with self._changed:
             if self._closed or (len(self._waiting) >= MOST_WAITING and stream_id not in self._waiting):
                 return
-            self._waiting[stream_id] = time.monotonic(), Kept(stream_id, category, head, state)
+            self._waiting[stream_id] = Kept(stream_id, category, head, state)
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="snapshots", daemon=True)
                 self._thread.start()
@@ -62,12 +62,10 @@ class Snapshotter:
             return 0
         try:
             with transaction(self.source) as cursor:
-                standing = snapshots.save(cursor, [kept for _, kept in waiting.values()])
+                return len(snapshots.save(cursor, list(waiting.values())))
         except (psycopg2.Error, sqlalchemy.exc.SQLAlchemyError) as error:
             log.warning("snapshots_not_saved", streams=len(waiting), error=str(error))
             return 0
-        self._wait_on({each: told for each, told in waiting.items() if each not in standing})
-        return len(standing)
 
     def close(self) -> None:
         """Keep what waits, and end."""
@@ -75,15 +73,7 @@ class Snapshotter:
             self._closed = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join(PATIENCE_SECONDS)
-
-    def _wait_on(self, early: dict[UUID, tuple[float, Kept]]) -> None:
-        """What was offered before its commit is tried again, unless something newer came."""
-        oldest = time.monotonic() - PATIENCE_SECONDS
-        with self._changed:
-            for stream_id, (since, kept) in early.items():
-                if since > oldest and not self._closed:
-                    self._waiting.setdefault(stream_id, (since, kept))
+            self._thread.join(END_SECONDS)
 
     def _run(self) -> None:
         while True:
