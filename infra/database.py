@@ -63,8 +63,9 @@ class Cursor(psycopg2.extensions.cursor):
                 raise psycopg2.errors.InFailedSqlTransaction(
                     "a statement of this transaction failed; nothing was committed"
                 )
-        while self._waiting:
-            self._waiting.pop(0)()
+        waiting, self._waiting = self._waiting, []
+        for work in waiting:
+            work()
 
     def rollback(self) -> None:
         """Nothing of it happened."""
