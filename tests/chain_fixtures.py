@@ -59,6 +59,15 @@ def devchain() -> Iterator[DevChain]:
         yield chain
 
 
+def silent_chain(**more: Any) -> dict[str, Any]:
+    """The chain file of a chain whose node never answers; `more`: what else it says, or says otherwise."""
+    return {
+        "chain_id": 100, "rpc_urls": ["http://127.0.0.1:1"], "finality": {"tag": "finalized"},
+        "tokens": [{"address": "0x" + "11" * 20, "symbol": "EURe", "currency": "EUR", "decimals": 18}],
+        "settlement_address": "0x" + "22" * 20, "spender_module": "0x" + "33" * 20,
+    } | more  # fmt: skip
+
+
 def settings_of(chain: DevChain, *, urls: list[str] | None = None) -> ChainSettings:
     """The chain file of a running development chain, as the product reads it."""
     return ChainSettings.model_validate(

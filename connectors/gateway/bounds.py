@@ -44,7 +44,9 @@ def bounded(database: Database, until: float, *, durable: bool = True) -> Iterat
         return
     try:
         with transaction(database) as cursor:
-            left_ms = _left_ms(until)  # now: a connection may have been waited for
+            left_ms = max(
+                GRACE_MS, int((until - time.monotonic()) * 1000)
+            )  # now: a connection may have been waited for
             bounds = str(left_ms), str(left_ms), str(left_ms + AFTERWARDS_MS)
             cursor.postpone(BOUNDS, (*bounds, "on" if durable else "off"))
             yield cursor
@@ -52,7 +54,3 @@ def bounded(database: Database, until: float, *, durable: bool = True) -> Iterat
         if not isinstance(error, TIMED_OUT) and time.monotonic() < until:
             raise
         raise TooLate("W did not answer in time; nothing was approved") from error
-
-
-def _left_ms(until: float) -> int:
-    return max(GRACE_MS, int((until - time.monotonic()) * 1000))

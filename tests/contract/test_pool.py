@@ -19,6 +19,7 @@ from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import RangeTooWide, range_hint, range_limit
 from connectors.chain.settings import ChainSettings
 from infra.errors import Misconfigured
+from tests.chain_fixtures import silent_chain
 from tests.contract.test_rpc import BadNode, good, http, hurried, refusing, serving, told
 
 TRANSFER = LogFilter(("0x" + "11" * 20,), (("0x" + "dd" * 32,),))
@@ -162,14 +163,7 @@ def nodes(*hashes: str) -> Iterator[list[BadNode]]:
 
 
 def quorum_of(rpc: Rpc, wanted: int = 2) -> Quorum:
-    token = {"address": "0x" + "11" * 20, "symbol": "EURe", "currency": "EUR", "decimals": 18}
-    chain = ChainSettings.model_validate(
-        {
-            "rpc_urls": ["http://127.0.0.1:1"], "chain_id": 100, "tokens": [token], "finality": {"tag": "finalized"},
-            "settlement_address": "0x" + "22" * 20, "spender_module": "0x" + "33" * 20, "quorum": {"nodes": wanted},
-        }
-    )  # fmt: skip
-    return Quorum(rpc, chain)
+    return Quorum(rpc, ChainSettings.model_validate(silent_chain(quorum={"nodes": wanted})))
 
 
 def test_a_node_that_lies_about_a_final_block_is_outvoted_and_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from api.cli.provisioning import Doors
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
+from connectors.gateway.requests import AuthorizationRequest
 from connectors.recovery.chain import Chain
 from connectors.recovery.mend import Mended, Recovery
 from infra.database import engine, transaction
@@ -21,6 +22,7 @@ from infra.stack.supervisor import Stack
 from schemas.registry import load_codec
 from streams.audit_log import log, merkle
 from streams.audit_log.filler import Filler
+from tests.chain_fixtures import silent_chain
 from tests.integration.conftest import Databases
 from tests.integration.outbox import header, read_records
 from tests.integration.programme import Programme
@@ -46,22 +48,8 @@ def recovery(stack: Stack) -> Recovery:
     write = engine(doors.write_url, pool_size=1, application_name="payriver recover")
     with transaction(write) as cursor:
         codec = load_codec(cursor)
-    chain: Any = Chain(_unanchored(), Rpc((stack.url("node"),)), None, frozenset(), {})  # type: ignore[arg-type]  # nothing was ever submitted here
+    chain: Any = Chain(ChainSettings.model_validate(silent_chain()), Rpc((stack.url("node"),)), None, frozenset(), {})  # type: ignore[arg-type]  # nothing was ever submitted here
     return Recovery(write, doors.cdc_url, doors.kafka, doors.connect_url, codec, chain=chain)
-
-
-def _unanchored() -> ChainSettings:
-    """A chain file that names no anchors."""
-    token = {"address": "0x" + "11" * 20, "symbol": "EURe", "currency": "EUR", "decimals": 18}
-    told = {
-        "rpc_urls": ["http://127.0.0.1:1"],
-        "chain_id": 100,
-        "tokens": [token],
-        "settlement_address": "0x" + "22" * 20,
-        "spender_module": "0x" + "33" * 20,
-        "finality": {"tag": "finalized"},
-    }
-    return ChainSettings.model_validate(told)
 
 
 def logged(stack: Stack) -> tuple[int, bytes]:
@@ -91,9 +79,7 @@ def live(stack: Stack) -> Programme:
     return programme
 
 
-def ask(programme: Programme, number: int) -> Any:
-    from connectors.gateway.gateway import AuthorizationRequest
-
+def ask(programme: Programme, number: int) -> AuthorizationRequest:
     return AuthorizationRequest(f"{programme.name}-{number}", programme.card, 100 + number, "EUR", deadline_ms=20_000)
 
 

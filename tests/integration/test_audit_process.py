@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from connectors.chain.keystore import write_keystore
 from infra.stack import access
 from streams.audit_log.export_key import write_export_key
+from tests.chain_fixtures import silent_chain
 from tests.integration.audit_side import add, leaves
 from tests.integration.conftest import Databases
 from tests.integration.riverbed import until
@@ -24,17 +25,7 @@ PASSWORD = SecretStr("a password of the tests")
 def test_the_process_fills_the_log_also_while_no_node_answers(databases: Databases, tmp_path: Path) -> None:
     sender = write_keystore(tmp_path / "anchor.json", "0x" + "0c" * 32, PASSWORD)
     write_export_key(tmp_path / "exports.pem", PASSWORD)
-    token = {"address": "0x" + "11" * 20, "symbol": "EURe", "currency": "EUR", "decimals": 18}
-    chain = {
-        "rpc_urls": ["http://127.0.0.1:1"],
-        "chain_id": 100,
-        "tokens": [token],
-        "settlement_address": "0x" + "22" * 20,
-        "spender_module": "0x" + "33" * 20,
-        "finality": {"tag": "finalized"},
-        "anchors": {"sender": sender},
-    }
-    (tmp_path / "chain.json").write_text(json.dumps(chain))
+    (tmp_path / "chain.json").write_text(json.dumps(silent_chain(anchors={"sender": sender})))
     told = {
         "PAYRIVER_WRITE_URL": access.database_url(databases.stack.home, "write", "audit"),
         "PAYRIVER_READ_URL": access.database_url(databases.stack.home, "read", "audit"),

@@ -31,6 +31,7 @@ from streams.domain import ids
 from streams.domain.circumstances import Policy
 from streams.orders import Order
 from streams.runtime.consumer import is_transient
+from tests.chain_fixtures import silent_chain
 from tests.given import registration
 from tests.integration.bad_rpc import FAULTS, spoiling
 from tests.integration.conftest import Databases
@@ -42,11 +43,10 @@ STEPS = 50
 DEEPEST = FINAL - 1
 SEEDS, MANY_SEEDS = range(20), range(20, 520)
 HARMFUL = tuple(each for each in FAULTS if each not in ("10 MB answers", "wrong chain id", "delays"))
-CHAIN = {
-    "rpc_urls": ["http://127.0.0.1:1"], "tokens": [{"address": TOKEN, "symbol": "EURe", "currency": "EUR", "decimals": 18}],
-    "settlement_address": "0x" + "22" * 20, "spender_module": "0x" + "33" * 20, "finality": {"tag": "finalized"},
-    "discovery": {"enabled": False}, "reconcile_accounts": 0,
-}  # fmt: skip
+CHAIN = silent_chain(
+    tokens=[{"address": TOKEN, "symbol": "EURe", "currency": "EUR", "decimals": 18}],
+    discovery={"enabled": False}, reconcile_accounts=0,
+)  # fmt: skip
 WATCH = """
 INSERT INTO chain_wallets (account_id, chain_id, kind, wallet, token, opening_block) VALUES (%s, %s, 'settlement', %s, %s, 0)
 """

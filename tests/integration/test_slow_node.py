@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -17,6 +16,7 @@ from infra.database import engine, transaction
 from infra.stack import access
 from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide
+from tests.slow_node import SlowNode
 
 COUNT = 8
 INTENTS = """
@@ -28,18 +28,6 @@ INSERT INTO chain_intents (leg_id, payment_id, account_id, chain_id, kind, amoun
 SELECT %(leg)s, payment_id, account_id, chain_id, 'invalidation', 0, '0x', '', '0x', 'planned', leg_id FROM spend
 """
 STATES = "SELECT state, count(*) FROM chain_transactions WHERE chain_id = %s GROUP BY state"
-
-
-class SlowNode:
-    """Takes whatever it is sent, each after a while."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.got = seconds, list[bytes]()
-
-    def send_raw(self, raw: bytes) -> str:
-        time.sleep(self.seconds)
-        self.got.append(raw)
-        return ""
 
 
 @pytest.fixture
@@ -62,7 +50,7 @@ def test_behind_a_slow_node_what_went_out_is_marked_before_w_ends_the_transactio
     databases: Databases, chain_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All at once would take longer than W lets a transaction rest: nothing would ever be marked, and what is behind never go out."""
-    monkeypatch.setattr(sending, "SENDING_SECONDS", 0.5, raising=False)
+    monkeypatch.setattr(sending, "SENDING_SECONDS", 0.5)
     url = access.database_url(databases.stack.home, "write", "submitter")
     node: Any = SlowNode(0.2)
     chain: Any = type("Chain", (), {"chain_id": chain_id})

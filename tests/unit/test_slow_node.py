@@ -12,20 +12,9 @@ from connectors.chain import submitter as sending
 from connectors.chain.submitter import Submitter
 from connectors.chain.transactions import Sent
 from schemas.definition import Raw
+from tests.slow_node import SlowNode
 
 NOTHING: Any = None
-
-
-class SlowNode:
-    """Takes whatever it is sent, each after a while."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.got = seconds, list[bytes]()
-
-    def send_raw(self, raw: bytes) -> str:
-        time.sleep(self.seconds)
-        self.got.append(raw)
-        return ""
 
 
 def signed(nonce: int) -> Sent:
@@ -37,7 +26,7 @@ def signed(nonce: int) -> Sent:
 
 
 def test_what_a_slow_node_has_taken_is_told_before_w_ends_the_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "SENDING_SECONDS", 0.1, raising=False)
+    monkeypatch.setattr(sending, "SENDING_SECONDS", 0.1)
     node: Any = SlowNode(0.04)
     submitter = Submitter(NOTHING, node, NOTHING, NOTHING, NOTHING)
     waiting, told = [signed(nonce) for nonce in range(10)], []
