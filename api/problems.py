@@ -81,6 +81,9 @@ KINDS: Mapping[str, Kind] = {
     "unsupported_media_type": Kind(415, "The body is not declared as JSON", "Send `Content-Type: application/json`."),
     "retry": Kind(503, "Rivals were faster", "Send the same request again; it has the same effect once."),
     "version_conflict": Kind(503, "Rivals were faster", "Send the same request again; it has the same effect once."),
+    "not_answered": Kind(
+        503, "The payment has no answer yet", "Send the same message again; it has the same effect once."
+    ),
     "unreachable": Kind(503, "A server of ours does not answer", "Send the same request again after a pause."),
     "deadline_passed": Kind(504, "The deadline passed", "Ask again under the same key: the stream holds the answer."),
     "stopped": Kind(500, "We cannot go on without a person", "Tell us the problem's instance and time."),

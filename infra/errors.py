@@ -13,6 +13,7 @@ PayriverError                a named error: what was wrong, with which value, wh
 │   └── LegallyHeld          a legal hold stands against forgetting the person
 ├── TooLate                  the deadline passed by the write server's clock
 ├── Retry                    may pass by itself: try again after a pause
+│   ├── NotAnswered          the payment has no answer yet that the message could follow
 │   └── Unreachable          a server does not answer
 └── Stop                     must not go on without a person
     ├── MissingCheckpoint    a partition has no provisioned checkpoint
@@ -106,6 +107,12 @@ class VersionConflict(Retry):
             f"stream {stream_id} is at version {actual}, the decision was made at {expected}; decide again"
         )
         self.stream_id, self.expected, self.actual = stream_id, expected, actual
+
+
+class NotAnswered(Retry):
+    """The message follows an answer that is still to come, within seconds; nothing was stored."""
+
+    reason = "not_answered"
 
 
 class Unreachable(Retry):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from infra.errors import NotAnswered
 from schemas.definition import Message, Raw
 from schemas.messages import account_commands
 from streams.delivered import Delivered
@@ -47,8 +49,9 @@ class Happenings:
         decision = DECISIONS[type(order)]
         streams = [self.states.get(each) if each else None for each in decision.streams(order)]
         now = Circumstances(self.now, int(self.now.timestamp()), 0, Policy())
-        for message in decision.decide(order, *streams, now):
-            self._append(message)
+        with suppress(NotAnswered):  # it may be sent again
+            for message in decision.decide(order, *streams, now):
+                self._append(message)
 
     def _append(self, message: Message) -> None:
         self.now += timedelta(seconds=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
+from infra.errors import NotAnswered
 from schemas.definition import Message, Raw
 from schemas.messages import account_events, payment_commands
 from schemas.messages import payment_adjusting as adjusting
@@ -132,4 +134,5 @@ class Payments(RuleBasedStateMachine):
 
     def later(self, which: int, order: Any, **told: Any) -> None:
         if payment_id := self.pick(list(self.managed), which):
-            self.do(order(payment_id=payment_id, account_id=CUSTOMER, **told))
+            with suppress(NotAnswered):  # it may be sent again
+                self.do(order(payment_id=payment_id, account_id=CUSTOMER, **told))

@@ -49,7 +49,6 @@ REASONS: Mapping[str, str] = {
     "dispute_lost": "the dispute was lost",
     "collected": "a person had it tried once more",
     "written_off": "a person gave it up",
-    "not_answered": "the payment has no answer yet",
     "not_authorized": "nothing of it is approved and open",
     "not_captured": "nothing of it is posted",
     "already_captured": "it is posted: a refund or a clearing reversal gives it back",

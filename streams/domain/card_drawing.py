@@ -22,7 +22,7 @@ def picture() -> str:
 
 
 def matrix() -> str:
-    """Messages down, states across: the states that may follow, the refusal, or a dash where nothing happens."""
+    """Messages down, states across: the states that may follow, the refusal, `again`, or a dash where nothing happens."""
     rows = [(f"`{message}`", *(_short(TABLE[state, message], state) for state in STATES)) for message in MESSAGES]
     return table(("message", *STATES), rows)
 
@@ -31,7 +31,12 @@ def reasons() -> str:
     """Why a message is refused, or passed over."""
     quiet = [cell for cell in CELLS if cell.act is None]
     rows = [
-        (", ".join(cell.states), ", ".join(cell.messages), str(cell.refuse or "nothing"), cell.because)
+        (
+            ", ".join(cell.states),
+            ", ".join(cell.messages),
+            str(cell.refuse or ("again" if cell.early else "nothing")),
+            cell.because,
+        )
         for cell in quiet
     ]
     return table(("in", "message", "answer", "because"), rows)
@@ -40,4 +45,6 @@ def reasons() -> str:
 def _short(cell: Cell, state: str) -> str:
     if cell.refuse is not None:
         return f"*{cell.refuse}*"
+    if cell.early:
+        return "again"
     return ", ".join("stays" if each == state else each for each in cell.then) or "-"

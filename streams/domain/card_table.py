@@ -1,7 +1,8 @@
 """The card leg as a table: every state x every message -> who decides and where it may lead, or why nothing happens.
 
 `acts`: decided by the function, and the state then is one of those named. `refuses`: a CardMessageRefused with its reason, nothing else
-changes. `passes`: no event at all, with the reason why that is right. No cell is missing; a test takes each at its word.
+changes. `passes`: no event at all, with the reason why that is right. `waits`: nothing is stored, and whoever sends it is told to send it
+again. No cell is missing; a test takes each at its word.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra.errors import NotAnswered
 from streams.domain import authorization_decisions as authorizations
 from streams.domain import card_decisions as answers
 from streams.domain import dispute_decisions as disputes
@@ -52,13 +54,14 @@ MESSAGES: Mapping[str, tuple[str | None, str]] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What a message does to a payment in a state. Exactly one of `act`, `refuse`, and neither."""
+    """What a message does to a payment in a state. Exactly one of `act`, `refuse`, `early`, and none of them."""
 
     states: tuple[str, ...]
     messages: tuple[str, ...]
     then: tuple[str, ...] = ()
     act: Decide | None = None
     refuse: Reason | None = None
+    early: bool = False
     because: str = ""
 
 
@@ -70,6 +73,11 @@ def acts(states: tuple[str, ...], message: str, act: Decide, *then: str) -> Cell
 def refuses(states: tuple[str, ...], message: str, reason: Reason, because: str) -> Cell:
     """Refused by name."""
     return Cell(states, (message,), refuse=reason, because=because)
+
+
+def waits(states: tuple[str, ...], message: str, because: str) -> Cell:
+    """Comes before what it follows: a refusal would be its answer for ever."""
+    return Cell(states, (message,), early=True, because=because)
 
 
 def passes(states: tuple[str, ...], messages: tuple[str, ...], because: str) -> Cell:
@@ -123,7 +131,7 @@ CELLS = (
     acts(PART, "capture", postings.capture, "captured", "partly_captured"),
     acts((*CLOSED, "verified", "captured", "corrected"), "capture", postings.capture, "captured"),
     acts(("disputed",), "capture", postings.capture, "disputed"),
-    refuses(ASKED, "capture", Reason.NOT_ANSWERED, "the answer comes within seconds: to be sent again"),
+    waits(ASKED, "capture", "the answer comes within seconds"),
     refuses(("refunded",), "capture", Reason.CREDIT_ONLY, "the payment is nothing but a credit"),
     acts(NEW, "presentment", postings.present, "captured", "declined"),
     passes(KNOWN, ("presentment",), "posted already under this id"),
@@ -166,7 +174,10 @@ TABLE: Mapping[tuple[str, str], Cell] = {
 
 
 def decided(message: str) -> Decide:
-    """The decision on a message: its cell, and what follows for the chain legs. What came before under its id changes nothing."""
+    """The decision on a message: its cell, and what follows for the chain legs. What came before under its id changes nothing.
+
+    The decision raises NotAnswered for one that comes before its time.
+    """
     id_field, cause = MESSAGES[message]
 
     def decide(order: Any, payment: Payment | None, account: Account | None, circumstances: Circumstances) -> Events:
@@ -177,6 +188,8 @@ def decided(message: str) -> Decide:
         reason = payment.unfit if payment and payment.unfit and cell.act else cell.refuse
         if reason is not None and payment is not None:
             return [refused(payment, message, message_id, reason)]
+        if cell.early:
+            raise NotAnswered(f"payment {order.payment_id} is not answered yet; send the {message} again")
         if cell.act is None:
             return []
         return with_consequences(

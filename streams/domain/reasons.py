@@ -29,7 +29,6 @@ class Reason(StrEnum):
     CHAIN_STALE = "chain_stale"
     DEADLINE = "deadline"
     REVERSED = "reversed"
-    NOT_ANSWERED = "not_answered"
     NOT_AUTHORIZED = "not_authorized"
     NOT_CAPTURED = "not_captured"
     ALREADY_CAPTURED = "already_captured"
@@ -62,7 +61,6 @@ RESPONSE_CODES: Mapping[str, str] = {
     Reason.CHAIN_STALE: "91",  # issuer unavailable
     Reason.DEADLINE: "91",
     Reason.REVERSED: "00",  # the network took it back itself
-    Reason.NOT_ANSWERED: "91",
     Reason.NOT_AUTHORIZED: "12",
     Reason.NOT_CAPTURED: "12",
     Reason.ALREADY_CAPTURED: "21",  # no action taken

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from infra.errors import NotAnswered
 from schemas.messages.payment_adjustments import CardMessageRefused
 from streams.domain.card_table import CELLS, MESSAGES, NONE, STATES, TABLE
 from streams.domain.reasons import response_code
@@ -100,6 +101,8 @@ def test_no_cell_of_the_table_is_missing_and_none_is_there_twice() -> None:
 @pytest.mark.parametrize(("state", "message", "order"), CASES)
 def test_a_message_does_to_a_payment_what_its_cell_says(state: str, message: str, order: Any) -> None:
     streams, cell = in_state(state), TABLE[state, message]
+    if cell.early:
+        return  # below
     said = streams.when(order)
     if cell.act is not None:
         assert state_of(streams) in cell.then or _not_like_that(said, state, streams)
@@ -116,6 +119,17 @@ def test_a_message_does_to_a_payment_what_its_cell_says(state: str, message: str
         cell.refuse,
         response_code(cell.refuse),
     )
+
+
+@pytest.mark.parametrize(("state", "message"), [key for key, cell in TABLE.items() if cell.early])
+def test_what_comes_before_its_time_is_not_answered_and_is_taken_when_it_comes_again(state: str, message: str) -> None:
+    for order in SENT[message]:
+        streams = in_state(state)
+        with pytest.raises(NotAnswered, match=f"send the {message} again"):
+            streams.when(order)
+        streams.given(AUTHORIZE)
+        assert streams.when(order)
+        assert streams.payment.answer(message, order.presentment_id) is not None
 
 
 def _not_like_that(said: list[Any], state: str, streams: Streams) -> bool:
@@ -146,6 +160,8 @@ def test_a_message_that_comes_again_changes_nothing_more(state: str, message: st
     """Also without the stored answers, which the command handler keeps."""
     if message in ("presentment", "unlinked_refund", "authorization"):
         return  # open a payment: then it stands there, and the table passes them
+    if TABLE[state, message].early:
+        return  # it is taken when it comes again
     streams = in_state(state)
     first = streams.when(order)
     before = streams.states.get(PAYMENT)
