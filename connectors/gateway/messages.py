@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import Engine as Database
 
@@ -155,7 +155,7 @@ class Messages:
         )  # fmt: skip
 
     def collect(self, payment_id: UUID, actor: str) -> MessageAnswer:
-        """A person has what the holder owes tried once more on chain. Each call is an order of its own."""
+        """A person has what the holder owes tried once more on chain. Each call is an order of its own; where nothing is owed, it is none."""
         return self._person(payment_id, orders.CollectReceivable, actor)
 
     def write_off(self, payment_id: UUID, actor: str) -> MessageAnswer:
@@ -215,8 +215,7 @@ class Messages:
     def _person(self, payment_id: UUID, kind: type[Message], actor: str) -> MessageAnswer:
         known = self._payment(payment_id)
         order = kind(payment_id=payment_id, account_id=known.account_id, actor=actor)  # type: ignore[call-arg]
-        name = f"{kind.__name__}/{len(known.legs)}/{known.written_off_raw}"
-        return self._take(payment_id, kind.__name__, name, order, actor)
+        return self._take(payment_id, kind.__name__, str(uuid4()), order, actor)
 
     def _take(self, payment_id: UUID, message: str, message_id: str, order: Message, actor: str) -> MessageAnswer:
         self._handle(_order(payment_id, message, message_id, order, actor))
