@@ -185,8 +185,8 @@ def decided(message: str) -> Decide:
         message_id = str(getattr(order, id_field) if id_field else order.payment_id)
         if payment is not None and payment.answer(message, message_id) is not None:
             return []
-        reason = payment.unfit if payment and payment.unfit and cell.act else cell.refuse
-        if reason is not None and payment is not None:
+        reason = _refusal(cell, order, payment) if payment is not None else None
+        if payment is not None and reason is not None:
             return [refused(payment, message, message_id, reason)]
         if cell.early:
             raise NotAnswered(f"payment {order.payment_id} is not answered yet; send the {message} again")
@@ -197,3 +197,11 @@ def decided(message: str) -> Decide:
         )
 
     return decide
+
+
+def _refusal(cell: Cell, order: Any, payment: Payment) -> Reason | None:
+    """What the cell says; and what fits the state is refused where nothing of the payment can be booked, or its card is another account's."""
+    if cell.act is None:
+        return cell.refuse
+    theirs = getattr(order, "account_id", None) not in (None, payment.account_id)
+    return payment.unfit or (Reason.CARD_UNKNOWN if theirs else None)

@@ -15,11 +15,13 @@ from streams.domain.card_table import CELLS, MESSAGES, NONE, STATES, TABLE
 from streams.domain.reasons import response_code
 from tests.given import (
     AUTHORIZE,
+    CUSTOMER,
     DECLINE,
     EXPIRE,
     HOLD,
     PAYMENT,
     SCREEN,
+    SETTLEMENT,
     UNDO_CAPTURE,
     UNDO_REFUND,
     Streams,
@@ -30,6 +32,7 @@ from tests.given import (
     increment,
     opened,
     presentment,
+    registration,
     request,
     resolve,
     reverse,
@@ -188,3 +191,18 @@ def test_nothing_is_booked_on_an_account_that_is_not_there(message: str) -> None
             (refused,) = streams.when(replace(order, account_id=lost.account_id))
             assert refused.reason in ("currency_unsupported", "account_unknown")  # type: ignore[attr-defined]
             streams = opened().given(lost)
+
+
+@pytest.mark.parametrize(("state", "message"), [key for key, cell in TABLE.items() if cell.act and key[0] != NONE])
+def test_a_message_that_names_another_account_than_the_payments_changes_nothing(state: str, message: str) -> None:
+    for order in SENT[message]:
+        if not hasattr(order, "account_id"):
+            continue
+        streams = in_state(state).given(registration(account_id=SETTLEMENT, wallet="0xOther"))
+        before = streams.payment.card, streams.payment.amounts, streams.payment.legs, streams.payment.held_raw
+        accounts = streams.states[CUSTOMER], streams.states[SETTLEMENT]
+        (refused,) = streams.when(replace(order, account_id=SETTLEMENT))
+        assert (refused.reason, refused.response_code) == ("card_unknown", "14")  # type: ignore[attr-defined]
+        after = streams.payment
+        assert before == (after.card, after.amounts, after.legs, after.held_raw)
+        assert accounts == (streams.states[CUSTOMER], streams.states[SETTLEMENT])
