@@ -121,6 +121,24 @@ def reverse(
     ]
 
 
+def reverse_posted(
+    order: orders.ReversePayment, payment: Payment, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """Take back, all of it, what a single message posted with its approval (ISO 8583 0420 after 0200); nothing that the network posted itself."""
+    presentment_id = str(payment.payment_id)
+    amount = payment.posted.get(presentment_id)
+    if amount is None or order.amount_minor not in (None, amount.minor):
+        return [refused(payment, "reversal", order.reversal_id, Reason.ALREADY_CAPTURED)]
+    return [
+        adjusted.CaptureReversed(
+            **said(payment, amount),
+            presentment_id=presentment_id,
+            reversal_id=order.reversal_id,
+            due_raw=LATER,
+        )
+    ]
+
+
 def _reversed(order: orders.ReversePayment, payment: Payment) -> Events:
     amount = payment.amounts.open.minor if payment.card == "authorized" else payment.amount_minor
     return [

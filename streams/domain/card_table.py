@@ -120,7 +120,10 @@ CELLS = (
     acts(ASKED, "reversal", authorizations.reverse_open, "declined"),
     acts(HELD, "reversal", authorizations.reverse, "reversed", "authorized"),
     acts(PART, "reversal", authorizations.reverse, "captured", "partly_captured"),
-    refuses(POSTINGS, "reversal", Reason.ALREADY_CAPTURED, "what is posted is given back by a refund or a clearing reversal"),
+    acts(POSTED, "reversal", authorizations.reverse_posted, "corrected", "captured"),
+    refuses(
+        ("corrected", "disputed"), "reversal", Reason.ALREADY_CAPTURED, "what is posted is given back by a refund or a clearing reversal",
+    ),
     refuses(("refunded",), "reversal", Reason.CREDIT_ONLY, "the payment is nothing but a credit"),
     passes((*CLOSED, "verified"), ("reversal",), "nothing is held any more"),
     acts(HELD, "expiry", authorizations.expire, "expired"),

@@ -147,6 +147,8 @@ def test_every_state_that_a_cell_names_is_reached(state: str, message: str) -> N
         streams = in_state(state)
         if message == "approval" and state == "requested":
             reached |= {"requested", *_approvals()}
+        if message == "reversal" and state == "captured":
+            reached.add(state_of(opened().given(request(message="financial"), HOLD, SCREEN, AUTHORIZE, order)))
         streams.when(order)
         reached.add(state_of(streams))
     assert set(TABLE[state, message].then) <= reached

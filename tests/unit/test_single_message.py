@@ -1,0 +1,67 @@
+"""A single message (0200) is posted with its approval: what the network takes back of it is what was posted, also where nobody heard the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.domain.payment_state import Payment
+from tests.given import (
+    AUTHORIZE,
+    CENT,
+    HOLD,
+    PAYMENT,
+    SCREEN,
+    Streams,
+    capture,
+    give_back,
+    names,
+    opened,
+    request,
+    reverse,
+)
+from tests.stories import Story
+
+POSTED = (request(message="financial"), HOLD, SCREEN, AUTHORIZE)
+
+
+def posted() -> Story:
+    return Story().say(*POSTED)
+
+
+def test_a_single_message_that_is_reversed_is_paid_back_whenever_the_reversal_comes() -> None:
+    for story in (posted(), posted().the_chain_moves()):
+        story.say(reverse()).the_chain_moves()
+        story.must_stand("corrected", "refunded", 0)
+        assert story.legs == [("spend", 1_000), ("refund", 1_000)]
+
+
+def test_the_reversal_may_name_the_amount_that_was_posted() -> None:
+    streams = opened().given(*POSTED)
+    assert names(streams.when(reverse(1_000))) == ["CaptureReversed"]
+    assert streams.payment.amounts.due.minor == 0
+
+
+def refusal(streams: Streams, order: Any) -> str | None:
+    streams.when(order)
+    payment: Payment = streams.payment
+    answer = payment.answer("reversal", order.reversal_id)
+    return answer.reason if answer else None
+
+
+def test_a_part_of_it_is_given_back_by_a_refund() -> None:
+    assert refusal(opened().given(*POSTED), reverse(400)) == "already_captured"
+
+
+def test_what_the_network_posted_itself_is_taken_back_by_its_own_message() -> None:
+    """Of an authorization (0100), and of what was posted beside a single message."""
+    assert refusal(opened().given(request(), HOLD, SCREEN, AUTHORIZE, capture()), reverse()) == "already_captured"
+    both = opened().given(*POSTED, capture(300, "p2"))
+    assert names(both.when(reverse())) == ["CaptureReversed"]
+    assert both.payment.posted.keys() == {"p2"}
+    assert refusal(both, reverse(None, "again")) == "already_captured"
+
+
+def test_a_reversal_that_comes_twice_takes_it_back_once() -> None:
+    streams = opened().given(*POSTED, give_back(100), reverse())
+    assert names(streams.when(reverse(None, "r2"))) == ["CardMessageRefused"]
+    assert streams.states[PAYMENT].due_raw == -100 * CENT
