@@ -18,6 +18,7 @@ PayriverError                a named error: what was wrong, with which value, wh
 └── Stop                     must not go on without a person
     ├── MissingCheckpoint    a partition has no provisioned checkpoint
     ├── BehindTopics         W was restored to a point before what the topics hold
+    ├── LostRecords          a topic lacks records that a consumer was told of, or has yet to take
     ├── FinalityBroken       a reorg deeper than finality
     └── Misconfigured        settings that cannot work
 """
@@ -137,6 +138,12 @@ class BehindTopics(Stop):
     """W was restored to a point before what the topics hold; run `payriver recover`."""
 
     reason = "behind_topics"
+
+
+class LostRecords(Stop):
+    """A topic lacks records that a consumer was told of, or has yet to take; run `payriver recover`."""
+
+    reason = "lost_records"
 
 
 class FinalityBroken(Stop):

@@ -1,4 +1,4 @@
-"""`payriver recover`: W and the topics in step again, after W was restored to an earlier point or the slot was lost."""
+"""`payriver recover`: W and the topics in step again, after W was restored to an earlier point, the slot was lost, or Kafka lost records."""
 
 from __future__ import annotations
 
@@ -82,12 +82,14 @@ def _servers(home: Path | None) -> Iterator[Doors]:
 
 
 def _recovery(doors: Doors, home: Path | None) -> Recovery:
-    write = engine(doors.write_url, pool_size=1, application_name="payriver recover")
+    write, read = (
+        engine(url, pool_size=1, application_name="payriver recover") for url in (doors.write_url, doors.read_url)
+    )
     with transaction(write) as cursor:
         codec = load_codec(cursor)
     write.dispose()
     chain = _chain(ChainRoot.begin("owner", home=home), doors)
-    return Recovery(write, doors.cdc_url, doors.kafka, doors.connect_url, codec, doors.database, chain)
+    return Recovery(write, read, doors.cdc_url, doors.kafka, doors.connect_url, codec, doors.database, chain)
 
 
 def _chain(root: ChainRoot, doors: Doors) -> Chain | None:
@@ -114,6 +116,7 @@ def _told(plan: Plan, done: Mended | None) -> dict[str, object]:
         "lacking": plan.lacking,
         "slot": plan.slot,
         "anchors": [each.tx_hash for each in plan.anchors],
+        "astray": plan.astray,
     }
     if done is not None:
         back = done.back
@@ -125,6 +128,7 @@ def _told(plan: Plan, done: Mended | None) -> dict[str, object]:
             "transactions_back": done.transactions,
             "refunds_in_doubt": done.in_doubt,
             "anchors_back": done.anchors,
+            "set_right": done.set_right,
         }
     return told
 
@@ -137,6 +141,7 @@ def _show(console: Console, plan: Plan, done: Mended | None) -> None:
     table.add_row(f"{len(survey.conflicts):,}", "events on the topics that contradict W")
     table.add_row(f"{plan.lacking:,}", "rows of the outbox that the topics lack")
     table.add_row(f"{len(plan.anchors):,}", "anchors on the chain that W has lost")
+    table.add_row(f"{plan.astray:,}", "consumers' places where a topic has nothing: Kafka lost records")
     if not plan.slot:
         table.add_row("no", "[red]slot in W that the connector reads[/]")
     if done is not None:
@@ -146,6 +151,7 @@ def _show(console: Console, plan: Plan, done: Mended | None) -> None:
         table.add_row(f"{done.in_doubt:,}", "[yellow]refunds in doubt, parked (payriver parked list)[/]")
         table.add_row(f"{done.anchors:,}", "[green]anchors brought back[/]")
         table.add_row(f"{done.announced:,}", "[green]rows announced again[/]")
+        table.add_row(f"{done.set_right:,}", "[green]consumers' places set right[/]")
         table.add_row(f"{done.parked:,}", "[yellow]events put aside for a person[/]")
     console.print(table)
     for each in survey.conflicts[:SHOWN]:

@@ -24,7 +24,7 @@ from connectors.kafka.access import CONNECT_TOPICS, HEARTBEAT_TOPIC, acls
 from infra.database import Cursor
 from infra.errors import Misconfigured, Unreachable
 from schemas.topics import SUBSCRIPTIONS, TOPICS
-from streams.runtime import checkpoint
+from streams.runtime import checkpoint, extents
 from streams.runtime.records import Place
 
 SECONDS = 20.0
@@ -75,15 +75,17 @@ def permissions(admin: AdminClient) -> tuple[int, int]:
 def checkpoints(admin: AdminClient, write: Cursor, read: Cursor) -> int:
     """Each consumer begins at offset 0 of each partition it subscribes to, in its own database; a row that is there stays.
 
-    The rows bear the cluster's and the topic's id: a topic made anew under its old name begins anew.
+    The rows bear the cluster's and the topic's id: a topic made anew under its old name begins anew. Raises LostRecords where a topic lacks
+    what a consumer was told of.
     """
     cluster = str(_ask(admin).cluster_id)
     found = _places(admin, cluster, {name for s in SUBSCRIPTIONS for name in s.topics})
-    made = 0
+    made, there = 0, extents.extents(admin, found)
     for subscription in SUBSCRIPTIONS:
         cursor = write if subscription.server == "write" else read
         places = [place for place in found if place.topic in subscription.topics]
         checkpoint.provision(cursor, subscription.component, places)
+        extents.check(subscription.component, checkpoint.load(cursor, subscription.component, places), there)
         made += len(places)
     return made
 

@@ -1,7 +1,7 @@
 """W and the topics in step again, in both directions, while nothing of ours runs. Whatever dies in between: done again, it ends the same.
 
 connector stopped and its place forgotten -> slot dropped -> what W lost is brought back -> slot made -> what the topics lack is announced
-again -> connector. Between the two slots nothing that is written is announced: so what comes back is not told a second time.
+again -> consumers' places -> connector. Between the two slots nothing that is written is announced: so what comes back is not told a second time.
 """
 
 from __future__ import annotations
@@ -13,23 +13,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from confluent_kafka.admin import AdminClient
 from psycopg2.extras import execute_values
 from sqlalchemy import Engine
 
 from connectors.anchoring.onchain import Stated
 from connectors.debezium import register
+from connectors.kafka.provision import places
 from connectors.recovery.anchors import bring_back_anchors, forgotten
 from connectors.recovery.announce import announce, gone
 from connectors.recovery.bring_back import Result, bring_back
 from connectors.recovery.chain import Chain, bring_back_chain
+from connectors.recovery.places import astray, set_right
 from connectors.recovery.reading import Progress, everything
 from connectors.recovery.survey import LACKING, Conflict, Survey, lacking, survey
-from infra.database import Cursor
+from infra.database import Cursor, transaction
 from infra.errors import Conflict as WorldMovedOn
 from infra.errors import Misconfigured
 from schemas.codec import Codec
 from schemas.topics import CHAIN_COMMANDS, TOPICS
-from streams.runtime.records import Record
+from streams.runtime.extents import extents
+from streams.runtime.records import Place, Record
 
 OURS = """
 SELECT DISTINCT application_name FROM pg_stat_activity
@@ -53,18 +57,21 @@ class Plan:
     """What stands between W, the topics and the chain.
 
     `lacking`: outbox rows that were never announced, and events whose row is gone and that no topic holds. `slot`: whether it is there.
-    `anchors`: final ones that no row names.
+    `anchors`: final ones that no row names. `astray`: checkpoints, on W and R, where their topic has nothing: Kafka lost records.
     """
 
     survey: Survey
     lacking: int
     slot: bool
     anchors: list[Stated]
+    astray: int
 
     @property
     def agrees(self) -> bool:
         """Nothing does."""
-        return self.slot and not (self.survey.lost or self.survey.conflicts or self.lacking or self.anchors)
+        return self.slot and not (
+            self.survey.lost or self.survey.conflicts or self.lacking or self.anchors or self.astray
+        )
 
 
 @dataclass
@@ -77,16 +84,18 @@ class Mended:
     transactions: int = 0
     in_doubt: int = 0
     anchors: int = 0
+    set_right: int = 0
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """`write`: W as role owner. `kafka`: as its administrator. `database`: where Connect finds W, if elsewhere than in `cdc_url`.
+    """`write`, `read`: W and R as role owner. `kafka`: as its administrator. `database`: where Connect finds W, if elsewhere than in `cdc_url`.
 
     `chain`: None where the submitter ordered nothing that was lost; else Misconfigured is raised, for a refund could be paid twice.
     """
 
     write: Engine
+    read: Engine
     cdc_url: str = field(repr=False)
     kafka: Mapping[str, Any] = field(repr=False)
     connect_url: str = field(repr=False)
@@ -133,6 +142,8 @@ class Recovery:
             register.create_slot(self.cdc_url, events_stored=False)
             cursor.execute(AGAIN)
             done.announced = cursor.rowcount + announce(cursor, self.codec)
+            commit()  # before the places: while they are astray nothing of ours starts
+            done.set_right = self._set_right(cursor)
             commit()
         register.start(self.connect_url, self.cdc_url, database=self.database)
         return done
@@ -141,7 +152,19 @@ class Recovery:
         names = [topic.name for topic in TOPICS]
         found = survey(cursor, everything(self.kafka, "payriver-recover", names, progress))
         anchors = forgotten(cursor, self.chain.rpc, self.chain.settings) if self.chain else []
-        return Plan(found, len(lacking(cursor)) + gone(cursor), register.has_slot(self.cdc_url), anchors)
+        there = self._extents()
+        with transaction(self.read) as on_read:
+            beyond = astray(cursor, there) + astray(on_read, there)
+        return Plan(found, len(lacking(cursor)) + gone(cursor), register.has_slot(self.cdc_url), anchors, beyond)
+
+    def _set_right(self, cursor: Cursor) -> int:
+        there = self._extents()
+        with transaction(self.read) as on_read:
+            return set_right(on_read, there, read_side=True) + set_right(cursor, there, read_side=False)
+
+    def _extents(self) -> dict[Place, range]:
+        admin = AdminClient(dict(self.kafka))
+        return extents(admin, places(admin))
 
     def _pass_by(self, lost: Sequence[Record]) -> None:
         """W's count of transactions went back too. It passes by those of the events that come back: no number is given twice."""

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from infra.database import transaction
 from infra.errors import Misconfigured, Unreachable
 from infra.settings import Settings
-from streams.runtime import checkpoint
+from streams.runtime import checkpoint, extents
 from streams.runtime.records import Place
 
 ASK_SECONDS = 10.0
@@ -54,12 +54,14 @@ class Positions:
         ]
 
     def load(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[Place, int]]:
-        """Place and next offset of each (topic, partition). Raises MissingCheckpoint, or what is transient."""
+        """Place and next offset of each (topic, partition). Raises MissingCheckpoint, LostRecords, or what is transient."""
         wanted = set(partitions)
         if not wanted:
             return {}
         places = [p for p in self.places(topic for topic, _ in wanted) if (p.topic, p.partition) in wanted]
-        return {(place.topic, place.partition): (place, offset) for place, offset in self.read(places).items()}
+        found = self.read(places)
+        extents.check(self.consumer, found, extents.extents(self._admin, found))
+        return {(place.topic, place.partition): (place, offset) for place, offset in found.items()}
 
     def read(self, places: Iterable[Place]) -> dict[Place, int]:
         """The checkpoints of places that are known already."""

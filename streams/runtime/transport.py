@@ -21,8 +21,8 @@ from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 
-from infra.errors import Stop
 from streams.runtime.consumer import is_transient
+from streams.runtime.parked import reason_of
 from streams.runtime.positions import Positions
 from streams.runtime.records import Place, Record, Run, as_headers
 
@@ -194,7 +194,7 @@ class RunApp(faust.App):  # type: ignore[misc]
                 return {tp: found[tp] for tp in partitions}
             except Exception as error:
                 if not is_transient(error) or self.should_stop:
-                    log.error("seek_failed", error=str(error), stop=isinstance(error, Stop))
+                    log.error("seek_failed", reason=reason_of(error), error=str(error))
                     raise
                 log.warning("seek_waits", error=str(error))
                 await asyncio.sleep(SEEK_PAUSE_SECONDS)

@@ -45,11 +45,13 @@ def rows(stack: Stack, query: str) -> list[Any]:
 
 def recovery(stack: Stack) -> Recovery:
     doors = Doors.of(stack)
-    write = engine(doors.write_url, pool_size=1, application_name="payriver recover")
+    write, read = (
+        engine(url, pool_size=1, application_name="payriver recover") for url in (doors.write_url, doors.read_url)
+    )
     with transaction(write) as cursor:
         codec = load_codec(cursor)
     chain: Any = Chain(ChainSettings.model_validate(silent_chain()), Rpc((stack.url("node"),)), None, frozenset(), {})  # type: ignore[arg-type]  # nothing was ever submitted here
-    return Recovery(write, doors.cdc_url, doors.kafka, doors.connect_url, codec, chain=chain)
+    return Recovery(write, read, doors.cdc_url, doors.kafka, doors.connect_url, codec, chain=chain)
 
 
 def logged(stack: Stack) -> tuple[int, bytes]:
