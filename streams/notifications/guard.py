@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Collection, Iterable
+from concurrent.futures import Future
 from typing import Any
 
 import httpcore
@@ -18,6 +20,10 @@ import httpcore
 from infra.errors import BadInput
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that IANA gives out as global unicast (RFC 4291, 2.4): site-local, translated and compatible addresses lie outside."""
+SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
+"""Special-purpose blocks (RFC 6890, 7526, 9637) that not every Python's `is_global` knows of."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -37,13 +43,17 @@ def is_public(address: Address) -> bool:
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         if address.ipv4_mapped is not None:
             return True
-    return address.is_global and not address.is_multicast
+        if address not in UNICAST:
+            return False
+    return address.is_global and not address.is_multicast and not any(address in block for block in SPECIAL)
 
 
-def checked_address(host: str, port: int, allowed_hosts: Collection[str]) -> str:
-    """An address of the host that may be connected to. Raises AddressRefused when any of them is not public, OSError when there is none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(entry[4][0]) for entry in found]
+def checked_address(host: str, port: int, allowed_hosts: Collection[str], seconds: float) -> str:
+    """An address of the host that may be connected to, found within `seconds`.
+
+    Raises AddressRefused when any of them is not public, OSError when there is none, TimeoutError when nobody tells in time.
+    """
+    addresses = _addresses(host, port, seconds)
     if host not in allowed_hosts:
         for address in addresses:
             if not is_public(ipaddress.ip_address(address.partition("%")[0])):
@@ -52,6 +62,21 @@ def checked_address(host: str, port: int, allowed_hosts: Collection[str]) -> str
                     " PAYRIVER_WEBHOOK_ALLOWED_HOSTS if webhooks may go there"
                 )
     return addresses[0]
+
+
+def _addresses(host: str, port: int, seconds: float) -> list[str]:
+    """What the resolver says. It knows no deadline of ours, so it is asked in a thread that is left behind when it is slow."""
+    told: Future[list[str]] = Future()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            told.set_result([str(entry[4][0]) for entry in found])
+        except Exception as error:  # noqa: BLE001 (it is raised in the thread that waits)
+            told.set_exception(error)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    return told.result(seconds)
 
 
 class GuardedBackend(httpcore.NetworkBackend):
@@ -72,7 +97,9 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Resolve, check, connect to what was checked."""
         try:
-            address = checked_address(host, port, self._allowed)
+            address = checked_address(host, port, self._allowed, self._deadline.left())
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"nobody told the address of {host} in time") from error
         except OSError as error:
             raise httpcore.ConnectError(f"{host} has no address: {error}") from error
         stream = self._plain.connect_tcp(address, port, self._deadline.left(), local_address, socket_options)

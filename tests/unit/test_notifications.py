@@ -5,10 +5,14 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import socket
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +22,7 @@ from schemas.messages import payment_events
 from streams.notifications import messages
 from streams.notifications.agent import Listener, rows_of
 from streams.notifications.endpoints import check_url
-from streams.notifications.guard import AddressRefused, checked_address, is_public
+from streams.notifications.guard import AddressRefused, GuardedBackend, checked_address, is_public
 from streams.notifications.schedule import DELAYS_SECONDS, delay_seconds, retry_after_seconds
 from tests.happenings import BEGAN
 from tests.worlds import World, steps
@@ -147,7 +151,8 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
             "224.0.0.1",
         ),
         *("::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1"),
-        *("2002:7f00:1::", "2002:a00:1::", "255.255.255.255", "198.18.0.1", "192.0.2.1"),
+        *("2002:7f00:1::", "2002:a00:1::", "255.255.255.255", "198.18.0.1", "192.0.2.1", "192.0.0.8", "192.0.0.192"),
+        *("fec0::1", "64:ff9b:1::a00:1", "::127.0.0.1", "::ffff:0:10.0.0.1", "5f00::1", "4000::1", "3fff::1"),
     ],
 )
 def test_no_webhook_goes_to_an_inner_address(address: str) -> None:
@@ -162,8 +167,8 @@ def test_webhooks_go_to_public_addresses(address: str) -> None:
 def test_a_name_that_leads_inside_is_refused_unless_it_is_allowed() -> None:
     for host in ("localhost", "127.0.0.1", "0x7f000001", "2130706433", "127.1", "::1"):
         with pytest.raises(AddressRefused, match="not a public address"):
-            checked_address(host, 80, ())
-    assert checked_address("127.0.0.1", 80, ("127.0.0.1",)) == "127.0.0.1"
+            checked_address(host, 80, (), 5)
+    assert checked_address("127.0.0.1", 80, ("127.0.0.1",), 5) == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -171,11 +176,24 @@ def test_a_name_that_leads_inside_is_refused_unless_it_is_allowed() -> None:
     [
         *("http://example.com/", "ftp://example.com/", "https://", "https:///hook", "https://u:p@example.com/", "hook"),
         *("https://example.com:port/", "https://example.com/#part", "https://exämple.com/", "", "https://[::1/"),
+        *("https://example.com/a b", "https://exam ple.com/", "https://example.com/\r\nX-Told: us", " https://example.com/"),
+        *("https://example.com/\x00", "https://example.com:0/", "https://@example.com/", "https://a..example/"),
+        *("https://example.com/#", f"https://{'a' * 64}.example/", f"https://example.com/{'a' * 2048}"),
     ],
 )
 def test_a_url_that_cannot_be_taken_is_refused(url: str) -> None:
     with pytest.raises(BadInput, match="webhook URL"):
         check_url(url, ())
+
+
+def test_a_resolver_that_does_not_answer_costs_no_more_than_the_exchange_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers.wait(10))
+    began = time.monotonic()
+    with pytest.raises(httpcore.ConnectTimeout, match=r"slow\.example"):
+        GuardedBackend((), 0.2).connect_tcp("slow.example", 443)
+    answers.set()
+    assert time.monotonic() - began < 2
 
 
 def test_plain_http_goes_only_where_the_settings_allow() -> None:
