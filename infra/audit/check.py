@@ -277,6 +277,15 @@ def read(text: bytes, format_: str, **shape: type) -> dict[str, Any]:
     return told
 
 
+def format_of(text: bytes) -> str:
+    """What a file says it is, in its own field and nowhere else: an event's words may name any of them."""
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    return str(told.get("format")) if isinstance(told, dict) else ""
+
+
 def from_hex(text: Any, length: int) -> bytes:
     """So many bytes, in lower-case hex and in nothing else."""
     if not isinstance(text, str) or not re.fullmatch(f"[0-9a-f]{{{2 * length}}}", text):
@@ -412,7 +421,8 @@ def main(arguments: list[str] | None = None) -> int:
 def check(path: Path, heads: list[Head]) -> str:
     """What was found in order, in words. Raises Refused."""
     text = b"" if path.is_dir() else path.read_bytes()
-    wanted = 2 if CONSISTENCY.encode() in text[:200] else 1
+    kind = format_of(text)
+    wanted = 2 if kind == CONSISTENCY else 1
     if len(heads) != wanted:
         raise Refused(f"{wanted} head{'s are' if wanted > 1 else ' is'} needed to check this, {len(heads)} given")
     if wanted == 2:
@@ -422,7 +432,7 @@ def check(path: Path, heads: list[Head]) -> str:
         told = check_export(path, heads[0])
         places = f"positions {told['first_position']} to {told['last_position']}"
         return f"{told['count']} events ({places}, recorded from {told['from']} to {told['to']}) are what the log has there (log {told['log_id']})"
-    if CLOSING.encode() in text:
+    if kind == CLOSING:
         told = check_closing(text, heads[0])
         closed = f"log {told['log_id']} was closed at {told['closed_at']} by {told['closed_by']}: {told['because']}"
         return f"{closed}; log {heads[0].log_id} began then"

@@ -54,6 +54,24 @@ def test_what_is_no_head_is_refused(text: bytes) -> None:
         Head.parse(text)
 
 
+@pytest.mark.parametrize("words", [check.CLOSING, check.CONSISTENCY, check.EXPORT])
+def test_a_merchant_who_is_called_like_one_of_our_files_is_proved_like_any_other(tmp_path: Path, words: str) -> None:
+    leaf = check.canonical({"event_id": words, "position": 1, "type": "PaymentRequested"}).decode()
+    head = Head(ONE.log_id, 1, leaf_hash(leaf.encode()), bytes(32))
+    path = tmp_path / "event.proof.json"
+    path.write_bytes(proof(leaf=leaf, root=head.root.hex()))
+    assert check.main([str(path), "--head", head.encode().hex()]) == 0
+
+
+@pytest.mark.parametrize("words", [check.PROOF, check.CONSISTENCY])
+def test_a_closing_whose_reason_names_another_file_of_ours_is_a_closing(tmp_path: Path, words: str) -> None:
+    texts = dict.fromkeys(("because", "broken", "closed_at", "closed_by", "log_id", "root", "witness_root"), words)
+    record = check.canonical({"format": check.CLOSING, "size": 1, "witness_size": 1, **texts}) + b"\n"
+    path = tmp_path / "old.closing.json"
+    path.write_bytes(record)
+    assert check.main([str(path), "--head", Head(check.next_log(record), 1, bytes(32), bytes(32)).encode().hex()]) == 0
+
+
 def test_the_proof_of_a_log_of_one_is_the_leaf_alone() -> None:
     assert check.check_proof(proof(), ONE)["type"] == "PaymentExpired"
 
