@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -151,10 +152,8 @@ def show_closings(console: Console, found: Sequence[Closing]) -> None:
     """Each with its reason; none is said, too."""
     for each in found:
         told = each.told
-        console.print(
-            f"[yellow]closed[/]  log {each.log_id} at {told['closed_at']} by {told['closed_by']}: {told['because']}",
-            soft_wrap=True,
-        )
+        who_and_why = escape(f"{told['closed_by']}: {told['because']}")
+        console.print(f"[yellow]closed[/]  log {each.log_id} at {told['closed_at']} by {who_and_why}", soft_wrap=True)
         console.print(f"        {told['broken']}; log {each.next_id} began then", style="dim", soft_wrap=True)
     if not found:
         console.print("no audit log was ever closed")

@@ -97,7 +97,7 @@ def _head(story: Story, found_by: str) -> Panel:
     states = f"card leg {shown.get('state', '?')}, spend {shown.get('spend_state') or 'none'}, refund {shown.get('refund_state') or 'none'}"
     lines.add_row("stands at", states)
     if shown.get("reason"):
-        lines.add_row("reason", words.reason(shown["reason"]))
+        lines.add_row("reason", Text(words.reason(shown["reason"])))
     saga = record.saga or {}
     lines.add_row("saga", f"{saga.get('state', 'none yet')}, {saga.get('handled', 0)} events taken")
     lines.add_row("account", f"{record.account_id}, wallet {(record.holder or {}).get('wallet', 'not known')}")
@@ -196,5 +196,5 @@ def _hooks(story: Story) -> Table:
     for each in story.record.webhooks:
         ended = words.since(each["ended_at"], story.start) if each["ended_at"] else "-"
         state = f"{each['state']}{': ' + each['reason'] if each['reason'] else ''}"
-        table.add_row(each["type"], each["url"], state, str(each["attempts"]), ended)
+        table.add_row(each["type"], Text(each["url"]), state, str(each["attempts"]), ended)
     return table

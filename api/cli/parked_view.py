@@ -1,4 +1,4 @@
-"""How things that wait look: tables for people, JSON for programs."""
+"""How things that wait look: tables for people, JSON for programs. A poison message's words are shown, and never taken for markup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from infra.errors import PayriverError
 from schemas.codec import Codec
@@ -35,13 +37,13 @@ def print_list(
         )
         for each in messages:
             state = f"[{COLOURS[each.state]}]{each.state}[/]"
-            key = each.record.key_text or "-"
-            table.add_row(str(each.parked_id), each.consumer, state, _place(each), key, _why(each), _at(each.parked_at))
+            key, why = escape(each.record.key_text or "-"), escape(_why(each))
+            table.add_row(str(each.parked_id), each.consumer, state, _place(each), key, why, _at(each.parked_at))
         out.print(table)
     if sagas:
         table = _table(f"{len(sagas)} sagas", "payment", "stuck in", "reason", "since")
         for saga in sagas:
-            table.add_row(str(saga.saga_id), saga.came_from or "-", saga.reason or "-", _at(saga.since))
+            table.add_row(str(saga.saga_id), saga.came_from or "-", escape(saga.reason or "-"), _at(saga.since))
         out.print(table)
     if webhooks:
         table = _table(f"{len(webhooks)} webhooks", "id", "type", "of", "attempts", "reason", "since")
@@ -146,7 +148,8 @@ def print_replayed(out: Console, done: Replayed) -> None:
     """What a replay did."""
     out.print(f"{done.done} messages were taken")
     if done.stopped_at is not None:
-        out.print(f"[red]stopped at {done.stopped_at.parked_id}[/]: {done.stopped_at.error}", highlight=False)
+        error = escape(done.stopped_at.error or "")
+        out.print(f"[red]stopped at {done.stopped_at.parked_id}[/]: {error}", highlight=False)
 
 
 def print_discarded(out: Console, message: ParkedMessage, rest: Sequence[ParkedMessage]) -> None:
@@ -163,8 +166,8 @@ def _show(out: Console, title: str, told: dict[str, Any], as_json: bool) -> None
     table = Table(title=title, title_justify="left", box=None, show_header=False)
     for name, value in told.items():
         shown = json.dumps(value, indent=1, default=str) if isinstance(value, dict | list) else str(value)
-        table.add_row(f"[dim]{name}[/]", shown if value is not None else "-")
-    out.print(table, markup=False)
+        table.add_row(Text(name, style="dim"), Text(shown if value is not None else "-"))
+    out.print(table)
 
 
 def _table(title: str, *headings: str) -> Table:

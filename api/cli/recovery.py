@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -156,7 +157,7 @@ def _show(console: Console, plan: Plan, done: Mended | None) -> None:
     console.print(table)
     for each in survey.conflicts[:SHOWN]:
         console.print(
-            f"[yellow]contradicts[/]  {each.record.headers['ce_type']} {each.record.headers['ce_id']}: {each.why}"
+            f"[yellow]contradicts[/]  {escape(each.record.headers.get('ce_type', ''))} {each.record.headers['ce_id']}: {each.why}"
         )
     if plan.agrees:
         console.print("W and the topics agree.", style="bold green")

@@ -11,6 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -51,11 +52,11 @@ def show(console: Console, result: Verification) -> None:
     for words in result.skipped:
         console.print(f"[yellow]not looked at[/]  {words}")
     for words in result.known:
-        console.print(f"[yellow]known[/]  {words}", soft_wrap=True)
+        console.print(f"[yellow]known[/]  {escape(words)}", soft_wrap=True)
     if result.covered is not None:
         console.print(_reach(result.covered))
     for each in result.waiting:
-        console.print(f"[yellow]waits[/]  {each.table} {each.key}: {each.reason}")
+        console.print(f"[yellow]waits[/]  {each.table} {escape(f'{each.key}: {each.reason}')}")
     for number, difference in enumerate(result.differences[:SHOWN_AT_MOST], 1):
         console.print(_told(number, difference))
     if len(result.differences) > SHOWN_AT_MOST:
