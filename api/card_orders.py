@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.orders import Amount, Currency, Merchant, Reference, Sent
+from api.orders import Amount, Category, Currency, Key, Merchant, Reference, Sent
 
 Positive = Annotated[Amount, Field(gt=0, description="Amount, minor units.")]
 Reversing = Annotated[Reference, Field(description="The network's id of the reversal.")]
@@ -104,7 +104,7 @@ class Advice(Told):
     model_config = _shown(advice_id="A-20260301-9", authorization="visa-2026-03-01-0000017", **SWIPE)
 
     advice_id: Reference = Field(description="The network's id of the advice.")
-    authorization: Reference = Field(description="Idempotency key of the authorization request that it answered.")
+    authorization: Key = Field(description="Idempotency key of the authorization request that it answered.")
 
 
 class Presentment(Told):
@@ -131,7 +131,7 @@ class EarlyReversal(BaseModel):
     )
 
     reversal_id: Reversing
-    authorization: Reference = Field(description="Idempotency key of the authorization request.")
+    authorization: Key = Field(description="Idempotency key of the authorization request.")
     card_token: Reference = Field(description="Token of the card.")
     amount_minor: Positive
     currency: Currency
@@ -181,7 +181,7 @@ class MerchantBlock(BaseModel):
 
     model_config = _shown(mcc="7995", reason="holder")
 
-    mcc: Annotated[str, Field(pattern=r"^\d{4}$")] | None = Field(default=None, description="ISO 18245, DE18.")
+    mcc: Category | None = Field(default=None, description="ISO 18245, DE18.")
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
         default=None, description="ISO 3166-1 alpha-2."
     )

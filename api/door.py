@@ -1,15 +1,18 @@
-"""The outermost layer, for every request alike: a bound on the body's size, and headers that every answer carries.
+"""The outermost layer, for every request alike: a bound on the body's size, headers that every answer carries, and an answer where we failed.
 
 Plain ASGI: it costs an authorization microseconds, where a layer of the framework's own costs tasks.
 """
 
 from __future__ import annotations
 
+import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem
 from infra.errors import BadInput
+
+log = structlog.get_logger(__name__)
 
 MOST_BYTES = 65_536
 
@@ -31,7 +34,7 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        left = MOST_BYTES
+        left, started = MOST_BYTES, False
 
         async def bounded() -> Message:
             nonlocal left
@@ -42,7 +45,9 @@ class Door:
             return message
 
         async def marked(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.setdefault("Cache-Control", "no-store")
@@ -53,4 +58,10 @@ class Door:
             detail = f"the body has {int(told)} bytes; send at most {MOST_BYTES}"
             await Problem("too_large", detail, scope["path"]).response()(scope, receive, marked)
             return
-        await self._app(scope, bounded, marked)
+        try:
+            await self._app(scope, bounded, marked)
+        except Exception as error:  # a mistake of ours: whoever asked is told so, and we are told which
+            if started:
+                raise
+            log.error("request_failed", path=scope["path"], reason="failed", exc_info=error)
+            await Problem("failed", "It is written in our log.", scope["path"]).response()(scope, receive, marked)

@@ -26,12 +26,22 @@ def _plain(value: str) -> str:
     return value
 
 
+def _ascii(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("an idempotency key is of printable ASCII characters; send such a one")
+    return value
+
+
 Amount = Annotated[
     StrictInt, AfterValidator(_amount), Field(json_schema_extra={"minimum": 0, "maximum": LARGEST_AMOUNT_MINOR})
 ]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code, three capitals.", examples=["EUR"])]
+Category = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
+"""A merchant category code. `\\d` would take the digits of every script, and screening would not know 7995 in Arabic ones."""
 Text = Annotated[str, Field(min_length=1, max_length=140), AfterValidator(_plain)]
 Reference = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_plain)]
+Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_ascii)]
+"""The network's own id of an authorization request, wherever it is named."""
 Sent = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -44,9 +54,7 @@ class Merchant(BaseModel):
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
         default=None, description="ISO 3166-1 alpha-2."
     )
-    mcc: Annotated[str, Field(pattern=r"^\d{4}$")] | None = Field(
-        default=None, description="Merchant category code, ISO 18245, DE18."
-    )
+    mcc: Category | None = Field(default=None, description="Merchant category code, ISO 18245, DE18.")
     amount_minor: Amount | None = Field(
         default=None, description="Amount in the merchant's currency, minor units, DE4."
     )

@@ -151,17 +151,23 @@ def of_validation(error: RequestValidationError, request: Request) -> Problem:
     if broken is not None:
         said = broken.get("ctx", {}).get("error", "it cannot be read")
         return Problem("malformed_json", f"{said}, at character {broken['loc'][-1]}.", request.url.path)
-    if any(each["loc"] == ("body",) and isinstance(each.get("input"), bytes | str) for each in found):
-        told = request.headers.get("content-type") or "nothing"
+    told = request.headers.get("content-type") or "nothing"
+    if not _is_json(told) and any(each["loc"] == ("body",) for each in found):
         return Problem("unsupported_media_type", f"Content-Type says {told!r}.", request.url.path)
     errors = [_entry(each) for each in found]
     detail = "; ".join(f"{each['at']}: {each['problem']}" for each in errors[:3])
     return Problem("bad_input", detail, request.url.path, errors)
 
 
+def _is_json(content_type: str) -> bool:
+    """As the framework reads it: `application/json`, or a type that is written in it (RFC 6839)."""
+    kind, _, form = content_type.partition(";")[0].strip().lower().partition("/")
+    return kind == "application" and (form == "json" or form.endswith("+json"))
+
+
 def _entry(found: Mapping[str, Any]) -> dict[str, Any]:
     where, *path = found["loc"]
-    at = "".join(f"/{part}" for part in path) if where == "body" else f"{where} {'.'.join(map(str, path))}"
+    at = "".join(f"/{shown(str(part))}" for part in path) if where == "body" else f"{where} {'.'.join(map(str, path))}"
     entry = {"at": at or "/", "problem": _sentence(found)}
     if found["type"] != "missing":
         entry["value"] = shown(found.get("input"))
@@ -198,7 +204,7 @@ def of_http(error: HTTPException, request: Request) -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of this application as a problem."""
+    """Answer every error that has a name as a problem; those that have none are the door's."""
 
     @app.exception_handler(PayriverError)
     async def named(request: Request, error: PayriverError) -> Response:
@@ -220,8 +226,3 @@ def install(app: FastAPI) -> None:
     async def unreachable(request: Request, error: Exception) -> Response:
         away = Unreachable("the database does not answer; nothing was decided that the same request would not find")
         return of_error(away, request.url.path).response()
-
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> Response:
-        log.error("request_failed", path=request.url.path, reason="failed", exc_info=error)
-        return Problem("failed", "It is written in our log.", request.url.path).response()

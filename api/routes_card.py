@@ -29,7 +29,7 @@ from api.card_orders import (
 )
 from api.context import Context, Network, Operator, Parts
 from api.models import problem_answers
-from api.orders import Capture, Reversal
+from api.orders import Capture, Reference, Reversal
 from connectors.gateway.requests import MessageAnswer, Opening
 
 router = APIRouter(tags=["Card network"])
@@ -37,7 +37,7 @@ router = APIRouter(tags=["Card network"])
 OPENING = problem_answers(400, 401, 403, 409, 413, 415, 422, 503)
 FOLLOWING = problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 503)
 OF_PAYMENT = "/v1/authorizations/{payment_id}"
-DisputeId = Annotated[str, Path(min_length=1, max_length=64, description="The network's id of the dispute.")]
+DisputeId = Annotated[Reference, Path(description="The network's id of the dispute.")]
 
 
 async def _told(parts: Context, work: Callable[[], MessageAnswer]) -> MessageResult:

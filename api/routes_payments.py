@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from api.models import EventPage, problem_answers
 from api.past import AsOf, Diff, From, To
 from api.payment_models import Payment, PaymentPage
 from api.queries import PaymentFilter
+from infra.moments import in_utc
 
 router = APIRouter(prefix="/v1/payments", tags=["Payments"])
 
@@ -24,13 +25,7 @@ Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` 
 After = Annotated[int, Query(ge=0, le=2**31 - 1, description="Give events after this version.")]
 
 
-def _in_utc(value: datetime) -> datetime:
-    if value.tzinfo is None:
-        raise ValueError("a time needs its zone, such as 2026-03-01T00:00:00Z; send it with one")
-    return value.astimezone(UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, AfterValidator(in_utc)]
 
 
 @router.get("", responses=problem_answers(401, 403, 422, 503))

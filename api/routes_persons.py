@@ -7,11 +7,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from api.context import Parts, PersonKeeper
 from api.models import problem_answers
 from api.orders import Sent, Text
+from api.routes_payments import Moment
 from streams.persons.register import Shown
 from streams.persons.sealing import Details
 
@@ -36,7 +37,7 @@ class LegalHold(BaseModel):
 
     model_config = Sent
 
-    until: AwareDatetime = Field(description="Nobody may forget the person before then, RFC 3339.")
+    until: Moment = Field(description="Nobody may forget the person before then, RFC 3339.")
     reason: Text = Field(description="Which law or order, in words that say nothing about the person.")
 
 

@@ -63,7 +63,7 @@ class Keys:
 
     def find(self, given: str) -> Caller | None:
         """Whose key this is. Every key is compared, and each in constant time."""
-        digest = hashlib.sha256(given.encode()).digest()
+        digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).digest()  # JSON can say half a character
         found = [key.caller for key in self._keys if hmac.compare_digest(key.digest, digest)]
         return found[0] if found else None
 

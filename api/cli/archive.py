@@ -18,6 +18,7 @@ from rich.progress import Progress
 from api.cli.outbox_drops import drop_slices
 from api.cli.roots import Root
 from infra.errors import BadInput
+from infra.moments import moment_of
 from streams.event_store import slices
 
 
@@ -58,10 +59,9 @@ def archive(
 def time_of(told: str) -> datetime:
     """Raises BadInput for what is no time, or one that has not come: what is not over cannot be archived."""
     try:
-        found = datetime.fromisoformat(told)
-    except ValueError:
-        raise BadInput(f"{told!r} is no day or time; give one as 2026-01-31 or 2026-01-31T12:00:00Z") from None
-    until = found if found.tzinfo else found.replace(tzinfo=UTC)
+        until = moment_of(told)
+    except ValueError as error:
+        raise BadInput(f"{told!r} is no day or time ({error}); give one as 2026-01-31 or 2026-01-31T12:00:00Z") from None
     if until > datetime.now(UTC):
         raise BadInput(f"{until.isoformat()} has not come yet; give a day that is over")
     return until

@@ -6,7 +6,7 @@ import getpass
 import json
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -28,6 +28,7 @@ from connectors.chain.keystore import open_anchor_key
 from infra.audit import check as checker
 from infra.database import Cursor, engine, transaction
 from infra.errors import BadInput, Misconfigured, NotFound
+from infra.moments import moment_of
 from streams.audit_log import closing, log, proofs
 from streams.audit_log.export import export as write_export
 from streams.audit_log.export_key import ExportKey, load_export_key
@@ -266,12 +267,11 @@ def _event(text: str) -> UUID | int:
 
 def _moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+        return moment_of(text)
+    except ValueError as error:
         raise BadInput(
-            f"{text!r} is no time; write 2026-03-01 or 2026-03-01T12:00:00Z (UTC where no zone is said)"
+            f"{text!r} is no time ({error}); write 2026-03-01 or 2026-03-01T12:00:00Z (UTC where no zone is said)"
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _count(root: ChainRoot) -> int:

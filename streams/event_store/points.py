@@ -14,6 +14,7 @@ from uuid import UUID
 
 from infra.database import Cursor
 from infra.errors import BadInput, NotFound
+from infra.moments import in_utc
 
 TOLD_LATER = (
     "TransferUnseen", "TransferFinalized", "AllowanceRaiseFinalized", "LegUnseen", "LegSettled", "DelayQueueEmptied",
@@ -83,13 +84,9 @@ def point_of(text: str) -> Point:
         return AtBlock(int(found[1]))
     try:
         moment = datetime.fromisoformat(told)
-    except ValueError:
-        raise BadInput(f"{text[:80]!r} is no point in time: give {HOW}") from None
-    if re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", told):
-        moment = moment.replace(tzinfo=UTC)
-    if moment.tzinfo is None:
-        raise BadInput(f"{text[:80]!r} needs its zone: give {HOW}")
-    return AtTime(moment)
+        return AtTime(in_utc(moment.replace(tzinfo=UTC) if re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", told) else moment))
+    except ValueError as error:
+        raise BadInput(f"{text[:80]!r} is no point in time ({error}): give {HOW}") from None
 
 
 def version_at(cursor: Cursor, stream_id: UUID, point: Point) -> int:

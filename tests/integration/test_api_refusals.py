@@ -32,6 +32,7 @@ GOOD = {"card_token": "card-x", "amount_minor": 1, "currency": "EUR"}
         ({"card_token": "a\u0000b"}, "/card_token"),
         ({"card_token": "x" * 65}, "/card_token"),
         ({"merchant": {"mcc": "58"}}, "/merchant/mcc"),
+        ({"merchant": {"mcc": "٧٩٩٥"}}, "/merchant/mcc"),
         ({"merchant": {"name": "Caf\u0000e"}}, "/merchant/name"),
         ({"merchant": {"colour": "red"}}, "/merchant/colour"),
         ({"amount": 12}, "/amount"),
@@ -97,6 +98,8 @@ def test_what_was_refused_at_the_door_left_nothing_behind(network: httpx.Client,
         ("account_id=7", "query account_id"),
         ("since=2026-01-01", "query since"),
         ("since=yesterday", "query since"),
+        ("since=0001-01-01T00:00:00%2B23:59", "query since"),
+        ("until=9999-12-31T23:59:59-23:59", "query until"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_told_why(reader: httpx.Client, query: str, at: str) -> None:
