@@ -10,7 +10,10 @@ import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from infra.errors import Misconfigured
 
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
@@ -89,14 +92,13 @@ def engine(
     frozen_seconds: int = FROZEN_SECONDS,
     seldom: bool = False,
 ) -> Engine:
-    """A pool of connections to `postgresql://role:password@host:port/database`; opens none until it is used.
+    """A pool of connections to `postgresql://role:password@host:port/database`; opens none until it is used. Raises Misconfigured.
 
     `frozen_seconds`: how long a transaction may rest between two statements; 0: for ever, for who reads and thinks.
     `seldom`: used so seldom, as by a person, that a connection is asked whether it still lives before each use, and opened again where not.
     """
-    plain = url.get_secret_value() if isinstance(url, SecretStr) else url
     return create_engine(
-        make_url(plain).set(drivername="postgresql+psycopg2"),
+        _address(url.get_secret_value() if isinstance(url, SecretStr) else url).set(drivername="postgresql+psycopg2"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=seldom,
@@ -108,6 +110,16 @@ def engine(
             "options": f"-c idle_in_transaction_session_timeout={frozen_seconds}s",
         },
     )
+
+
+def _address(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        raise Misconfigured(
+            "a database's address cannot be read; write postgresql://role:password@host:port/database, and what is special in a "
+            "password as %XX (RFC 3986)"
+        ) from None  # what was told holds a password
 
 
 @contextmanager

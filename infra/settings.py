@@ -7,22 +7,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
+
+from infra.errors import Misconfigured
 
 
-class Settings(BaseSettings):
-    """What a process is told. Environment variables carry the prefix `PAYRIVER_`: `PAYRIVER_WRITE_URL` and so on."""
+class _Told(BaseSettings):
+    """What the environment says. Raises Misconfigured, which names the variable; a secret is never repeated."""
 
     model_config = SettingsConfigDict(env_prefix="PAYRIVER_", extra="ignore")
+
+    def __init__(self, **told: Any) -> None:
+        try:
+            super().__init__(**told)
+        except ValidationError as error:
+            raise Misconfigured("; ".join(self._wrong(each) for each in error.errors())) from None
+        except SettingsError as error:
+            name = str(error).split('"')[1]
+            raise Misconfigured(
+                f'{_variable(name)} is no JSON; write several values as ["one"], or {{"name": "one"}}'
+            ) from None
+
+    @classmethod
+    def _wrong(cls, found: ErrorDetails) -> str:
+        name, message = str(found["loc"][0]), str(found["msg"])
+        secret = "Secret" in str(cls.model_fields[name].annotation)
+        said = "" if secret else f" is {found['input']!r}"
+        return f"{_variable(name)}{said}: {message[:1].lower()}{message[1:]}"
+
+
+def _variable(name: str) -> str:
+    return f"PAYRIVER_{name.upper()}"
+
+
+class Settings(_Told):
+    """What a process is told. Environment variables carry the prefix `PAYRIVER_`: `PAYRIVER_WRITE_URL` and so on."""
 
     component: str = Field("payriver", description="Which process this is: listener, commands, sagas, ...")
     worker: str = Field("1", description="Which instance of the component this is.")
     home: Path | None = Field(None, description="The embedded stack's folder.")
     log_format: Literal["json", "console"] = "json"
-    log_level: str = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)] = "info"
 
     write_url: SecretStr = Field(
         SecretStr(""),
@@ -92,10 +121,8 @@ def settings_from(told: Mapping[str, str]) -> Settings:
     return Settings.model_validate(source())
 
 
-class MachineSettings(BaseSettings):
+class MachineSettings(_Told):
     """What the embedded stack is told about this machine: `PAYRIVER_HOME`, `PAYRIVER_CACHE` and so on."""
-
-    model_config = SettingsConfigDict(env_prefix="PAYRIVER_", extra="ignore")
 
     home: Path | None = Field(None, description="Where `payriver up` keeps its data.")
     cache: Path | None = Field(None, description="Where downloaded servers rest between runs.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import typer
 
-from infra.errors import PayriverError
+from infra.errors import BadInput, PayriverError, Unreachable
 
 # Command -> module that exports, under the command's name, its function or its typer.Typer of sub-commands.
 COMMANDS: Mapping[str, str] = {
@@ -65,12 +65,37 @@ def payriver() -> None:
 def main() -> None:
     """The console script. A named error is one line and exit status 1; anything else is a bug, and shows its trace."""
     try:
+        _must_be_text(sys.argv)
         app = build(sys.argv[1] if len(sys.argv) > 1 else None)
         gc.freeze()  # what was imported stays: looking through it for garbage stops all threads for some 40 ms, again and again
         app()
-    except PayriverError as error:
-        typer.secho(f"{error.reason}: {error}", fg=typer.colors.RED, err=True)
+    except Exception as error:
+        named = error if isinstance(error, PayriverError) else _named(error)
+        if named is None:
+            raise
+        typer.secho(f"{named.reason}: {named}", fg=typer.colors.RED, err=True)
         sys.exit(1)
+
+
+def _must_be_text(words: Sequence[str]) -> None:
+    """What a shell passes on may be any bytes; what none of our tables holds is refused here."""
+    for word in words:
+        if not word.isascii() and any("\udc80" <= character <= "\udcff" for character in word):
+            raise BadInput(f"{word!r} is no UTF-8 text; say it in UTF-8")
+
+
+def _named(error: Exception) -> PayriverError | None:
+    """What the world did to us, by its name: a database that is away, a file that cannot be had. None for a mistake of ours."""
+    from psycopg2 import OperationalError
+    from sqlalchemy.exc import DBAPIError
+
+    found = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(found, OperationalError):
+        said = (str(found).strip().splitlines() or [type(found).__name__])[0]
+        return Unreachable(f"a database does not answer: {said}; do it again when it does, what was done stands")
+    if isinstance(found, OSError) and found.filename is not None:
+        return BadInput(f"{found.filename}: {found.strerror}; name a file or folder that can be had")
+    return None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,53 @@
+"""What the command line cannot do is one line that names it, and no trace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOBODY = "postgresql://operator:hunter2@127.0.0.1:1/payriver"
+
+
+def payriver(*words: str | bytes, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, told of a database that is not there."""
+    told = {**os.environ, "PAYRIVER_WRITE_URL": NOBODY, "PAYRIVER_READ_URL": NOBODY, **environment}
+    command = [sys.executable, "-m", "api.cli.main", *words]
+    return subprocess.run(command, env=told, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("parked", "list"), "unreachable: a database does not answer: "),
+        (("explain", b"\xff"), r"bad_input: '\udcff' is no UTF-8 text"),
+        (
+            ("audit", "export", "--from", "0001-01-01T00:00:00+23:59", "--to", "2026-03-01", "--out", "x"),
+            "misconfigured: ",
+        ),
+        (
+            ("archive", "--before", "0001-01-01T00:00:00+23:59"),
+            "bad_input: '0001-01-01T00:00:00+23:59' is no day or time",
+        ),
+    ],
+    ids=["a database that is away", "no UTF-8", "no keystore", "a day before all clocks"],
+)
+def test_what_cannot_be_done_is_one_line(words: tuple[str | bytes, ...], says: str) -> None:
+    done = payriver(*words)
+    assert done.returncode == 1
+    assert done.stderr.startswith(says), done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "hunter2" not in done.stderr
+
+
+def test_a_setting_that_cannot_be_taken_is_one_line() -> None:
+    done = payriver("parked", "list", PAYRIVER_API_PORT="abc")
+    assert (done.returncode, done.stderr.startswith("misconfigured: PAYRIVER_API_PORT is 'abc'")) == (1, True)
+
+
+def test_a_file_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
+    done = payriver("up", "--chain", str(tmp_path))
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stderr and "Traceback" not in done.stderr
