@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import structlog
 
-from infra.errors import Misconfigured, Unreachable
+from infra.errors import Misconfigured, PayriverError, Unreachable
 from infra.stack.process import Command, Identity, Spawner, wait_until
 
 log = structlog.get_logger(__name__)
@@ -26,6 +26,7 @@ TEND_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0  # a process that lived this long starts again without a pause
+TAIL_CHARACTERS = 1500
 READY_SECONDS = 180.0  # some ten seconds on an idle machine
 
 State = Literal["stopped", "starting", "running", "pausing", "stopping"]
@@ -45,6 +46,7 @@ class Kept:
     ready: Callable[[], bool] = lambda: True
     stopped: Callable[[], None] = lambda: None
     tend: Callable[[], None] | None = None  # called every few seconds while it runs
+    named: Callable[[str], PayriverError | None] = lambda log: None  # why it did not start, where its log says so
     state: State = "stopped"
     restarts: int = 0
     since: float = 0.0
@@ -53,6 +55,7 @@ class Kept:
     identity: Identity | None = None
     pause: float = FIRST_PAUSE_SECONDS
     again_at: float = 0.0
+    log_from: int = 0  # where this start's words begin in its log
     changing: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
@@ -112,13 +115,15 @@ class Keeper:
         raise Misconfigured(f"no process {name}-{worker}; there are {', '.join(k.label for k in self.kept)}")
 
     def start(self, kept: Kept, *, wait: bool = True) -> None:
-        """Starts it unless it runs, and waits until it is ready. Raises `Unreachable` with the end of its log."""
+        """Starts it unless it runs, and waits until it is ready. Raises what its log names, else `Unreachable` with the log's end."""
         with kept.changing:
             if not kept.alive():
                 kept.pause = FIRST_PAUSE_SECONDS
                 self._spawn(kept)
         if wait and not wait_until(kept.ready, kept.alive, READY_SECONDS):
-            raise Unreachable(f"{kept.label} did not get ready; the end of its log:\n{self._tail(kept)}")
+            told = _said(kept)
+            end = told[-TAIL_CHARACTERS:] or "(nothing)"
+            raise kept.named(told) or Unreachable(f"{kept.label} did not get ready; the end of its log:\n{end}")
         if wait:
             self._set(kept, "running")
 
@@ -167,6 +172,7 @@ class Keeper:
             raise Unreachable(f"the stack is stopping; {kept.label} is not started")
         kept.prepare()
         kept.started = kept.command()
+        kept.log_from = kept.started.log.stat().st_size if kept.started.log.exists() else 0
         kept.process = self._spawner.spawn(kept.started)
         kept.identity = Identity.of(kept.process.pid)
         self._tell_watchdog(kept.identity, kept.started.stop_signal)
@@ -227,10 +233,13 @@ class Keeper:
         kept.again_at = time.monotonic() + kept.pause
         self._set(kept, "pausing")
 
-    def _tail(self, kept: Kept) -> str:
-        if kept.started is None or not kept.started.log.exists():
-            return "(no log)"
-        return kept.started.log.read_text(errors="replace")[-1500:]
+
+def _said(kept: Kept) -> str:
+    """What it has written since it was started."""
+    if kept.started is None or not kept.started.log.exists():
+        return ""
+    whole = kept.started.log.read_bytes()
+    return whole[kept.log_from if kept.log_from <= len(whole) else 0 :].decode(errors="replace")  # shorter: a fresh log
 
 
 def _ask_to_end(process: subprocess.Popen[bytes], command: Command) -> None:

@@ -50,6 +50,7 @@ def keep_server(home: Home, server: Server) -> Kept:
         ready=server.ready,
         stopped=server.stopped,
         tend=server.tend if isinstance(server, Connect) else None,
+        named=server.named if isinstance(server, Kafka) else lambda log: None,
     )
 
 

@@ -24,6 +24,7 @@ from connectors.kafka.access import TOPIC, WRITE, allow
 from infra.errors import Misconfigured
 from infra.stack.choice import choose
 from infra.stack.report import is_running, look
+from infra.stack.servers.kafka import DataOfNewerKafka
 from infra.stack.supervisor import SERVERS, Stack
 from schemas.topics import FOR_EVER, SUBSCRIPTIONS, TOPICS
 from tests.integration.outbox import header, random_row, read_records, write_rows
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.skipif(
     choose() != "embedded", reason="about the embedded servers; here a Docker engine answers"
 )
 
+NEWER_KAFKA = "4.3-IV0"
 STARTER = """
 import time
 from infra.stack.supervisor import Stack
@@ -178,6 +180,33 @@ def test_a_kept_home_goes_on_where_it_was(folder: Path) -> None:
         assert [header(record, "stream_version") for record in records] == ["1", "2"]
         assert int(_rpc(stack, "eth_blockNumber"), 16) == 7
     assert not _alive(folder)
+
+
+def test_data_of_a_newer_kafka_are_named_with_what_to_do(folder: Path) -> None:
+    """Formatted by our own broker's tool at the version after its own, which it only writes when it is told that nobody relies on it."""
+    with Stack(folder / "home", servers=("kafka",), components=()) as stack:
+        broker = stack.servers["kafka"]
+    home = folder / "home"
+    shutil.rmtree(home / "kafka")
+    configuration = home / "conf" / "newer.properties"
+    told = (home / "conf" / "server.properties").read_text()
+    configuration.write_text(f"{told}\nunstable.feature.versions.enable=true\n")
+    java, *flags = broker.command().argv
+    command = [
+        java,
+        *flags[: flags.index("kafka.Kafka")],
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        "AAAAAAAAAAAAAAAAAAAAAA",
+    ]
+    subprocess.run(
+        [*command, "-c", str(configuration), "--release-version", NEWER_KAFKA], check=True, capture_output=True
+    )
+
+    with pytest.raises(DataOfNewerKafka, match=r"newer Kafka than .*featureLevel=\d+.*`payriver up --home FOLDER`"):
+        Stack(home, servers=("kafka",), components=()).start()
+    assert look(home).state == "failed" and "newer Kafka" in look(home).error
 
 
 def test_a_home_that_the_databases_user_cannot_reach_is_refused_with_the_remedy(folder: Path) -> None:

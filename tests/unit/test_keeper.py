@@ -20,6 +20,7 @@ from infra.stack.home import Home
 from infra.stack.keeper import Keeper, Kept
 from infra.stack.ports import free_port, is_free
 from infra.stack.process import Command, Identity
+from infra.stack.servers.kafka import NEWER
 
 
 @pytest.fixture
@@ -54,6 +55,32 @@ def test_what_dies_comes_back_with_growing_pauses(keeper: Keeper, tmp_path: Path
     assert eventually(lambda: len((tmp_path / "log").read_text().split()) >= 3, seconds=20)
     first, second, third = (float(line) for line in (tmp_path / "log").read_text().split()[:3])
     assert third - second > 1.5 * (second - first)
+
+
+def test_what_its_log_names_is_told_by_that_name_and_by_this_starts_words_alone(keeper: Keeper, tmp_path: Path) -> None:
+    kept = keep(keeper, tmp_path, "cat words; exit 1", ready=lambda: False)
+    kept.named = lambda log: Misconfigured("it is too new") if "cannot read" in log else None
+    for words, error in (("cannot read this", Misconfigured), ("the port is taken", Unreachable)):
+        (tmp_path / "words").write_text(words)
+        with pytest.raises(error):
+            keeper.start(kept)
+        keeper.stop(kept)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "org.apache.kafka.common.errors.UnsupportedVersionException: Can't read version 4 of BrokerEndpoint",
+        "Tried to apply FeatureLevelRecord FeatureLevelRecord(name='metadata.version', featureLevel=30), but this controller only "
+        "supports versions 7-29",
+    ],
+    ids=["that ran", "that were formatted"],
+)
+def test_a_broker_that_finds_data_of_a_newer_one_is_understood(said: str) -> None:
+    """Word for word as Kafka 4.2.1 said it of a home of Kafka 4.3.1."""
+    found = NEWER.search(f"INFO loading\nCaused by: {said}\nINFO ending")
+    assert found is not None and found[0] in said
+    assert NEWER.search("UnsupportedVersionException: The node does not support METADATA") is None
 
 
 def test_what_was_stopped_stays_down(keeper: Keeper, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from infra.errors import Unreachable
+from infra.errors import Misconfigured, PayriverError, Unreachable
 from infra.stack.access import kafka_client
 from infra.stack.home import Home
 from infra.stack.process import Command
@@ -20,6 +21,16 @@ from infra.stack.servers.base import Site, fill, listens
 from infra.stack.servers.java import ClassArchive, java_command
 
 ITERATIONS = 8192
+NEWER = re.compile(
+    r"Tried to apply FeatureLevelRecord .*|(?<=UnsupportedVersionException: )Can't read version \d+ of \w+"
+)
+"""How a broker says that its data are of a newer one: of data that were formatted alone, and of a newer broker's own records."""
+
+
+class DataOfNewerKafka(Misconfigured):
+    """The home's topics were written by a newer broker than ours."""
+
+    reason = "newer_kafka"
 
 
 class Kafka:
@@ -74,6 +85,16 @@ class Kafka:
     def stopped(self) -> None:
         """Keeps the class archive."""
         self._archive.keep()
+
+    def named(self, log: str) -> PayriverError | None:
+        """Why the broker did not start, where its log says that it cannot read what it found."""
+        said = NEWER.search(log)
+        if said is None:
+            return None
+        return DataOfNewerKafka(
+            f"the topics in {self._site.home.path('kafka')} were written by a newer Kafka than {self.version}, which says: {said[0]}; "
+            "go on with the payriver that wrote them, or begin in another home: `payriver up --home FOLDER`"
+        )
 
     def _format(self) -> None:
         """`secrets` makes the cluster id: 16 bytes in base64, as Kafka's own tool does."""
