@@ -2,7 +2,8 @@
 
 The projector says `payments_changed` when it commits. A row carries the transaction that changed it (`changed_in`); whatever is older
 than the oldest transaction still open can change no more, so that mark is the event id a page resumes from: nothing that commits late
-is stepped over. What is newer is sent at once, and once. A page that cannot keep up gets the newest row of each payment, not a queue.
+is stepped over. What is newer is sent at once, and once. A page that cannot keep up gets the newest row of each payment, not a queue, and
+everything anew where that would be too many.
 """
 
 from __future__ import annotations
@@ -65,14 +66,14 @@ class Viewer:
     def take(self) -> list[tuple[str, Any]]:
         """What there is to tell, as (event, data), and forget it."""
         told: list[tuple[str, Any]] = []
-        if self.reading is not None:
-            told.append(("reading", self.reading))
         if self.snapshot is not None:
             told.append(("snapshot", self.snapshot))
         if self.payments:
             told.append(("payments", list(self.payments.values())))
         if self.totals is not None:
             told.append(("totals", self.totals))
+        if self.reading is not None:
+            told.append(("reading", self.reading))  # last: who is told that R is there has its rows
         self.snapshot, self.totals, self.reading, self.payments = None, None, None, {}
         self.told.clear()
         return told
@@ -86,6 +87,7 @@ class Feed:
         self._viewers: set[Viewer] = set()
         self._arrived: queue.SimpleQueue[Viewer] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)  # whoever calls is the event loop
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mark: int | None = None  # None: nobody looks, so nothing is followed
@@ -121,7 +123,7 @@ class Feed:
             raise Retry(
                 f"{MOST_VIEWERS} pages are open at this instance; close one, or open this one at another instance"
             )
-        viewer = Viewer(resume_from)
+        viewer = Viewer(resume_from, mark=resume_from or 0)
         self._viewers.add(viewer)
         self._arrived.put(viewer)
         self._wake()
@@ -134,7 +136,8 @@ class Feed:
     # --- in the thread -------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        os.write(self._wake_write, b".")
+        with contextlib.suppress(BlockingIOError):  # full of calls that nobody heard yet: one is enough
+            os.write(self._wake_write, b".")
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -172,7 +175,10 @@ class Feed:
     def _wait(self, connection: Any) -> None:
         """Until somebody says something; with pages open also after a second, in case nobody did."""
         patience = LOOK_SECONDS if self._viewers else 30.0
-        if self._wake_read in select.select([connection, self._wake_read], [], [], patience)[0]:
+        heard = select.poll()  # which, unlike select, takes any number of a file
+        heard.register(connection, select.POLLIN)
+        heard.register(self._wake_read, select.POLLIN)
+        if self._wake_read in dict(heard.poll(patience * 1000)):
             os.read(self._wake_read, 4096)
         connection.poll()
         if connection.notifies:
@@ -183,14 +189,16 @@ class Feed:
         """Give each page that just opened what it lacks: all that is shown, or what it missed."""
         while not self._arrived.empty():
             viewer = self._arrived.get()
+            if viewer not in self._viewers:
+                continue  # it went before it was welcomed
             cursor.execute(MARK)
             mark: int = cursor.fetchone()["mark"]
             missed = self._missed(cursor, viewer.resume_from, mark)
             if missed is None:
                 cursor.execute(RECENT, (SHOWN_PAYMENTS,))
-                self._tell(mark, viewer, snapshot=cursor.fetchall())
+                self._tell(mark, viewer, snapshot=cursor.fetchall(), reading=True)
             else:
-                self._tell(mark, viewer, payments=missed)
+                self._tell(mark, viewer, payments=missed, reading=True)
             if self._mark is None:
                 self._mark, self._sent = mark, {}
             self._totals_due, self._moved = 0.0, True
@@ -229,7 +237,7 @@ class Feed:
         return rows
 
     def _tell(self, mark: int | None, to: Viewer | None = None, **told: Any) -> None:
-        """Hand over to the event loop: for one page that is welcomed by it, or for all that were."""
+        """Hand over to the event loop: for one page that is welcomed by it, or for all that were; that R is away, for all."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
                 self._loop.call_soon_threadsafe(self._put, mark, to, told)
@@ -240,10 +248,19 @@ class Feed:
         """Lay what was read into each page's box."""
         if to is not None:
             to.welcomed = True
-        for viewer in [to] if to is not None else [each for each in self._viewers if each.welcomed]:
+        away = told.get("reading") is False
+        for viewer in [to] if to is not None else [each for each in self._viewers if each.welcomed or away]:
             viewer.mark = viewer.mark if mark is None else mark
             viewer.payments |= {row["payment_id"]: row for row in told.get("payments") or ()}
             for name in ("snapshot", "totals", "reading"):
                 if told.get(name) is not None:
                     setattr(viewer, name, told[name])
+            if len(viewer.payments) > MOST_MISSED:
+                self._welcome_anew(viewer)
             viewer.told.set()
+
+    def _welcome_anew(self, viewer: Viewer) -> None:
+        """A page that reads so slowly has missed too much to be told one by one: it is shown everything again."""
+        viewer.payments, viewer.resume_from, viewer.welcomed = {}, None, False
+        self._arrived.put(viewer)
+        self._wake()

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
+import structlog
 from fastapi import APIRouter, FastAPI, Header, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
 
 from api.context import Parts, Reader
 from api.live import Feed, Viewer
@@ -20,13 +23,16 @@ from api.models import problem_answers
 from api.problems import Unauthenticated
 from api.security import COOKIE, SESSION_SECONDS, Keys
 
+log = structlog.get_logger(__name__)
+
 STATIC = Path(__file__).parent / "static"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 PAGE_HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
-PING_SECONDS = 15
+PING_SECONDS, PATIENCE_SECONDS = 15, 60
+"""Between two signs of life, and for one to be taken by the other side: a page that takes none makes room for another."""
 
 router = APIRouter(tags=["Live page"])
 
@@ -87,7 +93,23 @@ async def follow(
         int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else None
     )
     viewer = parts.feed.join(resume_from)
-    return EventSourceResponse(_tell(parts.feed, viewer), ping=PING_SECONDS, headers={"Cache-Control": "no-store"})
+    return Stream(
+        _tell(parts.feed, viewer),
+        ping=PING_SECONDS,
+        send_timeout=PATIENCE_SECONDS,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+class Stream(EventSourceResponse):
+    """A page's stream; it ends where the page takes nothing any more."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell until it is closed."""
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("live_page_let_go", seconds=self.send_timeout)
 
 
 async def _tell(feed: Feed, viewer: Viewer) -> AsyncIterator[ServerSentEvent]:

@@ -21,12 +21,11 @@ export function follow(on) {
   let source;
   const open = () => {
     source = new EventSource("/v1/live");
-    source.onopen = () => on.state("live");
     source.onerror = () => lost();
     source.addEventListener("snapshot", (event) => on.snapshot(JSON.parse(event.data)));
     source.addEventListener("payments", (event) => on.payments(JSON.parse(event.data)));
     source.addEventListener("totals", (event) => on.totals(JSON.parse(event.data)));
-    source.addEventListener("reading", (event) => on.state(JSON.parse(event.data) ? "live" : "away"));
+    source.addEventListener("reading", (event) => on.state(JSON.parse(event.data) ? "live" : "away")); // behind the first rows
   };
   const lost = async () => {
     on.state("broken");

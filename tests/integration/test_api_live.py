@@ -179,6 +179,28 @@ def test_pages_live_through_the_loss_of_the_read_side(address: str, databases: D
         until(lambda: page.knows(payment_id), "a change after the loss")
 
 
+def test_a_page_that_opens_while_the_read_side_is_away_is_told_so_until_its_rows_are_there(
+    address: str, databases: Databases, programme: Programme
+) -> None:
+    payment_id = swipe(address, programme)
+    programme.deliver()
+    door = databases.stack.postgres("read")
+    with door.superuser() as cursor:
+        cursor.execute("ALTER ROLE queries NOLOGIN")
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'queries'")
+    try:
+        with open_page(address) as page:
+            until(lambda: page.events("reading")[-1:] == [False], "the news that the read side is away")
+            assert page.events("snapshot") == []
+            with door.superuser() as cursor:
+                cursor.execute("ALTER ROLE queries LOGIN")
+            until(lambda: page.events("reading")[-1:] == [True], "the news that it is back")
+            assert page.knows(payment_id)
+    finally:
+        with door.superuser() as cursor:
+            cursor.execute("ALTER ROLE queries LOGIN")
+
+
 def test_more_pages_than_one_instance_bears_are_sent_away(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MOST_VIEWERS", 1)
     with open_page(address) as page, client(address, "reader") as caller:
