@@ -21,6 +21,8 @@ from streams.event_store.points import AtBlock, point_of
 
 T = TypeVar("T")
 NOT_STALE = 0
+MOST_EVENTS = 1000
+"""Between two points: they become one answer, in the process that answers the card network."""
 POINT = "A version (`7`), a time with its zone (`2026-03-01T12:00:00Z`), or a block (`block:41022`)."
 AsOf = Annotated[str | None, Query(max_length=60, description=f"As it was then. {POINT}", examples=["block:41022"])]
 From = Annotated[str, Query(alias="from", max_length=60, description=f"What came after this point. {POINT}")]
@@ -87,7 +89,7 @@ class Past:
 
     def diff(self, stream_id: UUID, category: str, start: str, end: str) -> Diff:
         """From one point to another."""
-        found = self._ask(lambda cursor: history.diff(cursor, stream_id, point_of(start), point_of(end)))
+        found = self._ask(lambda cursor: history.diff(cursor, stream_id, point_of(start), point_of(end), MOST_EVENTS))
         if found.category != category:
             raise NotFound(f"there is no {category} {stream_id}")
         return Diff(

@@ -5,6 +5,7 @@ Everything is folded from the events, by the same functions as the present; noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -58,12 +59,17 @@ def as_of(cursor: Cursor, stream_id: UUID, point: Point) -> At:
     return at
 
 
-def diff(cursor: Cursor, stream_id: UUID, start: Point, end: Point) -> Diff:
-    """From one point to another. Raises as `as_of` does, and BadInput where the second lies before the first."""
+def diff(cursor: Cursor, stream_id: UUID, start: Point, end: Point, most: float = math.inf) -> Diff:
+    """From one point to another. Raises as `as_of` does, and BadInput where it leads backwards or over more than `most` events."""
     before, after = as_of(cursor, stream_id, start), as_of(cursor, stream_id, end)
     if before.event.version > after.event.version:
         raise BadInput(
             f"{start} lies behind {end} (versions {before.event.version}, {after.event.version}): turn them round"
+        )
+    if (count := after.event.version - before.event.version) > most:
+        raise BadInput(
+            f"{count} events lie between {start} and {end}, which is more than {most}: ask for a shorter stretch, page through the stream's "
+            "events, or say `payriver diff` on the machine"
         )
     events = store.read_stream(cursor, stream_id, after=before.event.version, up_to=after.event.version)
     return Diff(

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from api import past
 from infra.database import transaction
 from infra.errors import BadInput, NotFound
 from schemas.messages.account_commands import FreezeCard
@@ -214,6 +215,17 @@ def test_a_payment_as_of_now_is_told_as_the_read_model_tells_it(reader: httpx.Cl
     assert [each["version"] for each in changed["events"]] == list(range(2, shown["version"] + 1))
     assert {"path": "card", "before": "requested", "after": "authorized"} in changed["changes"]
     assert told(reader.get(f"/v1/accounts/{of.account_id}/diff", params={"from": "1", "to": "2"}))["to_version"] == 2
+
+
+def test_a_diff_over_the_api_holds_so_many_events_and_no_more(
+    reader: httpx.Client, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card network is answered by the same process: what a settlement account lived through would stop it for seconds."""
+    address = f"/v1/accounts/{life.account_id}/diff"
+    monkeypatch.setattr(past, "MOST_EVENTS", 2)
+    assert len(told(reader.get(address, params={"from": "1", "to": "3"}))["events"]) == 2
+    refused = told(reader.get(address, params={"from": "1", "to": "4"}), 422)
+    assert "3 events" in refused["detail"] and "payriver diff" in refused["detail"]
 
 
 @pytest.mark.parametrize(
