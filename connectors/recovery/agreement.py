@@ -6,6 +6,7 @@ give positions and versions away a second time, and nobody who had read the firs
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ KNOWN = (
 )
 PUT_ASIDE = "SELECT event_id::text FROM lost_events WHERE event_id = ANY(%s::uuid[])"
 NEWEST_ON_R = "SELECT event_id, type, version, stream_id FROM deliveries ORDER BY position DESC LIMIT 100"
+UUID_FORM = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+FORMS = (UUID_FORM, UUID_FORM, re.compile("[0-9]{1,9}"), re.compile("[0-9]{1,18}"))
+"""Of a key, an event's id, its version and its position."""
 GUIDE = "`payriver recover` says what is lost and brings it back (infra/runbooks/restore.md)"
 
 
@@ -61,8 +65,9 @@ def check_read_side(write: Engine, read: Engine) -> None:
 
 
 def is_event(record: Record) -> bool:
-    """Whether the outbox announced an event with it: what has no position is an order, or poison."""
-    return {"ce_id", "position", "stream_version"} <= record.headers.keys()
+    """Whether the outbox announced an event with it, with its ids and numbers as we write them: what has no position is an order, or poison."""
+    told = (record.key_text, *(record.headers.get(name) for name in ("ce_id", "stream_version", "position")))
+    return all(text is not None and form.fullmatch(text) for form, text in zip(FORMS, told, strict=True))
 
 
 def identity(record: Record) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def queue_behind(cursor: Cursor, consumer: str, run: Run) -> tuple[Record, ...]:
     """Store the run's messages whose key waits; gives the others, which the handler may have.
 
     Redelivery: a message that comes before the one its key waits for is not behind it and goes to the handler; one that
-    waits already is left as it is; a discarded one is dropped, as a person decided.
+    waits already is left as it is, one that was replayed once waits again; a discarded one is dropped, as a person decided.
     """
     held, discarded = _held(cursor, consumer, run)
     if not held and not discarded:
@@ -77,7 +77,16 @@ def queue_behind(cursor: Cursor, consumer: str, run: Run) -> tuple[Record, ...]:
     records = [record for record in run.records if record.offset not in discarded]
     waiting = [record for record in records if record.offset >= held.get(record.key_text or "", record.offset + 1)]
     for record in waiting:
-        _store(cursor, consumer, run.place, record, "queued", None, None, " ON CONFLICT DO NOTHING")
+        _store(
+            cursor,
+            consumer,
+            run.place,
+            record,
+            "queued",
+            None,
+            None,
+            f"{AGAIN} WHERE parked_messages.state = 'replayed'",
+        )
     stored = {record.offset for record in waiting}
     return tuple(record for record in records if record.offset not in stored)
 

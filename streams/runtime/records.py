@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
+
+KEY_CHARACTERS, SHOWN_CHARACTERS = 300, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,14 @@ class Record:
 
     @property
     def key_text(self) -> str | None:
-        """The key as it stands in the parked messages' table: of one message kind, keys are stream ids."""
-        return None if self.key is None else as_text(self.key)
+        """The key as it stands in the parked messages' table, whose index holds it: of one message kind, keys are stream ids.
+
+        One that is longer than any of ours is told by its beginning and its hash.
+        """
+        if self.key is None:
+            return None
+        text = as_text(self.key)
+        return text if len(text) <= KEY_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}... {sha256(self.key).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Sequence
@@ -79,6 +80,36 @@ def test_a_handler_that_goes_on_after_a_database_error_is_found_out(shore: Shore
         " an error"
     )
     assert shore.next_offset() == 1
+
+
+def test_what_was_replayed_once_waits_again_behind_a_message_that_fails_again(shore: Shore) -> None:
+    """A consumer whose tables were thrown away reads from the beginning: what waited once is no more done than all the rest."""
+    run = shore.run(0, ("a", "poison"), ("a", "m1"))
+    assert shore.take(run)
+    shore.heal("poison")
+    assert shore.replay().done == 2
+    with transaction(shore.engine) as cursor:
+        checkpoint.rewind(cursor, shore.consumer, shore.place.topic)
+
+    assert shore.take(run, Raising(BadInput("not yet again")))
+    assert shore.waiting() == [("poison", "parked"), ("m1", "queued")]
+    assert shore.replay().done == 2
+    assert shore.effects() == ["poison", "m1"] * 2
+    assert shore.waiting() == []
+
+
+def test_a_message_with_an_endless_key_is_parked_like_any_other(shore: Shore) -> None:
+    """An index holds no more than a third of a page; what could not be parked would be tried again for ever, and hold up its partition."""
+    endless = "".join(random.Random(7).choices("0123456789abcdef", k=50_000))
+    other = endless[:-1] + "x"
+    assert shore.take(
+        shore.run(0, (endless, "m0"), ("b", "m1"), (endless, "m2"), (other, "m3")), Raising(BadInput("no"), "m0")
+    )
+
+    assert shore.waiting() == [("m0", "parked"), ("m2", "queued")]
+    assert (shore.effects(), shore.next_offset()) == (["m1", "m3"], 4)
+    assert shore.replay().done == 2
+    assert shore.waiting() == []
 
 
 def test_a_message_of_broken_bytes_and_no_value_can_be_parked(shore: Shore) -> None:
