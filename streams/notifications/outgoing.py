@@ -61,6 +61,11 @@ UPDATE webhook_messages SET state = 'parked', reason = %s, ended_at = clock_time
 PAUSE = """
 UPDATE webhook_endpoints SET paused_until = greatest(paused_until, clock_timestamp() + %s * interval '1 second') WHERE endpoint_id = %s
 """
+# FOR SHARE: who disables the endpoint meanwhile waits, and then parks the message again.
+ADDRESSEE = """
+SELECT e.url, e.state, e.reason FROM webhook_messages AS m INNER JOIN webhook_endpoints AS e USING (endpoint_id)
+WHERE m.message_id = %s FOR SHARE OF e
+"""
 REPLAY = """
 UPDATE webhook_messages
 SET state = 'waiting', reason = NULL, ended_at = NULL, replayed_after = attempts, next_attempt_at = clock_timestamp()
@@ -178,11 +183,15 @@ def attempts(cursor: Cursor, message_id: UUID) -> list[dict[str, Any]]:
 
 def replay(cursor: Cursor, message_id: UUID) -> None:
     """Let a parked message be sent again, under its old id, with the whole schedule before it. Raises NotFound, Conflict."""
-    cursor.execute(REPLAY, (message_id,))
-    if cursor.rowcount == 1:
-        return
-    cursor.execute("SELECT state FROM webhook_messages WHERE message_id = %s", (message_id,))
+    cursor.execute(ADDRESSEE, (message_id,))
     row = cursor.fetchone()
     if row is None:
         raise NotFound(f"no webhook message {message_id}")
-    raise Conflict(f"webhook message {message_id} is {row[0]}; only a parked one is replayed")
+    url, state, reason = row
+    if state != "enabled":
+        raise Conflict(
+            f"{url}, to which webhook message {message_id} goes, is disabled ({reason}); enable it first: meanwhile the message stays parked"
+        )
+    cursor.execute(REPLAY, (message_id,))
+    if cursor.rowcount != 1:
+        raise Conflict(f"webhook message {message_id} is not parked; only a parked one is replayed")

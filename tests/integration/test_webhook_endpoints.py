@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 
 from infra.database import transaction
 from infra.errors import BadInput, Conflict, NotFound
-from streams.notifications import endpoints
+from streams.notifications import endpoints, outgoing
 from streams.notifications.sender import Sender
 from tests.integration.conftest import Databases
 from tests.integration.test_projector import a_world
@@ -113,6 +113,24 @@ def test_enabled_again_it_is_told_of_what_comes_then(
     assert (message.state, message.reason) == ("parked", "endpoint_asked")
     with transaction(operator) as cursor, pytest.raises(NotFound):
         endpoints.disable(cursor, uuid4(), "asked")
+
+
+def test_what_is_parked_for_a_disabled_endpoint_is_not_replayed_into_nowhere(
+    databases: Databases, operator: Engine, sender: Sender, receiver: Receiver
+) -> None:
+    """It would wait for ever, and be on nobody's list."""
+    endpoint, _ = a_message(databases, operator, receiver.url)
+    with transaction(operator) as cursor:
+        endpoints.disable(cursor, endpoint.endpoint_id, "asked")
+    message = the_message(operator)
+    with transaction(operator) as cursor, pytest.raises(Conflict, match=r"is disabled \(asked\); enable it first"):
+        outgoing.replay(cursor, message.message_id)
+    assert the_message(operator) == message
+    with transaction(operator) as cursor:
+        endpoints.enable(cursor, endpoint.endpoint_id)
+        outgoing.replay(cursor, message.message_id)
+    assert send(sender)
+    assert the_message(operator).state == "delivered"
 
 
 def test_the_auditor_cannot_read_a_secret(databases: Databases, operator: Engine, receiver: Receiver) -> None:
