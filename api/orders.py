@@ -153,6 +153,16 @@ class CardOrder(BaseModel):
     reason: Reference = Field(description="holder, lost, stolen, compliance or another word of yours.")
 
 
+class PersonDetails(BaseModel):
+    """What is personal: stored under the person's own key, and nowhere in clear. One rule for the API and for the command line."""
+
+    model_config = Sent
+
+    name: Text = Field(repr=False)
+    email: Text | None = Field(None, repr=False, description="None where it is not known.")
+    phone: Text | None = Field(None, repr=False, description="None where it is not known.")
+
+
 def example(model: type[BaseModel]) -> dict[str, Any]:
     """The documented example of a request; tests send exactly this."""
     extra = model.model_config["json_schema_extra"]

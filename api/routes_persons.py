@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -11,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.context import Parts, PersonKeeper
 from api.models import problem_answers
-from api.orders import Sent, Text
+from api.orders import PersonDetails, Sent, Text
 from api.routes_payments import Moment
 from streams.persons.register import Shown
 from streams.persons.sealing import Details
@@ -19,17 +18,14 @@ from streams.persons.sealing import Details
 router = APIRouter(prefix="/v1/persons", tags=["Persons"])
 
 ANSWERS = problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 503)
-Contact = Annotated[Text | None, Field(description="None where it is not known.")]
 
 
-class PersonDetails(BaseModel):
-    """What is personal: stored under the person's own key, and nowhere in clear."""
+class DetailsShown(BaseModel):
+    """What is personal, as it was sealed: nothing is asked of it here, for whatever failed would stand in a log."""
 
-    model_config = Sent
-
-    name: Text = Field(repr=False)
-    email: Contact = Field(None, repr=False)
-    phone: Contact = Field(None, repr=False)
+    name: str = Field(repr=False)
+    email: str | None = Field(repr=False)
+    phone: str | None = Field(repr=False)
 
 
 class LegalHold(BaseModel):
@@ -54,7 +50,7 @@ class PersonShown(BaseModel):
 
     person_id: UUID
     state: str = Field(description="known or forgotten.")
-    details: PersonDetails | None
+    details: DetailsShown | None
     held_until: datetime | None
     hold_reason: str | None
     accounts: list[UUID]
@@ -98,7 +94,7 @@ def _shown(shown: Shown, accounts: list[UUID]) -> PersonShown:
     return PersonShown(
         person_id=person.person_id,
         state="forgotten" if person.forgotten else "known",
-        details=PersonDetails(**vars(details)) if details else None,
+        details=DetailsShown(**vars(details)) if details else None,
         held_until=person.held_until,
         hold_reason=person.hold_reason,
         accounts=accounts,

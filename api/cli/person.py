@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.roots import Root
+from api.orders import PersonDetails
 from infra.database import transaction
 from infra.errors import BadInput
 from streams.persons.register import Shown
@@ -106,14 +107,15 @@ def forget(
 def _details() -> Details:
     """What standard input says. Raises BadInput, without repeating what was said."""
     try:
-        told = json.loads(sys.stdin.read())
-        given = {name: told[name] for name in ("name", "email", "phone") if told.get(name) is not None}
-        unknown = sorted(set(told) - {"name", "email", "phone"})
-    except (ValueError, AttributeError, TypeError) as error:
-        raise BadInput("standard input is no JSON object with name, and email and phone if known") from error
-    if unknown or not all(isinstance(each, str) for each in given.values()) or not given.get("name", "").strip():
-        raise BadInput("a person has a name, and an email and a phone if known, each a text; nothing else")
-    return Details(**given)
+        told = PersonDetails.model_validate_json(sys.stdin.read())
+    except ValueError:
+        raise BadInput(
+            "standard input is no JSON object with a name, and an email and a phone if known, each a text of 1 to 140 printable "
+            "characters, and nothing else"
+        ) from None
+    if not told.name.strip():
+        raise BadInput("a person has a name")
+    return Details(**told.model_dump())
 
 
 def _told(shown: Shown) -> dict[str, object]:

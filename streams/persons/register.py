@@ -86,9 +86,10 @@ class PersonRegister:
             raise Retry(f"somebody corrected person {person_id} at the same time; look again")
 
     def hold(self, person_id: UUID, until: datetime, reason: str, actor: str) -> None:
-        """Nobody may forget the person before then. Raises NotFound, Forgotten."""
+        """Nobody may forget the person before then. Raises NotFound, and Forgotten also where that happened meanwhile."""
         self._must_not_be_forgotten(self._known(person_id), person_id)
         self._order(uuid4(), PlaceLegalHold(person_id, until, reason), actor)
+        self._must_not_be_forgotten(self._known(person_id), person_id)
 
     def lift(self, person_id: UUID, reason: str, actor: str) -> None:
         """End the legal hold before its time. Raises NotFound."""

@@ -90,6 +90,19 @@ def test_a_legal_hold_refuses_until_it_is_lifted(databases: Databases, register:
     assert types(databases, zoe)[1:] == ["LegalHoldPlaced", "ForgettingRefused", "LegalHoldLifted", "PersonForgotten"]
 
 
+def test_a_hold_that_a_forgetting_overtook_is_refused_and_not_taken_for_placed(
+    databases: Databases, register: PersonRegister, zoe: UUID
+) -> None:
+    class Overtaken(PersonRegister):
+        def _order(self, command_id: UUID, order: Any, actor: str) -> None:
+            register.forget(zoe, "asked for", "test")
+            super()._order(command_id, order, actor)
+
+    with pytest.raises(Forgotten):
+        Overtaken(register.write, register.keys, register.handler).hold(zoe, TOMORROW, LAW, "test")
+    assert types(databases, zoe) == ["PersonRegistered", "PersonForgotten"]
+
+
 def test_who_is_not_in_the_register_is_named(register: PersonRegister) -> None:
     for ask in (register.show, lambda each: register.forget(each, "x", "test")):
         with pytest.raises(NotFound, match="no person"):
