@@ -61,7 +61,9 @@ def time_of(told: str) -> datetime:
     try:
         until = moment_of(told)
     except ValueError as error:
-        raise BadInput(f"{told!r} is no day or time ({error}); give one as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+        raise BadInput(
+            f"{told!r} is no day or time ({error}); give one as 2026-01-31 or 2026-01-31T12:00:00Z"
+        ) from None
     if until > datetime.now(UTC):
         raise BadInput(f"{until.isoformat()} has not come yet; give a day that is over")
     return until

@@ -68,6 +68,18 @@ def test_a_body_that_is_not_json_is_told_so(network: httpx.Client, body: bytes) 
     assert told["detail"] and told["remedy"]
 
 
+@pytest.mark.parametrize("body", [b'"text"', b'{"\\ud800": 1}', b"7", b"null"], ids=repr)
+def test_json_that_is_no_order_is_told_so_and_not_that_it_was_not_declared(network: httpx.Client, body: bytes) -> None:
+    headers = {"Idempotency-Key": uuid4().hex, "Content-Type": "application/json"}
+    told = problem(network.post("/v1/authorizations", content=body, headers=headers), 422, "bad_input")
+    assert told["errors"][0]["at"] == "/"
+
+
+def test_half_a_character_is_no_key(network: httpx.Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    problem(network.post("/session", content=b'{"key": "\\ud800"}', headers=headers), 401, "unauthenticated")
+
+
 def test_a_body_of_another_type_or_size_is_refused(network: httpx.Client) -> None:
     headers = {"Idempotency-Key": uuid4().hex}
     answer = network.post("/v1/authorizations", content=b"card=1", headers={**headers, "Content-Type": "text/plain"})

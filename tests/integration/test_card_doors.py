@@ -57,6 +57,16 @@ def said(answer: httpx.Response) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.parametrize("name", ["%00", "tab%09here", "%20" * 65])
+def test_a_dispute_is_named_in_the_address_as_it_may_be_named_anywhere(
+    network: httpx.Client, programme: Programme, name: str
+) -> None:
+    payment_id = approved(network, programme)["payment_id"]
+    answer = network.post(f"/v1/authorizations/{payment_id}/disputes/{name}/resolution", json={"outcome": "won"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad_input"), answer.text
+    assert answer.json()["errors"][0]["at"] == "path dispute_id"
+
+
 def test_a_payment_takes_each_message_once_and_tells_a_repeat_the_same(
     network: httpx.Client, programme: Programme
 ) -> None:

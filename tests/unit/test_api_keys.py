@@ -26,7 +26,9 @@ def test_a_key_is_found_with_its_role(both: Keys) -> None:
     assert (found.name, found.scopes) == ("network/visa", {"read", "network"})
 
 
-@pytest.mark.parametrize("given", ["", "a-key-that-may-rea", "a-key-that-may-read ", "A-KEY-THAT-MAY-READ", "é" * 20, "\ud800"])
+@pytest.mark.parametrize(
+    "given", ["", "a-key-that-may-rea", "a-key-that-may-read ", "A-KEY-THAT-MAY-READ", "é" * 20, "\ud800"]
+)
 def test_no_other_text_is_a_key(both: Keys, given: str) -> None:
     assert both.find(given) is None
 

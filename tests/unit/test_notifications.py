@@ -176,7 +176,12 @@ def test_a_name_that_leads_inside_is_refused_unless_it_is_allowed() -> None:
     [
         *("http://example.com/", "ftp://example.com/", "https://", "https:///hook", "https://u:p@example.com/", "hook"),
         *("https://example.com:port/", "https://example.com/#part", "https://exämple.com/", "", "https://[::1/"),
-        *("https://example.com/a b", "https://exam ple.com/", "https://example.com/\r\nX-Told: us", " https://example.com/"),
+        *(
+            "https://example.com/a b",
+            "https://exam ple.com/",
+            "https://example.com/\r\nX-Told: us",
+            " https://example.com/",
+        ),
         *("https://example.com/\x00", "https://example.com:0/", "https://@example.com/", "https://a..example/"),
         *("https://example.com/#", f"https://{'a' * 64}.example/", f"https://example.com/{'a' * 2048}"),
     ],
@@ -186,7 +191,9 @@ def test_a_url_that_cannot_be_taken_is_refused(url: str) -> None:
         check_url(url, ())
 
 
-def test_a_resolver_that_does_not_answer_costs_no_more_than_the_exchange_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resolver_that_does_not_answer_costs_no_more_than_the_exchange_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     answers = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers.wait(10))
     began = time.monotonic()
