@@ -33,6 +33,7 @@ from api.audit_view import AuditView
 from api.chain_view import ChainView
 from api.context import ORDERS, THREADS, Context
 from api.door import Door
+from api.head import HeadProtocol
 from api.health import Health
 from api.live import Feed
 from api.metrics import AnswerTimes
@@ -123,6 +124,7 @@ class Server(uvicorn.Server):
                 app,
                 host=settings.api_host,
                 port=settings.api_port,
+                http=HeadProtocol,
                 log_config=None,  # structlog has the one log
                 access_log=False,
                 server_header=False,

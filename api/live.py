@@ -191,17 +191,24 @@ class Feed:
             viewer = self._arrived.get()
             if viewer not in self._viewers:
                 continue  # it went before it was welcomed
-            cursor.execute(MARK)
-            mark: int = cursor.fetchone()["mark"]
-            missed = self._missed(cursor, viewer.resume_from, mark)
-            if missed is None:
-                cursor.execute(RECENT, (SHOWN_PAYMENTS,))
-                self._tell(mark, viewer, snapshot=cursor.fetchall(), reading=True)
-            else:
-                self._tell(mark, viewer, payments=missed, reading=True)
-            if self._mark is None:
-                self._mark, self._sent = mark, {}
-            self._totals_due, self._moved = 0.0, True
+            try:
+                self._show(cursor, viewer)
+            except psycopg2.Error:
+                self._arrived.put(viewer)  # R went away just now: the page is welcomed when it is back
+                raise
+
+    def _show(self, cursor: Any, viewer: Viewer) -> None:
+        cursor.execute(MARK)
+        mark: int = cursor.fetchone()["mark"]
+        missed = self._missed(cursor, viewer.resume_from, mark)
+        if missed is None:
+            cursor.execute(RECENT, (SHOWN_PAYMENTS,))
+            self._tell(mark, viewer, snapshot=cursor.fetchall(), reading=True)
+        else:
+            self._tell(mark, viewer, payments=missed, reading=True)
+        if self._mark is None:
+            self._mark, self._sent = mark, {}
+        self._totals_due, self._moved = 0.0, True
 
     def _missed(self, cursor: Any, resume_from: int | None, mark: int) -> list[Row] | None:
         """What changed since a page was last told; None: show it everything again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 from uuid import uuid4
 
@@ -88,6 +89,13 @@ def test_a_body_of_another_type_or_size_is_refused(network: httpx.Client) -> Non
     problem(network.post("/v1/authorizations", content=b"x" * 65_537, headers=headers), 413, "too_large")
     in_pieces = (b"x" * 10_000 for _ in range(7))
     problem(network.post("/v1/authorizations", content=in_pieces, headers=headers), 413, "too_large")
+
+
+def test_a_head_without_an_end_is_refused_before_anybody_knows_who_sends_it(address: str) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"GET /v1/payments HTTP/1.1\r\nX-Api-Key: " + b"y" * 70_000)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 431 ")
 
 
 def test_what_was_refused_at_the_door_left_nothing_behind(network: httpx.Client, databases: Databases) -> None:
