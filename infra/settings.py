@@ -103,10 +103,10 @@ class Settings(_Told):
     )
 
     api_host: str = "127.0.0.1"
-    api_port: int = 8080
+    api_port: int = Field(8080, ge=0, le=65_535)
     api_keys: dict[str, SecretStr] = Field(default_factory=dict, description="Who may call: name to key, JSON.")
     webhook_allowed_hosts: tuple[str, ...] = Field((), description="Private hosts that webhooks may be sent to.")
-    webhook_timeout_seconds: int = 15
+    webhook_timeout_seconds: int = Field(15, gt=0, description="For the whole exchange with an endpoint.")
 
     failpoint: str = Field(
         "", description="Tests only: NAME or NAME:n, the process dies at the n-th pass of that point."

@@ -16,6 +16,8 @@ SECRET = "hunter2-is-a-secret"
     [
         ("API_PORT", "abc", r"PAYRIVER_API_PORT is 'abc': input should be a valid integer"),
         ("RUN_RECORDS", "0", r"PAYRIVER_RUN_RECORDS is '0': input should be greater than or equal to 1"),
+        ("WEBHOOK_TIMEOUT_SECONDS", "0", r"PAYRIVER_WEBHOOK_TIMEOUT_SECONDS is '0': input should be greater than 0"),
+        ("API_PORT", "65536", r"PAYRIVER_API_PORT is '65536': input should be less than or equal to 65535"),
         ("LOG_LEVEL", "loud", r"PAYRIVER_LOG_LEVEL is 'loud': input should be 'debug', 'info'"),
         ("API_KEYS", f'["{SECRET}"]', r"PAYRIVER_API_KEYS: input should be a valid dictionary"),
         ("API_KEYS", f'{{"reader": ["{SECRET}"]}}', r"PAYRIVER_API_KEYS: input should be a valid string"),
