@@ -22,10 +22,10 @@ class Wallet:
 
 @dataclass
 class Directory:
-    """All watched wallets of a chain, by wallet and token, and by each address that may speak for one."""
+    """All watched wallets of a chain, by wallet and token, and by each address that may speak for them: a Safe has an account a token."""
 
     by_wallet: dict[tuple[str, str], Wallet] = field(default_factory=dict)
-    by_emitter: dict[str, Wallet] = field(default_factory=dict)
+    by_emitter: dict[str, tuple[Wallet, ...]] = field(default_factory=dict)
     by_account: dict[UUID, Wallet] = field(default_factory=dict)
 
     @classmethod
@@ -40,9 +40,11 @@ class Directory:
         """Watch one more."""
         self.by_wallet[wallet.token, wallet.wallet] = wallet
         self.by_account[wallet.account_id] = wallet
+        alone = (wallet,)
         for address in (wallet.wallet, wallet.roles_module, wallet.delay_module):
             if address is not None:
-                self.by_emitter[address] = wallet
+                others = [each for each in self.by_emitter.get(address, ()) if each.account_id != wallet.account_id]
+                self.by_emitter[address] = (*others, wallet) if others else alone
 
     def of_account(self, account_id: UUID) -> Wallet | None:
         """The wallet of an account."""

@@ -82,8 +82,8 @@ def interpret(
                 meaning.facts.extend(read(transaction, log, event))
             if isinstance(event, chain.HashInvalidated):
                 meaning.taken_back.extend(_taken_back(transaction, log, event))
-            if isinstance(event, REREAD) and (wallet := transaction.speaker(log)):
-                meaning.reread.add(wallet.account_id)
+            if isinstance(event, REREAD):
+                meaning.reread.update(wallet.account_id for wallet in transaction.concerned(log))
     return meaning
 
 
@@ -115,9 +115,9 @@ class _Transaction:
                 yield event.roles, event.amount_raw, consumed
                 consumed = None
 
-    def speaker(self, log: Log) -> Wallet | None:
-        """The watched account that a log's emitter belongs to, if this block counts for it."""
-        return self._counting(self.directory.by_emitter.get(log.address))
+    def concerned(self, log: Log) -> list[Wallet]:
+        """The watched accounts that a log's emitter belongs to, if this block counts for them."""
+        return [each for each in self.directory.by_emitter.get(log.address, ()) if self._counting(each)]
 
     def wallet(self, token: str, address: str) -> Wallet | None:
         """The watched account of a wallet in this token, if this block counts for it."""
@@ -186,23 +186,23 @@ def _classified(
 
 
 def _consumed(at: _Transaction, log: Log, event: chain.ConsumeAllowance) -> Iterable[Any]:
-    wallet = at.speaker(log)
-    if wallet is not None and event.key == at.settings.spending_allowance_key:
-        yield facts.ConsumeAllowance(wallet.account_id, event.balance_raw, at.block)
+    if event.key == at.settings.spending_allowance_key:
+        for wallet in at.concerned(log):
+            yield facts.ConsumeAllowance(wallet.account_id, event.balance_raw, at.block)
 
 
 def _set(at: _Transaction, log: Log, event: chain.SetAllowance) -> Iterable[Any]:
-    wallet = at.speaker(log)
-    if wallet is not None and event.key == at.settings.spending_allowance_key:
-        yield facts.ObserveAllowance(wallet.account_id, "set", stored_allowance(event, at.block.time), at.block)
+    if event.key == at.settings.spending_allowance_key:
+        for wallet in at.concerned(log):
+            yield facts.ObserveAllowance(wallet.account_id, "set", stored_allowance(event, at.block.time), at.block)
 
 
 def _queued(at: _Transaction, log: Log, event: chain.TransactionAdded) -> Iterable[Any]:
-    wallet = at.speaker(log)
-    if wallet is not None and log.address == wallet.delay_module:
-        yield facts.QueueWithdrawal(
-            wallet.account_id, event.queue_nonce, event.queued_hash, checksummed(event.target), at.tx_hash, at.block
-        )
+    for wallet in at.concerned(log):
+        if log.address == wallet.delay_module:
+            yield facts.QueueWithdrawal(
+                wallet.account_id, event.queue_nonce, event.queued_hash, checksummed(event.target), at.tx_hash, at.block
+            )
 
 
 def _taken_back(at: _Transaction, log: Log, event: chain.HashInvalidated) -> Iterable[TakenBack]:
