@@ -202,7 +202,8 @@ class Listener:
             self.stretches.forget()
             return False
         past, foreseen = self.ahead.told(stretch, self.directory, position.welcomes, final)
-        if not self.quorum.attests(fact.transfer for fact in past.facts if isinstance(fact, SeeTransfer)):
+        moved = [fact.transfer for fact in past.facts if isinstance(fact, SeeTransfer)]
+        if not self.quorum.attests(moved, self.directory):
             return False
         self.ahead.begin(self.stretches.coming(), foreseen, self.directory, position.welcomes, final)
         last = stretch.last
@@ -295,7 +296,8 @@ class Listener:
             signed = signed_spends(cursor, [UUID(each.detail["leg_id"]) for each in said])
         if not sightings and final <= position.final:
             return False
-        if not (self._stands(final) and self.quorum.attests(e.transfer() for e in sightings if e.kind == "transfer")):
+        moved = (each.transfer() for each in sightings if each.kind == "transfer")
+        if not (self._stands(final) and self.quorum.attests(moved, self.directory)):
             return False
         asked = self.reconciler.emptied([self.directory.of_account(each) for each in waiting], final)
         asked += self.reconciler.taken_back(said, signed, final)

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from connectors.chain.directory import Directory
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from streams.domain.facts import Transfer
@@ -33,15 +34,20 @@ class Quorum:
             log.error("quorum_missing", block_number=number, ours=block_hash, others=said, nodes=count, wanted=wanted)
         return good
 
-    def attests(self, transfers: Iterable[Transfer]) -> bool:
-        """Whether enough nodes have the receipts of the large ones among these transfers, in the same block, with the same logs."""
-        wanted = min(self.chain.quorum.nodes, len([each for each in self.rpc.pool.endpoints if each.banned is None]))
-        return wanted < 2 or all(self._attested(each, wanted) for each in transfers if self._is_large(each))
+    def attests(self, transfers: Iterable[Transfer], directory: Directory) -> bool:
+        """Whether enough nodes have the receipts of the large ones among these transfers, in the same block, with the same logs.
 
-    def _is_large(self, transfer: Transfer) -> bool:
-        above = self.chain.quorum.above
-        decimals = max(token.decimals for token in self.chain.tokens)
-        return above is not None and transfer.amount_raw >= above * 10**decimals
+        `directory`: whose transfers they are, and so in which token.
+        """
+        wanted = min(self.chain.quorum.nodes, len([each for each in self.rpc.pool.endpoints if each.banned is None]))
+        return wanted < 2 or all(self._attested(each, wanted) for each in transfers if self._is_large(each, directory))
+
+    def _is_large(self, transfer: Transfer, directory: Directory) -> bool:
+        above, wallet = self.chain.quorum.above, directory.of_account(transfer.account_id)
+        if above is None:
+            return False
+        token = self.chain.token_at(wallet.token) if wallet else None
+        return token is None or transfer.amount_raw >= above * 10**token.decimals
 
     def _attested(self, transfer: Transfer, wanted: int) -> bool:
         said, count = self.rpc.pool.vote(("eth_getTransactionReceipt", [transfer.tx_hash]), _receipt_of)

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from websockets.sync.server import Server, serve
 
+from connectors.chain.directory import Directory, Wallet
 from connectors.chain.heads import Heads
 from connectors.chain.logs import LogFilter
 from connectors.chain.quorum import Quorum
@@ -19,6 +21,7 @@ from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import RangeTooWide, range_hint, range_limit
 from connectors.chain.settings import ChainSettings
 from infra.errors import Misconfigured
+from streams.domain.facts import Block, Transfer
 from tests.chain_fixtures import silent_chain
 from tests.contract.test_rpc import BadNode, good, http, hurried, refusing, serving, told
 
@@ -184,6 +187,36 @@ def test_the_word_of_the_only_node_is_all_there_is() -> None:
     with nodes("0xbb") as asked:
         assert quorum_of(hurried(*asked)).stands(7, "0xaa")
         assert asked[0].asked == []
+
+
+TOKENS = [
+    {"address": "0x" + "11" * 20, "symbol": "EURe", "currency": "EUR", "decimals": 18},
+    {"address": "0x" + "44" * 20, "symbol": "USDC.e", "currency": "USD", "decimals": 6},
+]
+WALLETS = [
+    Wallet(uuid4(), "customer", "0x" + "55" * 20, each["address"], None, None, 1) for each in TOKENS
+]  # of the one holder, in each token
+
+
+def a_receipt(block_hash: str | None) -> Callable[[Any], Any]:
+    receipt = {"blockHash": block_hash, "status": "0x1", "logs": []} if block_hash else None
+    return told(lambda q: {"id": q["id"], "result": "0x64" if q["method"] == "eth_chainId" else receipt})
+
+
+@pytest.mark.parametrize(("wallet", "raw"), [(WALLETS[0], 10**18), (WALLETS[1], 10**6)], ids=["EURe", "USDC.e"])
+def test_a_large_sum_is_final_when_two_nodes_have_its_receipt_whatever_its_tokens_decimals(
+    wallet: Wallet, raw: int
+) -> None:
+    def moved(units: int) -> list[Transfer]:
+        block = Block(7, "0xaa", 1)
+        return [Transfer(wallet.account_id, uuid4(), "in", "deposit", "0x", units * raw, "0xtx", 0, block)]
+
+    for second, attested in (("0xaa", True), ("0xbb", False), (None, False)):
+        with serving(a_receipt("0xaa")) as one, serving(a_receipt(second)) as other:
+            chain = silent_chain(tokens=TOKENS, quorum={"nodes": 2, "above": 1_000})
+            quorum = Quorum(hurried(one, other), ChainSettings.model_validate(chain))
+            assert quorum.attests(moved(999), Directory.of(WALLETS)), "a small sum is taken on one node's word"
+            assert quorum.attests(moved(1_000), Directory.of(WALLETS)) is attested
 
 
 # -- over a WebSocket
