@@ -18,6 +18,7 @@ from connectors.chain.abi import ZERO_ADDRESS, checksummed
 from connectors.chain.calls import SPENDING_ALLOWANCE, SPENDING_ROLE
 from infra.drawn import table
 from infra.errors import Misconfigured
+from streams.domain.money import EXPONENTS
 
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
 MODULE_FACTORY = "0x000000000000aDdB49795b0f9bA5BC298cDda236"
@@ -78,6 +79,16 @@ class Token(_Part):
     def _two_addresses(self) -> Token:
         if self.twin == self.address:
             raise ValueError(f"twin is the token itself ({self.address}); leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _holds_minor_units(self) -> Token:
+        """Every amount of it is told in minor units, too (streams/domain/money.py)."""
+        least = EXPONENTS.get(self.currency)
+        if least is None:
+            raise ValueError(f"currency {self.currency} is not one of {', '.join(EXPONENTS)}")
+        if self.decimals < least:
+            raise ValueError(f"a token of {self.currency} has at least {least} decimals, not {self.decimals}")
         return self
 
 

@@ -79,6 +79,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"tokens": [{k: v for k, v in GNOSIS["tokens"][1].items() if k != "decimals"}]},
         r"tokens\.0\.decimals",
     ),
+    "a token without cents": (
+        {"tokens": [GNOSIS["tokens"][1] | {"decimals": 1}]},
+        r"tokens\.0.*a token of USD has at least 2 decimals, not 1",
+    ),
+    "a currency that is not ours": (
+        {"tokens": [GNOSIS["tokens"][1] | {"currency": "JPY"}]},
+        r"tokens\.0.*currency JPY is not one of EUR, GBP, USD",
+    ),
 }
 
 
