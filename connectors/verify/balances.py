@@ -161,7 +161,7 @@ class Tally:
         now = said.block_time
         if said.cause == "set":
             self.raised = read
-        elif said.cause == "consumed" and self.raised is not None:
+        elif said.cause in ("consumed", "unspent") and self.raised is not None:
             self.limit = self.limit.less(self.raised.at(now).balance - read.balance, now)
             self.raised = read
         else:

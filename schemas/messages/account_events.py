@@ -144,7 +144,8 @@ class AllowanceObserved(Message):
 
     account_id: UUID = f(ACCOUNT)
     cause: str = f(
-        "consumed (a spend), set (its owner), reorg (read again after one), reconciled (silent drift found)."
+        "consumed (a spend), set (its owner), reorg (read again after one), unspent (so too, and what its owner set still stands), "
+        "reconciled (silent drift found)."
     )
     balance_raw: Raw = f("Unused amount as stored, raw units.")
     max_refill_raw: Raw = f("The most that refilling reaches, raw units.")

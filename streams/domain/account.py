@@ -153,7 +153,7 @@ def _allowance_observed(account: Account, event: events.AllowanceObserved) -> Ac
     )
     if event.cause == "set":
         return replace(account, raised_allowance=seen, raised_block=event.block_number)
-    if event.cause == "consumed" and account.raised_allowance is not None:
+    if event.cause in ("consumed", "unspent") and account.raised_allowance is not None:
         used = account.raised_allowance.accrued(event.block_time).balance - seen.balance
         return replace(account, raised_allowance=seen, allowance=account.allowance.consumed(used, event.block_time))
     return replace(account, allowance=seen, raised_allowance=None)

@@ -192,14 +192,14 @@ def observe_allowance(
 ) -> Events:
     """The stored struct, as it is after the log.
 
-    A reorg below which what the owner set still stands only gives back what was spent above: the opposite of a consumption.
+    A reorg below which what the owner set still stands only gives back what was spent above: that is `unspent`.
     """
     pending = account is not None and account.raised_allowance is not None
     stands = pending and account is not None and account.raised_block <= fact.block.number
     return [
         on_account.AllowanceObserved(
             account_id=fact.account_id,
-            cause="consumed" if fact.cause == "reorg" and stands else fact.cause,
+            cause="unspent" if fact.cause == "reorg" and stands else fact.cause,
             balance_raw=Raw(fact.allowance.balance),
             max_refill_raw=Raw(fact.allowance.max_refill),
             refill_raw=Raw(fact.allowance.refill),

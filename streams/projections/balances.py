@@ -149,12 +149,12 @@ def _spend(said: events.TransferSeen | events.TransferUnseen | events.TransferEn
 
 
 def _allowance_observed(row: BalanceRow, said: events.AllowanceObserved, event: Delivered) -> BalanceRow:
-    """What its owner set is kept beside what counts until it is final; a spend meanwhile consumes both."""
+    """What its owner set is kept beside what counts until it is final; a spend meanwhile consumes both, or gives back to both."""
     now, counting = said.block_time, read_allowance(row.allowance)
     read = Allowance(said.balance_raw, said.max_refill_raw, said.refill_raw, said.period_seconds, said.timestamp)
     if said.cause == "set":
         return _told(row, event, raised_allowance=_stored(read))
-    if said.cause == "consumed" and row.raised_allowance is not None:
+    if said.cause in ("consumed", "unspent") and row.raised_allowance is not None:
         used = read_allowance(row.raised_allowance).accrued(now).balance - read.balance
         return _told(row, event, raised_allowance=_stored(read), allowance=_stored(counting.consumed(used, now)))
     return _told(row, event, allowance=_stored(read), raised_allowance=None)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.messages.account_events import AllowanceObserved
 from streams.domain import facts
 from streams.domain.allowance import Allowance
 from tests.given import (
@@ -58,7 +59,8 @@ def test_a_limit_whose_block_a_reorg_drops_never_counted() -> None:
 def test_a_limit_below_the_fork_is_still_not_final_after_the_reorg() -> None:
     streams = opened().given(limit(9_000, 11), limit(9_000, 12, "consumed", balance=8_900 * CENT))
     assert streams.spendable_cents() == 7_900
-    streams.when(limit(9_000, 11, "reorg"))
+    (told,) = streams.when(limit(9_000, 11, "reorg"))
+    assert isinstance(told, AllowanceObserved) and told.cause == "unspent"
     assert streams.spendable_cents() == 8_000, "the spend is given back, the raise is not final"
     streams.when(facts.FinalizeAllowanceRaise(CUSTOMER, block(11)))
     assert streams.spendable_cents() == 9_000
