@@ -30,12 +30,15 @@ class Limit:
     timestamp: int
 
     def at(self, now: int) -> Limit:
-        """Accrued: each whole period since `timestamp` adds `refill`, never above `max_refill`."""
+        """Accrued: each whole period since `timestamp` adds `refill`, never above `max_refill`; nothing where uint64 or uint128 does not hold it."""
+        if self.period and self.timestamp + self.period >= 2**64:
+            return Limit(0, self.max_refill, self.refill, self.period, self.timestamp)
         if not self.period or now - self.timestamp < self.period:
             return self
         whole = (now - self.timestamp) // self.period
         grown = self.balance + whole * self.refill
-        capped = self.balance if self.balance >= self.max_refill else min(grown, self.max_refill)
+        added = min(grown, self.max_refill) if grown < 2**128 else 0
+        capped = self.balance if self.balance >= self.max_refill else added
         return Limit(capped, self.max_refill, self.refill, self.period, self.timestamp + whole * self.period)
 
     def less(self, used: int, now: int) -> Limit:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from streams.domain.values import replace
 
-UINT128_MAX = 2**128 - 1
+UINT64_MAX, UINT128_MAX = 2**64 - 1, 2**128 - 1
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,22 @@ class Allowance:
     timestamp: int
 
     def accrued(self, now: int) -> Allowance:
-        """The allowance at `now`: whole periods since `timestamp` each add `refill`, up to `max_refill`."""
-        if self.period_seconds == 0 or now < self.timestamp + self.period_seconds:
+        """The allowance at `now`: whole periods since `timestamp` each add `refill`, up to `max_refill`.
+
+        Where its numbers do not hold that (uint128; uint64 for times), also before the maximum is applied, the contract refuses every spend until
+        its owner sets another limit: nothing may be spent.
+        """
+        if self.period_seconds == 0:
+            return self
+        if self.timestamp + self.period_seconds > UINT64_MAX:
+            return replace(self, balance=0)
+        if now < self.timestamp + self.period_seconds:
             return self
         periods = (now - self.timestamp) // self.period_seconds
         balance = self.balance
         if balance < self.max_refill:
-            balance = min(balance + self.refill * periods, self.max_refill)
+            balance += self.refill * periods
+            balance = min(balance, self.max_refill) if balance <= UINT128_MAX else 0
         return replace(self, balance=balance, timestamp=self.timestamp + periods * self.period_seconds)
 
     def consumed(self, amount: int, now: int) -> Allowance:

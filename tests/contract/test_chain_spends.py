@@ -214,3 +214,23 @@ def test_every_topic_we_watch_is_one_that_was_seen_or_is_known_not_to_be(
         on_chain.SafeReceived,
     )
     assert {TOPICS[event] for event in TOPICS if event not in never_here} <= seen
+
+
+@pytest.mark.parametrize(
+    ("refill", "waits"),
+    [(2**128 - 1, (1, 1_001)), (2**127, (1, 1_001, 2_001))],
+    ids=["one refill too much", "two refills too much"],
+)
+def test_what_the_contract_cannot_count_it_refuses_and_we_do_not_promise(
+    devchain: DevChain, refill: int, waits: tuple[int, ...]
+) -> None:
+    """Its numbers have 128 bits: a limit without bound lets nothing through once a refill would pass that."""
+    (account,) = devchain.create_accounts(1, refill=refill, period_seconds=1_000)
+    devchain.wait_receipts([devchain.mint(account.safe, 100 * EURO)])
+    for wait in waits:
+        devchain.advance_time(wait)
+        before = stored(devchain, account)
+        receipt = receipt_of(devchain, devchain.spend(account, EURO))
+        header = Rpc([devchain.rpc_url]).block(receipt.block_number)
+        assert header is not None
+        assert receipt.succeeded == (before.accrued(header.time).balance >= EURO), (wait, before)

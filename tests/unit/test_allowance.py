@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from connectors.chain.events import SetAllowance
 from connectors.chain.reading import stored_allowance
+from connectors.verify.balances import Limit
 from streams.domain.allowance import UINT128_MAX, Allowance
 
-AMOUNTS = st.integers(0, 2**96)
+AMOUNTS = st.integers(0, 2**90)  # however many periods of TIMES pass, uint128 holds it
 TIMES = st.integers(0, 2**33)
 
 allowances = st.builds(
@@ -107,6 +108,35 @@ def test_a_balance_above_the_maximum_is_kept_but_not_added_to() -> None:
     assert rich.consumed(450, 1_000).accrued(2_000).balance == 100
 
 
+@given(
+    balance=st.integers(0, UINT128_MAX),
+    max_refill=st.integers(0, UINT128_MAX),
+    refill=st.integers(2**125, UINT128_MAX),
+    periods=st.integers(1, 9),
+)
+@example(balance=UINT128_MAX, max_refill=UINT128_MAX, refill=UINT128_MAX, periods=1)
+@example(balance=0, max_refill=UINT128_MAX, refill=UINT128_MAX, periods=1)
+@example(balance=1, max_refill=UINT128_MAX, refill=UINT128_MAX, periods=1)
+@example(balance=0, max_refill=7, refill=2**127, periods=2)
+def test_where_a_refill_passes_uint128_the_contract_lets_nothing_through(
+    balance: int, max_refill: int, refill: int, periods: int
+) -> None:
+    allowance = Allowance(balance, max_refill, refill, period_seconds=10, timestamp=5)
+    assert allowance.accrued(14).balance == balance
+    found = allowance.accrued(5 + 10 * periods).balance
+    if balance >= max_refill:
+        assert found == balance, "nothing is added, so nothing is too much"
+    elif balance + refill * periods > UINT128_MAX:
+        assert found == 0, "checked arithmetic: every spend reverts"
+    else:
+        assert found == min(balance + refill * periods, max_refill)
+
+
+def test_where_the_next_period_passes_uint64_the_contract_lets_nothing_through() -> None:
+    assert Allowance(50, 50, 50, period_seconds=2**64 - 1, timestamp=0).accrued(9).balance == 50
+    assert Allowance(50, 50, 50, period_seconds=2**64 - 1, timestamp=1).accrued(9).balance == 0
+
+
 def test_zeros_in_a_limit_change_stand_for_no_maximum_and_for_now() -> None:
     event = SetAllowance(
         "0x" + "00" * 32, balance_raw=7, max_refill_raw=0, refill_raw=1, period_seconds=10, timestamp=0
@@ -114,3 +144,18 @@ def test_zeros_in_a_limit_change_stand_for_no_maximum_and_for_now() -> None:
     assert stored_allowance(event, 12_345) == Allowance(7, UINT128_MAX, 1, 10, 12_345)
     aligned = SetAllowance("0x" + "00" * 32, 7, 9, 1, 10, timestamp=99)
     assert stored_allowance(aligned, 12_345) == Allowance(7, 9, 1, 10, 99)
+
+
+@given(
+    balance=st.integers(0, UINT128_MAX),
+    max_refill=st.integers(0, UINT128_MAX),
+    refill=st.integers(0, UINT128_MAX),
+    period=st.sampled_from((0, 1, 10, 2**64 - 1)),
+    now=TIMES,
+)
+def test_verify_counts_as_the_product_does_by_rules_written_down_a_second_time(
+    balance: int, max_refill: int, refill: int, period: int, now: int
+) -> None:
+    ours = Allowance(balance, max_refill, refill, period, timestamp=5).accrued(now)
+    theirs = Limit(balance, max_refill, refill, period, timestamp=5).at(now)
+    assert (ours.balance, ours.timestamp) == (theirs.balance, theirs.timestamp)
