@@ -8,6 +8,7 @@ from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
 from streams.domain import screening
 from streams.domain.account import Account
+from streams.domain.amounts import Amount
 from streams.domain.card_decisions import authorization_code, decline, hold_refusal
 from streams.domain.circumstances import Circumstances
 from streams.domain.consequences import hold, release
@@ -106,7 +107,7 @@ def reverse(
 ) -> Events:
     """Give back what is open, or a part of it; never more."""
     open_ = payment.amounts.open
-    amount = open_ if order.amount_minor in (None, open_.minor) else amount_of(payment, order.amount_minor or 0)
+    amount = open_ if _names_all(order, payment, open_) else amount_of(payment, order.amount_minor or 0)
     if amount.raw > open_.raw:
         return [refused(payment, "reversal", order.reversal_id, Reason.OVER_REVERSAL)]
     if amount == open_ and payment.card == "authorized":
@@ -127,7 +128,7 @@ def reverse_posted(
     """Take back, all of it, what a single message posted with its approval (ISO 8583 0420 after 0200); nothing that the network posted itself."""
     presentment_id = str(payment.payment_id)
     amount = payment.posted.get(presentment_id)
-    if amount is None or order.amount_minor not in (None, amount.minor):
+    if amount is None or not _names_all(order, payment, amount):
         return [refused(payment, "reversal", order.reversal_id, Reason.ALREADY_CAPTURED)]
     return [
         adjusted.CaptureReversed(
@@ -137,6 +138,12 @@ def reverse_posted(
             due_raw=LATER,
         )
     ]
+
+
+def _names_all(order: orders.ReversePayment, payment: Payment, all_: Amount) -> bool:
+    """It names this amount, or none, or what was asked for and approved in part: who did not hear our answer knows no other."""
+    in_part = payment.approved_minor < payment.amount_minor
+    return order.amount_minor in (None, all_.minor) or (in_part and order.amount_minor == payment.amount_minor)
 
 
 def _reversed(order: orders.ReversePayment, payment: Payment) -> Events:

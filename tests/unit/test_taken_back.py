@@ -1,8 +1,11 @@
-"""A single message (0200) is posted with its approval: what the network takes back of it is what was posted, also where nobody heard the answer."""
+"""What the network takes back where nobody heard our answer: all of what was approved, and of a single message (0200) what it posted."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from streams.domain.payment_state import Payment
 from tests.given import (
@@ -14,6 +17,7 @@ from tests.given import (
     Streams,
     capture,
     give_back,
+    increment,
     names,
     opened,
     request,
@@ -65,3 +69,26 @@ def test_a_reversal_that_comes_twice_takes_it_back_once() -> None:
     streams = opened().given(*POSTED, give_back(100), reverse())
     assert names(streams.when(reverse(None, "r2"))) == ["CardMessageRefused"]
     assert streams.states[PAYMENT].due_raw == -100 * CENT
+
+
+PART = request(12_000, partial_approval=True)
+"""120 euros are asked for, of which 80 can be approved."""
+
+
+@pytest.mark.parametrize(("asked", "card"), [(PART, "reversed"), (replace(PART, message="financial"), "corrected")])
+def test_a_reversal_of_all_that_was_asked_takes_back_the_part_that_was_approved(asked: Any, card: str) -> None:
+    """Who did not hear the answer knows no other amount."""
+    story = Story().say(asked, HOLD, SCREEN, AUTHORIZE)
+    assert story.streams.payment.approved_minor == 8_000
+    story.say(reverse(12_000)).the_chain_moves()
+    story.must_stand(card, "refunded", 0)
+
+
+def test_more_than_is_open_and_not_what_was_asked_is_refused() -> None:
+    assert refusal(opened().given(PART, HOLD, SCREEN, AUTHORIZE), reverse(11_999)) == "over_reversal"
+
+
+def test_what_was_asked_is_a_part_of_what_is_open_when_more_was_approved() -> None:
+    streams = opened().given(request(), HOLD, SCREEN, AUTHORIZE, increment(500))
+    assert names(streams.when(reverse(1_000))) == ["PaymentPartlyReversed"]
+    assert streams.payment.amounts.open.minor == 500
