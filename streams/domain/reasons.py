@@ -60,7 +60,7 @@ RESPONSE_CODES: Mapping[str, str] = {
     Reason.COUNTRY_BLOCKED: "57",
     Reason.CHAIN_STALE: "91",  # issuer unavailable
     Reason.DEADLINE: "91",
-    Reason.REVERSED: "00",  # the network took it back itself
+    Reason.REVERSED: DO_NOT_HONOUR,  # the network took it back itself; what is not approved is never told 00
     Reason.NOT_AUTHORIZED: "12",
     Reason.NOT_CAPTURED: "12",
     Reason.ALREADY_CAPTURED: "21",  # no action taken

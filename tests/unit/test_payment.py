@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from connectors.gateway.requests import answer_of
 from infra.errors import BadInput
 from schemas.definition import MESSAGES
 from schemas.topics import PAYMENT_EVENTS
 from streams.domain import facts, payment
+from streams.domain.reasons import APPROVED, APPROVED_IN_PART, Reason, response_code
 from tests.given import (
     AUTHORIZE,
+    CARD,
     CENT,
     DECLINE,
     EXPIRE,
@@ -169,3 +172,15 @@ def test_a_zero_amount_is_verified_at_once_and_holds_nothing() -> None:
 def test_a_request_that_cannot_be_held_is_declined_at_once(change: dict[str, Any], reason: str, code: str) -> None:
     _, declined = opened().when(replace(request(), **change))
     assert (declined.reason, declined.response_code) == (reason, code)  # type: ignore[attr-defined]
+
+
+def test_no_reason_why_not_is_told_to_the_network_as_an_approval() -> None:
+    """DE39 00 and 10 approve, whatever else is said beside them."""
+    assert not {response_code(each) for each in Reason} & {APPROVED, APPROVED_IN_PART}
+
+
+@pytest.mark.parametrize("before", [(), (request(), HOLD)], ids=["before it came", "before it was answered"])
+def test_an_authorization_that_was_reversed_is_answered_with_a_no(before: tuple[Any, ...]) -> None:
+    gone = replace(REVERSE, card_token=CARD, currency="EUR", amount_minor=1_000)
+    answer = answer_of(opened().given(*before, gone, request()).payment)
+    assert (answer.approved, answer.response_code, answer.reason) == (False, "05", "reversed")
