@@ -14,8 +14,8 @@ from connectors.chain.reading import AccountContracts, AccountReader
 from connectors.chain.reconcile import verdict
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ByDepth, ChainSettings, Token
-from infra.database import Cursor, transaction
-from infra.errors import BadInput, NotFound, Retry
+from infra.database import Cursor, reading, transaction
+from infra.errors import BadInput, Forgotten, NotFound, Retry
 from infra.telemetry import new_traceparent
 from schemas.definition import Raw
 from schemas.messages.account_commands import BindCard, RegisterAccount
@@ -23,6 +23,7 @@ from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.allowance import Allowance
 from streams.domain.facts import Block, ObserveIntegrity
+from streams.domain.person import Person
 from streams.event_store.recorded import Cause
 from streams.orders import Order
 
@@ -86,8 +87,11 @@ class Registrar:
     def register(self, request: Request, actor: str) -> UUID:
         """Take the wallet under watch; one that is under watch already stays as it is, and may be given its card. Gives the account's id.
 
-        Raises BadInput for a wallet that the chain does not know as one, and for a card that is another account's.
+        Raises BadInput for a wallet that the chain does not know as one, and for a card that is another account's; NotFound, Forgotten for its
+        holder.
         """
+        if request.person_id is not None:
+            self._must_be_known(request.person_id)
         known = self._watched(request)
         if known is not None:
             if request.card_token:
@@ -194,6 +198,14 @@ class Registrar:
             cursor.execute(WATCHED, (self.chain.chain_id, request.wallet, request.token.address))
             row = cursor.fetchone()
         return row[0] if row else None
+
+    def _must_be_known(self, person_id: UUID) -> None:
+        with reading(self.database) as cursor:
+            person = self.handler.state(cursor, person_id)
+        if not isinstance(person, Person):
+            raise NotFound(f"no person {person_id} is in the register; `payriver person register` takes one")
+        if person.forgotten:
+            raise Forgotten(f"person {person_id} was forgotten, for good; register under a new id")
 
     def _registration(self, request: Request, opening: Opening) -> RegisterAccount:
         allowance, customer = opening.allowance, request.kind == "customer"

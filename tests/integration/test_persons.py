@@ -16,6 +16,8 @@ import httpx
 import psycopg2.errors
 import pytest
 
+from connectors.chain.registration import Registrar, Request
+from connectors.chain.settings import ChainSettings
 from infra.database import transaction
 from infra.errors import CommandIdReused, Forgotten, LegallyHeld, NotFound
 from infra.stack import access
@@ -24,6 +26,7 @@ from streams.domain.circumstances import Policy
 from streams.persons.keys import KeyStore
 from streams.persons.register import PersonRegister
 from streams.persons.sealing import Details
+from tests.chain_fixtures import silent_chain
 from tests.integration.conftest import Databases
 from tests.integration.personal import data_file, dump, files, forms, places
 from tests.integration.programme import Programme, client, running_api
@@ -101,6 +104,17 @@ def test_a_hold_that_a_forgetting_overtook_is_refused_and_not_taken_for_placed(
     with pytest.raises(Forgotten):
         Overtaken(register.write, register.keys, register.handler).hold(zoe, TOMORROW, LAW, "test")
     assert types(databases, zoe) == ["PersonRegistered", "PersonForgotten"]
+
+
+def test_an_account_is_registered_for_nobody_who_is_not_there(register: PersonRegister, zoe: UUID) -> None:
+    """Before the chain is asked anything, and before anything is stored."""
+    chain = ChainSettings.model_validate(silent_chain())
+    nobody: Any = None
+    registrar = Registrar(register.write, nobody, chain, nobody, register.handler)
+    register.forget(zoe, "asked for", "test")
+    for person_id, error in ((uuid4(), NotFound), (zoe, Forgotten)):
+        with pytest.raises(error, match=str(person_id)):
+            registrar.register(Request("0x" + "7" * 40, chain.tokens[0], person_id=person_id), "test")
 
 
 def test_who_is_not_in_the_register_is_named(register: PersonRegister) -> None:
