@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from api.cli import audit_view as view
 from api.cli.chain import ChainRoot
+from api.cli.files import must_take
 from api.cli.stack import doors_of
 from api.cli.work import until_signalled
 from connectors.anchoring import rows
@@ -97,6 +98,7 @@ def again(
     home: HomeOption = None,
 ) -> None:
     """Close a log that is broken (`log_broken`), with its reason, and begin a new one over all events. What it held stays as evidence."""
+    must_take(to)
     doors = doors_of(home)
     write, read = (engine(url, pool_size=1, frozen_seconds=0) for url in (doors.write_url, doors.read_url))
     with err.status("holding the log against its witness and its anchors"):

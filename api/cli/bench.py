@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.bench.figure import Asked, Figure
+from api.cli.files import must_take
 from infra.errors import BadInput
 
 # Name -> module with `measure(asked) -> figures`. Only those that are asked for are loaded.
@@ -53,6 +54,7 @@ def bench(
     wanted = _known(names or list(BENCHES))
     if cold and offline:
         raise BadInput("--cold fetches every server anew, --offline fetches nothing: give one of them")
+    must_take(json_file)
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console(stderr=True)
     found: list[Figure] = []

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from api.cli.chain_setup import prepare
+from api.cli.files import must_take
 from api.cli.provisioning import River
 from api.demo.play import play
 from api.demo.summary import payments
@@ -32,6 +33,7 @@ def demo(
     ] = False,
 ) -> None:
     """A day of a card programme, on real servers and the real contracts. Exit status 1 if anything does not come true."""
+    must_take(json_file)
     console = Console()
     for number in (signal.SIGTERM, signal.SIGHUP):  # asked to end, or its terminal is closed: as with Ctrl-C
         signal.signal(number, _interrupt)

@@ -42,6 +42,18 @@ def test_what_cannot_be_done_is_one_line(words: tuple[str | bytes, ...], says: s
     assert len(done.stderr.splitlines()) == 1 and "hunter2" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("demo", "--once", "--json"), ("bench", "store", "--json"), ("audit", "begin-again", "--because", "x", "--out")],
+    ids=lambda words: words[0],
+)
+def test_a_file_that_cannot_be_written_is_named_before_anything_begins(words: tuple[str, ...], tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "no" / "such" / "folder"):
+        done = payriver(*words, str(path))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"bad_input: {path}: "), done.stderr
+
+
 def test_a_setting_that_cannot_be_taken_is_one_line() -> None:
     done = payriver("parked", "list", PAYRIVER_API_PORT="abc")
     assert (done.returncode, done.stderr.startswith("misconfigured: PAYRIVER_API_PORT is 'abc'")) == (1, True)

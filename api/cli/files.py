@@ -1,0 +1,11 @@
+"""Files that a command writes in the end, tried before it begins what takes long or cannot be undone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def must_take(path: Path | None) -> None:
+    """Whether the file can be written to; one that is not there is made, and is empty. Raises OSError, which `main` names."""
+    if path is not None:
+        path.open("ab").close()
