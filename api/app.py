@@ -31,7 +31,7 @@ from api import (
 )
 from api.audit_view import AuditView
 from api.chain_view import ChainView
-from api.context import ORDERS, THREADS, Context
+from api.context import FOLDS, LOOKS, ORDERS, Context
 from api.door import Door
 from api.head import HeadProtocol
 from api.health import Health
@@ -87,7 +87,8 @@ def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine,
         health=Health(write, read),
         times=AnswerTimes(),
         orders=CapacityLimiter(ORDERS),
-        looks=CapacityLimiter(THREADS),
+        looks=CapacityLimiter(LOOKS),
+        folds=CapacityLimiter(FOLDS),
     )
 
     @asynccontextmanager

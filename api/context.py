@@ -22,9 +22,9 @@ from infra.settings import Settings
 from streams.persons.register import PersonRegister
 
 T = TypeVar("T")
-THREADS, ORDERS = 10, 32
-"""Questions at once: as many as the pool has connections, so that a thread never waits for one. Orders at once: those that wait for the
-transaction under way, to share the next one, need none."""
+LOOKS, FOLDS, ORDERS = 2, 1, 32
+"""Questions at once, about the present and about the past: they share one interpreter with the orders, and more at once get no more answers out
+of it (0003-the-answer-path.md). Orders at once: those that wait for the transaction under way, to share the next one, need no connection."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Context:
     times: AnswerTimes
     orders: CapacityLimiter
     looks: CapacityLimiter
+    folds: CapacityLimiter
 
     async def order(self, work: Callable[[], T]) -> T:
         """Run an order to the gateway in one of its threads."""
@@ -51,6 +52,10 @@ class Context:
     async def ask(self, work: Callable[[], T]) -> T:
         """Run a question to the read side in one of its threads."""
         return await to_thread.run_sync(work, limiter=self.looks)
+
+    async def look_back(self, work: Callable[[], T]) -> T:
+        """Run a question about the past, which folds events, in its thread."""
+        return await to_thread.run_sync(work, limiter=self.folds)
 
 
 async def context(request: Request) -> Context:

@@ -40,7 +40,7 @@ async def list_accounts(
 async def get_account(parts: Parts, caller: Reader, account_id: UUID, as_of: AsOf = None) -> Account:
     """One account, as it is or as it was."""
     if as_of is not None:
-        return await parts.ask(lambda: parts.past.account(account_id, as_of))
+        return await parts.look_back(lambda: parts.past.account(account_id, as_of))
     return await parts.ask(lambda: parts.queries.account(account_id))
 
 
@@ -48,7 +48,7 @@ async def get_account(parts: Parts, caller: Reader, account_id: UUID, as_of: AsO
 async def get_balance(parts: Parts, caller: Reader, account_id: UUID, as_of: AsOf = None) -> Balance:
     """What the account holds, what is on its way or set aside, and what may be spent at the newest block; now, or as it was."""
     if as_of is not None:
-        return await parts.ask(lambda: parts.past.balance(account_id, as_of))
+        return await parts.look_back(lambda: parts.past.balance(account_id, as_of))
     stale = parts.settings.chain_stale_seconds
     return await parts.ask(lambda: balance(parts.queries.balance(account_id), parts.chain.seen(), stale))
 
@@ -91,7 +91,7 @@ async def list_account_events(
 @router.get("/{account_id}/diff", responses=problem_answers(401, 403, 404, 422, 503))
 async def diff_account(parts: Parts, caller: Reader, account_id: UUID, start: From, end: To) -> Diff:
     """What happened to the account between two points, and what it changed."""
-    return await parts.ask(lambda: parts.past.diff(account_id, "account", start, end))
+    return await parts.look_back(lambda: parts.past.diff(account_id, "account", start, end))
 
 
 @router.post("/{account_id}/card/freeze", status_code=204, responses=FREEZING)

@@ -50,14 +50,14 @@ async def list_payments(
 async def get_payment(parts: Parts, caller: Reader, payment_id: UUID, as_of: AsOf = None) -> Payment:
     """One payment, as it is or as it was."""
     if as_of is not None:
-        return await parts.ask(lambda: parts.past.payment(payment_id, as_of))
+        return await parts.look_back(lambda: parts.past.payment(payment_id, as_of))
     return await parts.ask(lambda: parts.queries.payment(payment_id))
 
 
 @router.get("/{payment_id}/diff", responses=problem_answers(401, 403, 404, 422, 503))
 async def diff_payment(parts: Parts, caller: Reader, payment_id: UUID, start: From, end: To) -> Diff:
     """What happened to the payment between two points, and what it changed."""
-    return await parts.ask(lambda: parts.past.diff(payment_id, "payment", start, end))
+    return await parts.look_back(lambda: parts.past.diff(payment_id, "payment", start, end))
 
 
 @router.get("/{payment_id}/events", responses=problem_answers(401, 403, 404, 422, 503))

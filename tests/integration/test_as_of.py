@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from api import past
+from api.queries import Queries
 from infra.database import transaction
 from infra.errors import BadInput, NotFound
 from schemas.messages.account_commands import FreezeCard
@@ -215,6 +217,31 @@ def test_a_payment_as_of_now_is_told_as_the_read_model_tells_it(reader: httpx.Cl
     assert [each["version"] for each in changed["events"]] == list(range(2, shown["version"] + 1))
     assert {"path": "card", "before": "requested", "after": "authorized"} in changed["changes"]
     assert told(reader.get(f"/v1/accounts/{of.account_id}/diff", params={"from": "1", "to": "2"}))["to_version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "params", "at_once"),
+    [(past.Past, {"as_of": "1"}, 1), (Queries, {}, 2)],
+    ids=["the past", "the present"],
+)
+def test_who_asks_leaves_the_interpreter_to_whoever_answers_the_card_network(
+    reader: httpx.Client, life: Life, monkeypatch: pytest.MonkeyPatch, asked: Any, params: dict[str, str], at_once: int
+) -> None:
+    """Ten at once got no more answers out of it, and an authorization took fifty times as long."""
+    real, asking, most = asked.account, [0], [0]
+
+    def counted(*told: Any) -> Any:
+        asking[0] += 1
+        most[0] = max(most[0], asking[0])
+        time.sleep(0.05)
+        asking[0] -= 1
+        return real(*told)
+
+    monkeypatch.setattr(asked, "account", counted)
+    address = f"/v1/accounts/{life.account_id}"
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: reader.get(address, params=params).status_code, range(6)))
+    assert set(answers) <= {200, 404} and most == [at_once]
 
 
 def test_a_diff_over_the_api_holds_so_many_events_and_no_more(
