@@ -28,6 +28,7 @@ from streams.sagas import waiting
 from streams.sagas.waiting import WaitingSaga
 
 out = Console()
+MOST_SHOWN = 1000
 EVERY_STATE = ("parked", "queued", "replayed", "discarded")
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The embedded stack's folder; also PAYRIVER_HOME.")]
@@ -44,11 +45,12 @@ parked = typer.Typer(
 
 @dataclass(frozen=True)
 class Waiting:
-    """Everything that waits, of every kind."""
+    """What waits, of every kind the first `MOST_SHOWN`. `more`: the kinds of which there are more."""
 
     messages: list[ParkedMessage]
     sagas: list[WaitingSaga]
     webhooks: list[WebhookMessage]
+    more: tuple[str, ...]
 
 
 @parked.command("list")
@@ -60,9 +62,14 @@ def list_(
     """Messages, sagas and webhooks that wait, each with its reason."""
     found = _everything(_root(home), EVERY_STATE if everything else messages.WAITING)
     if as_json:
-        out.print_json(json.dumps(view.as_json(found.messages, found.sagas, found.webhooks)))
-    else:
-        view.print_list(out, found.messages, found.sagas, found.webhooks)
+        told = view.as_json(found.messages, found.sagas, found.webhooks) | {"more": list(found.more)}
+        out.print_json(json.dumps(told))
+        return
+    view.print_list(out, found.messages, found.sagas, found.webhooks)
+    if found.more:
+        out.print(
+            f"[yellow]there are more {' and '.join(found.more)} than the {MOST_SHOWN} shown: let some go on first[/]"
+        )
 
 
 @parked.command()
@@ -135,9 +142,13 @@ def _everything(root: ChainRoot, states: tuple[str, ...]) -> Waiting:
     found: list[ParkedMessage] = []
     for server in _servers(root):
         with transaction(server) as cursor:
-            found += messages.find(cursor, states=states)
+            found += messages.find(cursor, states=states, limit=MOST_SHOWN + 1)
     with transaction(root.write) as cursor:
-        return Waiting(found, waiting.find(cursor), outgoing.find(cursor))
+        sagas = waiting.find(cursor, limit=MOST_SHOWN + 1)
+        webhooks = outgoing.find(cursor, limit=MOST_SHOWN + 1)
+    counts = {"messages": len(found), "sagas": len(sagas), "webhooks": len(webhooks)}
+    more = tuple(kind for kind, count in counts.items() if count > MOST_SHOWN)
+    return Waiting(found[:MOST_SHOWN], sagas[:MOST_SHOWN], webhooks[:MOST_SHOWN], more)
 
 
 def _message(root: ChainRoot, parked_id: UUID) -> tuple[Engine, ParkedMessage] | None:

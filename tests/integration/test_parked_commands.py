@@ -92,7 +92,7 @@ def desk(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk
 
 
 def test_nothing_waits(desk: Desk) -> None:
-    assert desk.told("list") == {"messages": [], "sagas": [], "webhooks": []}
+    assert desk.told("list") == {"messages": [], "sagas": [], "webhooks": [], "more": []}
     assert "nothing waits" in desk.say("list").stdout
 
 
@@ -112,6 +112,16 @@ def test_messages_of_both_servers_are_listed_with_their_reasons_and_those_behind
     assert (shown["behind"], shown["content"]["hex"], shown["key"]) == (1, b"broken".hex(), str(payment))
     waiting = desk.told("show", next(m["id"] for m in found if m["state"] == "queued"))
     assert waiting["content"]["type"] == "PaymentReversed"
+
+
+def test_of_what_is_not_shown_it_is_said_that_there_is_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.cli.parked.MOST_SHOWN", 2)
+    for place in range(3):
+        assert desk.told("list")["more"] == []
+        desk.arrive("commands", "accounts.commands", uuid.uuid4(), str(place).encode())
+    told = desk.told("list")
+    assert (len(told["messages"]), told["more"]) == (2, ["messages"])
+    assert "there are more messages than the 2 shown" in " ".join(desk.say("list").stdout.split())
 
 
 def test_a_replay_goes_through_the_consumer_s_own_handler_and_stops_where_it_still_fails(desk: Desk) -> None:
