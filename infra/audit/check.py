@@ -20,6 +20,7 @@ import sys
 import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -412,8 +413,17 @@ def main(arguments: list[str] | None = None) -> int:
             raise Refused("--anchor needs --rpc and --sender")
         heads += [anchored(asked.rpc, each, asked.sender) for each in asked.anchor]
         sys.stdout.write(f"in order: {check(asked.path, heads)}\n")
-    except (Refused, OSError, ValueError, KeyError, TypeError) as error:
-        sys.stderr.write(f"REFUSED: {error}\n")
+    except (
+        Refused,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        HTTPException,
+    ) as error:
+        sys.stderr.write(f"REFUSED: {error if isinstance(error, Refused) else f'{type(error).__name__}: {error}'}\n")
         return 1
     return 0
 

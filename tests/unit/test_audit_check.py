@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import socketserver
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,37 @@ def test_a_file_that_is_not_as_it_must_be_is_refused(text: bytes, said: str) -> 
 def test_no_bytes_break_the_checker(text: bytes) -> None:
     with pytest.raises(Refused):
         check.check_proof(text, ONE)
+
+
+NONSENSE = {
+    "no HTTP": b"nonsense\r\n",
+    "cut off": b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{}",
+    "no JSON": b"HTTP/1.1 200 OK\r\n\r\nnonsense",
+    "a number": b'HTTP/1.1 200 OK\r\n\r\n{"result": 5}',
+    "numbers": b'HTTP/1.1 200 OK\r\n\r\n{"result": {"hash": 5, "status": "0x1", "from": 5}}',
+    "nothing": b"HTTP/1.1 200 OK\r\n\r\n[]",
+    "far too deep": b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("answer", NONSENSE.values(), ids=NONSENSE.keys())
+def test_a_node_that_talks_nonsense_proves_nothing_and_is_refused_with_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: bytes
+) -> None:
+    path = tmp_path / "proof.json"
+    path.write_bytes(proof())
+
+    class Node(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Node) as node:
+        threading.Thread(target=node.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{node.server_address[1]}"
+        assert check.main([str(path), "--anchor", "0x" + "5d" * 32, "--rpc", url, "--sender", "0x" + "7" * 40]) == 1
+        node.shutdown()
+    assert capsys.readouterr().err.startswith("REFUSED: ")
 
 
 def test_the_checker_imports_nothing_but_pythons_own_library() -> None:
