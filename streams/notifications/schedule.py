@@ -34,6 +34,6 @@ def retry_after_seconds(header: str | None, now: datetime) -> float | None:
         return min(float(header), LONGEST_SECONDS)
     try:
         seconds = (parsedate_to_datetime(header) - now).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return min(seconds, LONGEST_SECONDS) if seconds > 0 else None

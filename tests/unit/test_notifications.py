@@ -131,6 +131,7 @@ def test_what_the_endpoint_asks_for_counts_where_it_is_longer_and_not_for_ever()
         ("soon", None),
         ("-5", None),
         ("", None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
