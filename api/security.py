@@ -15,6 +15,7 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 from fastapi import Request
 from pydantic import SecretStr
@@ -60,6 +61,11 @@ class Keys:
         if not told:
             raise Misconfigured("PAYRIVER_API_KEYS is empty, so nobody could call; set it to JSON: role to key")
         self._keys = tuple(_key(name, secret.get_secret_value()) for name, secret in told.items())
+        for one, other in combinations(self._keys, 2):
+            if one.digest == other.digest:
+                raise Misconfigured(
+                    f"API keys {one.caller.name!r} and {other.caller.name!r} are the same: nobody could tell who calls; give each its own"
+                )
 
     def find(self, given: str) -> Caller | None:
         """Whose key this is. Every key is compared, and each in constant time."""
@@ -89,6 +95,10 @@ def _key(name: str, secret: str) -> Key:
         raise Misconfigured(f"API key {name!r} has no known role; begin its name with one of {', '.join(ROLES)}")
     if len(secret) < LEAST_CHARACTERS:
         raise Misconfigured(f"API key {name!r} has {len(secret)} characters; give it at least {LEAST_CHARACTERS}")
+    if not all("!" <= character <= "~" for character in secret):
+        raise Misconfigured(
+            f"API key {name!r} has a character that no header carries as it is; use printable ASCII without blanks"
+        )
     return Key(Caller(name, ROLES[role]), hashlib.sha256(secret.encode()).digest(), secret.encode())
 
 

@@ -39,6 +39,9 @@ def test_no_other_text_is_a_key(both: Keys, given: str) -> None:
         ({}, "is empty"),
         ({"raeder": "a-key-that-may-read"}, "'raeder' has no known role"),
         ({"reader": "short"}, "5 characters"),
+        ({"reader": "schlüssel-der-liest"}, "'reader' has a character that no header carries"),
+        ({"reader": "a-key-that-may-read "}, "'reader' has a character that no header carries"),
+        ({"reader": "a-key-that-may-read", "admin": "a-key-that-may-read"}, "'reader' and 'admin' are the same"),
     ],
 )
 def test_a_door_that_would_stand_open_or_shut_for_all_is_refused_at_the_start(told: dict[str, str], says: str) -> None:
