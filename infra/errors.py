@@ -6,13 +6,13 @@ PayriverError                a named error: what was wrong, with which value, wh
 │   └── UnknownType          a message type nobody has told us of
 ├── NotFound                 no such payment, account, message             (HTTP 404)
 ├── Conflict                 the world moved on since you looked           (HTTP 409)
-│   ├── VersionConflict      a stream is not at the expected version
 │   ├── EventIdReused        the same event id with other content
 │   ├── CommandIdReused      the same command id with other business fields
 │   ├── Forgotten            the person was forgotten, for good
 │   └── LegallyHeld          a legal hold stands against forgetting the person
 ├── TooLate                  the deadline passed by the write server's clock
 ├── Retry                    may pass by itself: try again after a pause
+│   ├── VersionConflict      a stream is not at the expected version
 │   ├── NotAnswered          the payment has no answer yet that the message could follow
 │   └── Unreachable          a server does not answer
 └── Stop                     must not go on without a person

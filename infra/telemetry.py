@@ -46,9 +46,3 @@ def new_traceparent() -> str:
 def traceparent_of(story: UUID) -> str:
     """The same for a story that has an id, and nothing drawn: whoever tells it again names the same trace."""
     return f"00-{story.hex}-{story.hex[16:]}-01"
-
-
-def trace_id(traceparent: str) -> str:
-    """The trace id in a traceparent, or an empty string."""
-    parts = traceparent.split("-")
-    return parts[1] if len(parts) == 4 else ""

@@ -26,8 +26,6 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "account": Aggregate(account.Account, account.evolve, snapshot_every=50),  # years of one customer's life
     "person": Aggregate(person.Person, person.evolve, snapshot_every=100),
 }
-LEAST_EVERY = min(each.snapshot_every for each in AGGREGATES.values())
-"""A stream of no more events than this has no snapshot, whatever its category."""
 
 
 def evolve(category: str, state: State | None, message: Message) -> State:

@@ -27,7 +27,6 @@ from streams.domain import ids
 from streams.domain.money import raw_of
 
 T = TypeVar("T")
-CENT = 10**16
 POLL_SECONDS = 0.05
 
 

@@ -50,7 +50,7 @@ STATES: Mapping[str, tuple[str, ...]] = {
 """State of a leg in its payment's stream -> what the intent may be."""
 RECOVERED_AT_MOST = 2000
 """Recovering who signed takes some 7 ms each; older transactions are held by their hash alone."""
-SIGNATURE_BYTES, SALT_BYTES = 65, 32
+SIGNATURE_BYTES = 65
 
 
 @dataclass
