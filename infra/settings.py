@@ -5,14 +5,17 @@ A process is given only what it needs: its own database role, its own Kafka user
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from infra.drawn import table
 from infra.errors import Misconfigured
 
 
@@ -50,8 +53,10 @@ class Settings(_Told):
     component: str = Field("payriver", description="Which process this is: listener, commands, sagas, ...")
     worker: str = Field("1", description="Which instance of the component this is.")
     home: Path | None = Field(None, description="The embedded stack's folder.")
-    log_format: Literal["json", "console"] = "json"
-    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)] = "info"
+    log_format: Literal["json", "console"] = Field("json", description="How the log is written.")
+    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)] = Field(
+        "info", description="The least that is logged."
+    )
 
     write_url: SecretStr = Field(
         SecretStr(""),
@@ -62,8 +67,8 @@ class Settings(_Told):
         SecretStr(""), description="The database of persons' keys, on R and apart from the read models."
     )
     kafka_bootstrap: str = Field("", description="host:port of a broker.")
-    kafka_user: str = ""
-    kafka_password: SecretStr = SecretStr("")
+    kafka_user: str = Field("", description="SCRAM user; also the consumer group.")
+    kafka_password: SecretStr = Field(SecretStr(""), description="Its password.")
     topic_partitions: int = Field(12, ge=1, description="Partitions of each business topic; fixed once provisioned.")
     registry_url: str = Field("", description="Confluent-compatible schema registry, with its path.")
     connect_url: str = Field("", description="Kafka Connect's REST address.")
@@ -102,15 +107,33 @@ class Settings(_Told):
         ("KP",), description="Merchant countries (ISO 3166-1 alpha-2) that screening refuses."
     )
 
-    api_host: str = "127.0.0.1"
-    api_port: int = Field(8080, ge=0, le=65_535)
-    api_keys: dict[str, SecretStr] = Field(default_factory=dict, description="Who may call: name to key, JSON.")
-    webhook_allowed_hosts: tuple[str, ...] = Field((), description="Private hosts that webhooks may be sent to.")
+    api_host: str = Field("127.0.0.1", description="Where the API listens.")
+    api_port: int = Field(8080, ge=0, le=65_535, description="And at which port.")
+    api_keys: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Who may call: role (reader, network, operator, privacy, admin) to key, JSON."
+    )
+    webhook_allowed_hosts: tuple[str, ...] = Field(
+        (), description="Private hosts that webhooks may be sent to, by http too."
+    )
     webhook_timeout_seconds: int = Field(15, gt=0, description="For the whole exchange with an endpoint.")
 
     failpoint: str = Field(
         "", description="Tests only: NAME or NAME:n, the process dies at the n-th pass of that point."
     )
+
+
+RULES = frozenset({
+    "log_format", "log_level", "run_records", "stall_seconds", "anchor_seconds", "anchor_events", "poll_seconds",
+    "authorization_deadline_ms", "chain_stale_seconds", "hold_expiry_seconds", "saga_patience_seconds",
+    "blocked_mccs", "blocked_countries", "webhook_allowed_hosts", "webhook_timeout_seconds",
+})  # fmt: skip
+"""What says how the river runs, and not who or where a process is: the same for all, and no secret."""
+
+
+def rules(settings: Settings) -> dict[str, str]:
+    """The rules that were told, and not left as they come, as the variables of another process."""
+    told = settings.model_dump(mode="json", include=set(RULES & settings.model_fields_set))
+    return {_variable(name): value if isinstance(value, str) else json.dumps(value) for name, value in told.items()}
 
 
 def settings_from(told: Mapping[str, str]) -> Settings:
@@ -141,3 +164,22 @@ class ProvisionSettings(Settings):
     kafka_users: dict[str, SecretStr] = Field(
         default_factory=dict, description="Users that get a SCRAM login if they have none: name to password, JSON."
     )
+
+
+def drawn() -> str:
+    """The table of infra/README.md: every variable of every process."""
+    found: dict[str, FieldInfo] = {}
+    for each in (Settings, MachineSettings, ProvisionSettings):
+        found |= {name: field for name, field in each.model_fields.items() if name not in found}
+    rows = [
+        (f"`{_variable(name)}`", field.description or "", _shown(field), "rule" if name in RULES else "")
+        for name, field in found.items()
+    ]
+    return table(("variable", "what it says", "as it comes", ""), rows)
+
+
+def _shown(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is None or isinstance(value, SecretStr) or value in ("", (), {}):
+        return ""
+    return f"`{json.dumps(value)}`" if isinstance(value, tuple) else f"`{value}`"

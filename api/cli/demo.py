@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from api.cli import addresses
 from api.cli.chain_setup import prepare
 from api.cli.files import must_take
 from api.cli.provisioning import River
@@ -18,7 +19,7 @@ from api.demo.play import play
 from api.demo.summary import payments
 from api.demo.view import View, closing
 from infra.database import engine
-from infra.settings import MachineSettings, settings_from
+from infra.settings import MachineSettings
 from infra.stack.supervisor import Stack
 
 PARTITIONS = 4
@@ -26,7 +27,9 @@ SENDER = {"PAYRIVER_WEBHOOK_ALLOWED_HOSTS": '["127.0.0.1"]'}
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End by itself when the day is over.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End by itself when the day is over, as without a terminal.")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Fetch nothing; what is not in the cache is an error.")
@@ -35,7 +38,7 @@ def demo(
     """A day of a card programme, on real servers and the real contracts. Exit status 1 if anything does not come true."""
     must_take(json_file)
     console = Console()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # asked to end, or its terminal is closed: as with Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # Ctrl-C, asked to end, its terminal closed
         signal.signal(number, _interrupt)
     try:
         with embedded(console, offline=offline) as stack:
@@ -72,22 +75,9 @@ def _day(stack: Stack, console: Console) -> dict[str, Any]:
     read, write = engine(told["PAYRIVER_READ_URL"]), engine(told["PAYRIVER_WRITE_URL"])
     with View(console, lambda: payments(read, write)) as view:
         summary = play(stack, view)
-    closing(console, summary, doors(stack))
+    closing(console, summary)
+    addresses.show(console, stack.home, ("kafka", "registry", "node"))
     return summary
-
-
-def doors(stack: Stack) -> list[tuple[str, str]]:
-    """Where to look: the page, the API, its documentation, the servers."""
-    api = stack.url("api")
-    key = settings_from(stack.settings_for("api")).api_keys["demo"].get_secret_value()
-    return [
-        ("live page", f"{api}/#key={key}"),
-        ("API", f"{api}/docs"),
-        ("API key", key),
-        ("Kafka", stack.url("kafka")),
-        ("registry", stack.url("registry")),
-        ("EVM node", stack.url("node")),
-    ]
 
 
 def _interrupt(*_: object) -> None:

@@ -74,7 +74,8 @@ class Doors:
         missing = [f"PAYRIVER_{name.upper()}" for name in needed if not _plain(getattr(told, name))]
         if missing:
             raise Misconfigured(
-                f"no stack runs here, and {', '.join(missing)} are not set: start one with `payriver up`, or set them"
+                f"no river runs here, and {', '.join(missing)} are not set: start one with `payriver up`, name another's folder"
+                " with --home or PAYRIVER_HOME, or set them"
             )
         return cls(
             write_url=_plain(told.write_url),

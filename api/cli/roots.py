@@ -14,7 +14,7 @@ from connectors.gateway.gateway import Gateway
 from infra.database import FROZEN_SECONDS, engine, transaction
 from infra.errors import Misconfigured
 from infra.failpoints import arm
-from infra.settings import MachineSettings, Settings, settings_from
+from infra.settings import MachineSettings, Settings, rules, settings_from
 from infra.stack.access import settings_for
 from infra.stack.cache import data_folder
 from infra.stack.home import Home, read_state
@@ -44,11 +44,11 @@ class Root:
     def begin(cls, component: str, home: Path | None = None) -> Self:
         """Read the settings, set up logging, arm the failpoint that a test may have named.
 
-        A person's command that is told no databases takes those of the embedded stack, if one stands in its home.
+        Who is told no databases takes those of the embedded stack that runs in its home. Raises Misconfigured where none does.
         """
         settings = Settings().model_copy(update={"component": component})
         if not settings.write_url.get_secret_value():
-            settings = of_embedded_stack(component, home) or settings
+            settings = of_embedded_stack(component, home)
         configure_logging(settings)
         arm(settings.failpoint)
         return cls(settings)
@@ -116,11 +116,15 @@ class Root:
         return engine(url, pool_size=pool_size, application_name=name, frozen_seconds=frozen_seconds, seldom=seldom)
 
 
-def of_embedded_stack(component: str, home: Path | None) -> Settings | None:
-    """What this component is told by the stack that runs in the home; None where none runs."""
+def of_embedded_stack(component: str, home: Path | None) -> Settings:
+    """What this component is told by the stack that runs in the home. Raises Misconfigured where none runs."""
     folder = home or MachineSettings().home or data_folder()
     if not is_running(folder):
-        return None
+        raise Misconfigured(
+            f"no river runs in {folder}: start one with `payriver up`, name another's folder with --home or PAYRIVER_HOME,"
+            " or say where your servers are (PAYRIVER_WRITE_URL and the others of infra/README.md)"
+        )
     found = Home(folder)
     found.load()
-    return settings_from(settings_for(found, component, chain=str(read_state(folder).get("chain_file", ""))))
+    told = settings_for(found, component, chain=str(read_state(folder).get("chain_file", "")))
+    return settings_from(told | rules(Settings()))

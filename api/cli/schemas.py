@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.chain import settings as chain_file
+from infra import settings
 from infra.drawn import ROOT, Drawn
 from schemas import catalogue, files
 from schemas.definition import MESSAGES
@@ -19,6 +20,7 @@ from streams.sagas import diagram
 
 DRAWN = (
     Drawn(ROOT / "connectors" / "chain" / "README.md", "chain file", chain_file.drawn),
+    Drawn(ROOT / "infra" / "README.md", "settings", settings.drawn),
     Drawn(ROOT / "schemas" / "README.md", "topics", catalogue.topics),
     Drawn(ROOT / "schemas" / "README.md", "messages", catalogue.messages),
     Drawn(ROOT / "streams" / "domain" / "README.md", "card leg", card_drawing.picture),

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from api.cli import addresses
 from api.cli.provisioning import PARTS, Doors, migrate_both
 from api.cli.store_state import store_state, warnings
 from infra.errors import BadInput, Misconfigured, Unreachable
@@ -58,10 +59,11 @@ def up(
     throwaway: ThrowawayOption = False,
     restore: RestoreOption = False,
 ) -> None:
-    """Start everything in the background; return when it is ready. On kept data it goes on where it was."""
+    """Start everything in the background; return when it is ready, and say where to look. On kept data it goes on where it was."""
     folder = folder_of(home)
     if is_running(folder):
         _print(look(folder))
+        _print_addresses(folder)
         return
     if chain is not None:
         from api.cli import foreign
@@ -83,6 +85,7 @@ def up(
         supervisor.wait()
         raise
     _print(look(folder))
+    _print_addresses(folder)
 
 
 def down(home: HomeOption = None) -> None:
@@ -208,6 +211,12 @@ def _print(report: Report) -> None:
     out.print(table)
     if report.error:
         err.print(report.error, style="red")
+
+
+def _print_addresses(folder: Path) -> None:
+    home = Home(folder)
+    home.load()
+    addresses.show(out, home)
 
 
 def _coloured(state: str) -> str:

@@ -14,7 +14,8 @@ import typer
 from api.cli.chain_setup import prepare
 from api.cli.provisioning import River
 from infra.errors import PayriverError
-from infra.settings import MachineSettings, Settings
+from infra.settings import MachineSettings, Settings, rules
+from infra.stack.roles import IDENTITIES
 from infra.stack.supervisor import SERVERS, Stack
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ def supervise(
         provisioner=River(last=prepare, restore=restore),
         partitions=told.topic_partitions,
         chain_file=chain,
-        settings=_signing(told),
+        settings={name: rules(told) | _signing(told).get(name, {}) for name in IDENTITIES},
         cache=machine.cache,
         mirror=machine.maven_mirror,
         offline=offline or machine.offline,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -74,12 +74,12 @@ def _bars(counts: Mapping[str, int]) -> Table:
     most = max(counts.values(), default=1) or 1
     table = Table.grid(padding=(0, 1))
     for outcome, count in sorted(counts.items()):
-        table.add_row(outcome, Text("█" * max(1, count * 40 // most), style=COLOURS.get(outcome, "white")), str(count))
+        table.add_row(outcome, Text("█" * -(-count * 40 // most), style=COLOURS.get(outcome, "white")), str(count))
     return table
 
 
-def closing(console: Console, told: Mapping[str, Any], doors: Sequence[tuple[str, str]]) -> None:
-    """The summary, and where to look next."""
+def closing(console: Console, told: Mapping[str, Any]) -> None:
+    """The summary."""
     table = Table(title="The day in figures", show_header=False)
     for outcome, count in told["payments"].items():
         table.add_row(f"payments {outcome}", str(count))
@@ -91,5 +91,3 @@ def closing(console: Console, told: Mapping[str, Any], doors: Sequence[tuple[str
     console.print(table)
     for each in told["verify"]["differences"][:20]:
         console.print(each, style="red")
-    for name, address in doors:
-        console.print(f"  {name:<12} [link={address}]{address}[/link]")
