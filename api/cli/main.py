@@ -11,38 +11,52 @@ import typer
 
 from infra.errors import BadInput, PayriverError, Unreachable
 
-# Command -> module that exports, under the command's name, its function or its typer.Typer of sub-commands.
-COMMANDS: Mapping[str, str] = {
-    "up": "api.cli.stack",
-    "down": "api.cli.stack",
-    "status": "api.cli.stack",
-    "doctor": "api.cli.stack",
-    "provision": "api.cli.stack",
-    "migrate": "api.cli.stack",
-    "work": "api.cli.work",
-    "serve": "api.cli.work",
-    "listen": "api.cli.chain",
-    "submit": "api.cli.chain",
-    "account": "api.cli.chain",
-    "recover": "api.cli.recovery",
-    "person": "api.cli.person",
-    "forget": "api.cli.person",
-    "payment": "api.cli.payment",
-    "backfill": "api.cli.backfill",
-    "chain": "api.cli.chain_status",
-    "parked": "api.cli.parked",
-    "schemas": "api.cli.schemas",
-    "ui": "api.cli.ui",
-    "demo": "api.cli.demo",
-    "bench": "api.cli.bench",
-    "verify": "api.cli.verify",
-    "audit": "api.cli.audit",
-    "explain": "api.cli.explain",
-    "events": "api.cli.events",
-    "diff": "api.cli.events",
-    "snapshots": "api.cli.snapshots",
-    "archive": "api.cli.archive",
+# Whom it is for -> command -> module that exports, under the command's name, its function or its typer.Typer of sub-commands.
+PANELS: Mapping[str, Mapping[str, str]] = {
+    "A river": {
+        "up": "api.cli.stack",
+        "down": "api.cli.stack",
+        "status": "api.cli.stack",
+        "doctor": "api.cli.stack",
+        "demo": "api.cli.demo",
+    },
+    "To look": {
+        "explain": "api.cli.explain",
+        "events": "api.cli.events",
+        "diff": "api.cli.events",
+        "chain": "api.cli.chain_status",
+        "ui": "api.cli.ui",
+        "verify": "api.cli.verify",
+        "audit": "api.cli.audit",
+    },
+    "To act": {
+        "parked": "api.cli.parked",
+        "payment": "api.cli.payment",
+        "account": "api.cli.chain",
+        "webhook": "api.cli.webhook",
+        "person": "api.cli.person",
+        "forget": "api.cli.person",
+    },
+    "To keep it running": {
+        "backfill": "api.cli.backfill",
+        "snapshots": "api.cli.snapshots",
+        "archive": "api.cli.archive",
+        "recover": "api.cli.recovery",
+        "provision": "api.cli.stack",
+        "migrate": "api.cli.stack",
+    },
+    "Its processes": {
+        "serve": "api.cli.work",
+        "work": "api.cli.work",
+        "listen": "api.cli.chain",
+        "submit": "api.cli.chain",
+    },
+    "For whoever changes the code": {
+        "schemas": "api.cli.schemas",
+        "bench": "api.cli.bench",
+    },
 }
+COMMANDS = {name: (module, panel) for panel, modules in PANELS.items() for name, module in modules.items()}
 
 
 def build(wanted: str | None = None) -> typer.Typer:
@@ -50,11 +64,12 @@ def build(wanted: str | None = None) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(payriver)
     for name in [wanted] if wanted is not None and wanted in COMMANDS else COMMANDS:
-        found = getattr(importlib.import_module(COMMANDS[name]), name)
+        module, panel = COMMANDS[name]
+        found = getattr(importlib.import_module(module), name)
         if isinstance(found, typer.Typer):
-            app.add_typer(found, name=name)
+            app.add_typer(found, name=name, rich_help_panel=panel)
         else:
-            app.command(name)(found)
+            app.command(name, rich_help_panel=panel)(found)
     return app
 
 

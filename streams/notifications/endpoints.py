@@ -1,4 +1,4 @@
-"""To whom we tell what happened: endpoints, each with a secret of its own and a filter. Used by the command line and the API."""
+"""To whom we tell what happened: endpoints, each with a secret of its own and a filter. Used by `payriver webhook`."""
 
 from __future__ import annotations
 
