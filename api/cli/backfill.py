@@ -94,7 +94,7 @@ class _Run:
             final = self.job.discovery.registrar.final_block().number
             position = _position(self.listener)
             if position is not None:
-                bar = self._moved(bar, "blocks", position.number, final)
+                bar = self._moved(bar, "blocks", min(position.number, final), final)
                 if final <= position.number + BULK:
                     return
             if not self.listener.step():

@@ -81,7 +81,8 @@ def drawn(climbs: Iterable[Climb], heights: Mapping[str, int | None], cursor: Se
         block = "-" if each.block is None else f"{each.block:,}"
         place = _short(told.get("tx_hash") or told["transfer_id"])
         table.add_row(place, _short(told["account_id"]), told["kind"], amount, block, climb(each, heights["safe"] or 0))
-    return Group(Text.assemble(("node      ", "dim"), node), Text.assemble(("listener  ", "dim"), listener), "", table)
+    shown = table if table.row_count else Text("no transfer of a wallet under watch yet", style="dim")
+    return Group(Text.assemble(("node      ", "dim"), node), Text.assemble(("listener  ", "dim"), listener), "", shown)
 
 
 def climb(each: Climb, safe: int) -> Text:

@@ -89,7 +89,7 @@ def show(console: Console, told: dict[str, Any]) -> None:
         console.print("[yellow]no listener has begun[/]; `payriver up` or `payriver listen` starts one")
         return
     heads = [each["latest"] for each in told["nodes"] if each["latest"] is not None]
-    lag = max(heads) - cursor["seen"] if heads else None
+    lag = max(0, max(heads) - cursor["seen"]) if heads else None  # it may have moved since the nodes were asked
     working = f"works as {cursor['holder']}" if cursor["working"] else "[red]does not work: start `payriver listen`[/]"
     console.print(f"listener   {working}")
     console.print(
@@ -100,6 +100,8 @@ def show(console: Console, told: dict[str, Any]) -> None:
     if told["earlier"]:
         earlier = told["earlier"]
         console.print(f"earlier    blocks {earlier['from']:,} to {earlier['until']:,}, read up to {earlier['read']:,}")
+    if not told["wallets"]:
+        console.print("wallets    none is under watch; `payriver account register` takes one", highlight=False)
     for what in ("wallets", "modifiers"):
         for name, count in told[what].items():
             console.print(f"{what:<10} {count:>9,}  {name}", highlight=False)

@@ -28,7 +28,7 @@ STREAM = typer.Argument(
     help="A payment or an account: its id (or 8 digits of it), a wallet, a card's token, the network's reference, a transaction."
 )
 POINT = "A version (7), a time with its zone (2026-03-01T12:00:00Z), or a block (block:41022)."
-JSON = typer.Option("--json", help="Print it as JSON; with --follow a line an event.")
+JSON = typer.Option("--json", help="Print JSON.")
 HOME = typer.Option(help="The embedded stack's folder.")
 
 
@@ -36,7 +36,7 @@ def events(
     stream: Annotated[str, STREAM],
     as_of: Annotated[str | None, typer.Option("--as-of", help=f"Only what had happened then. {POINT}")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay, and tell what comes; Ctrl-C ends it.")] = False,
-    as_json: Annotated[bool, JSON] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --follow a line an event.")] = False,
     home: Annotated[Path | None, HOME] = None,
 ) -> None:
     """Everything that happened to a payment or an account, with when, why and by whom, and the state that it came to."""

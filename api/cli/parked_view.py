@@ -173,7 +173,7 @@ def _show(out: Console, title: str, told: dict[str, Any], as_json: bool) -> None
 def _table(title: str, *headings: str) -> Table:
     table = Table(title=title, title_justify="left", box=None)
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("id", "payment"))  # to be copied whole
     return table
 
 
