@@ -37,7 +37,7 @@ from api.head import HeadProtocol
 from api.health import Health
 from api.live import Feed
 from api.metrics import AnswerTimes
-from api.openapi import describe
+from api.openapi import describe, mount
 from api.past import Past
 from api.queries import Queries
 from api.security import Keys
@@ -57,10 +57,10 @@ ROUTES = (
     routes_operations,
 )
 DESCRIPTION = """
-A card swipe on Gnosis Chain becomes a payment: seen, decided, booked, announced.
+A card swipe on Gnosis Chain becomes a payment: seen, decided, booked, announced. The [live page](/) shows them move.
 
 **Keys.** Send `Authorization: Bearer KEY` or `X-Api-Key: KEY`. A key's role says what it may do: *reader* reads, *network* also asks
-for authorizations, *operator* also orders cards frozen, *privacy* also keeps the register of persons.
+for authorizations, *operator* also orders cards frozen, limited and blocked, *privacy* also keeps the register of persons.
 
 **Amounts.** `…_minor` is an integer of minor units of the currency. `…_raw` is a base-10 string of raw token units. Nothing is a float.
 
@@ -102,6 +102,7 @@ def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine,
         version=version("payriver"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # ours, of the same files
         redoc_url=None,  # one page of documentation will do, and that one's asks for a picture from outside
         swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": False, "defaultModelsExpandDepth": 0},
         generate_unique_id_function=lambda route: route.name,
@@ -112,6 +113,7 @@ def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine,
     routes_live.mount(app)
     problems.install(app)
     describe(app)
+    mount(app)
     app.add_middleware(Door)
     return app
 

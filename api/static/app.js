@@ -1,6 +1,7 @@
 // The page: puts the stream of changes, the river, the totals and the drawer together.
 
 import { Drawer } from "./drawer.js";
+import { number } from "./format.js";
 import { River } from "./river.js";
 import { Totals } from "./totals.js";
 import { follow, openSession } from "./stream.js";
@@ -8,7 +9,7 @@ import { follow, openSession } from "./stream.js";
 const byId = (id) => document.getElementById(id);
 const LINK = { live: "live", away: "read side away", broken: "connecting again", opening: "opening" };
 const drawer = new Drawer(byId("drawer"), byId("river"));
-const river = new River(byId("stream"), byId("banks"), (payment) => drawer.show(payment.payment_id));
+const river = new River(byId("stream"), byId("banks"), (payment) => drawer.show(payment.payment_id), onFound);
 const totals = new Totals(byId("totals"));
 
 let paused = false;
@@ -100,6 +101,12 @@ function onFind(event) {
   if (event.type === "keydown" && event.key === "Enter" && /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text)) drawer.show(text);
   if (event.type === "keydown" && event.key === "Escape") event.target.value = "";
   river.find(event.target.value.trim().toLowerCase());
+}
+
+/** The page knows the newest payments alone: whoever looks for an older one needs its whole id. */
+function onFound(text, found) {
+  byId("not-found").hidden = !text || found > 0;
+  byId("not-found").textContent = `None of the ${number(river.size)} payments that this page knows fits “${text}”. A whole payment id and Enter opens any.`;
 }
 
 async function begin() {

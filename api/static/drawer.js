@@ -123,7 +123,7 @@ function axes(payment) {
     return make("div", { class: "axis" }, make("span", { class: "name" }, name),
       make("ol", {}, ...steps.map((step, at) => make("li", { class: at <= reached ? "done" : "", "aria-current": at === reached ? "step" : null }, words(step)))));
   });
-  return make("section", { class: "axes", "aria-label": "Both axes" }, ...rows);
+  return make("section", { class: "axes", "aria-label": "Card leg and chain legs" }, ...rows);
 }
 
 /** The steps that a leg had behind it before it left the usual way. */

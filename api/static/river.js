@@ -13,8 +13,10 @@ const TRAVEL_MS = 650;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class River {
-  constructor(stream, banks, open) {
+  /** `open(payment)`: a card was chosen. `found(text, count)`: after each drawing, how many payments fit what is looked for. */
+  constructor(stream, banks, open, found) {
     this.open = open;
+    this.found = found;
     this.payments = new Map();
     this.columns = new Map();
     this.cards = new Map();
@@ -125,6 +127,7 @@ export class River {
     for (const [column, payments] of wanted) this.fill(column, payments);
     if (moving) this.travel(before);
     this.came.clear();
+    this.found(this.text, [...this.columns.values()].reduce((sum, column) => sum + (column.found ?? 0), 0));
     if (focused) this.refocus(focused);
   }
 

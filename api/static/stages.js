@@ -1,7 +1,7 @@
 // Where a payment stands on the page: five stages down the river, six places on its banks. The words are the API's own.
 
 export const STREAM = [
-  { id: "asked", name: "Asked", says: "the network waits for an answer" },
+  { id: "asked", name: "Asked", says: "waits for our answer" },
   { id: "approved", name: "Approved", says: "funds held, spend planned" },
   { id: "sent", name: "Sent", says: "signed, stored, broadcast" },
   { id: "seen", name: "Seen", says: "in a block, not final" },
@@ -9,7 +9,7 @@ export const STREAM = [
 ];
 
 export const BANKS = [
-  { id: "declined", name: "Declined", says: "answered no, nothing moved" },
+  { id: "declined", name: "Declined", says: "nothing moved" },
   { id: "refunding", name: "Refunding", says: "on its way back" },
   { id: "refunded", name: "Refunded", says: "paid back on chain" },
   { id: "unseen", name: "Unseen", says: "a reorg dropped its block" },
