@@ -18,6 +18,9 @@ PATIENCE_SECONDS = 2.0
 ON_WRITE = text("""
 SELECT (SELECT max(position) FROM events) AS newest_position, newest_position() - read_horizon() AS unsettled_positions,
        (SELECT coalesce(max(seconds), 0) FROM appending()) AS longest_append_seconds, cursors.seen_number AS chain_block_number,
+       (SELECT count(*) FROM parked_messages WHERE state IN ('parked', 'queued')) AS parked_write_messages,
+       (SELECT count(*) FROM sagas WHERE state = 'parked' AND ended_at IS NULL) AS parked_sagas,
+       (SELECT count(*) FROM webhook_messages WHERE state = 'parked') AS parked_webhooks,
        extract(epoch FROM clock_timestamp() - cursors.moved_at)::float AS chain_age_seconds,
        (SELECT extract(epoch FROM clock_timestamp() - e.recorded_at)::float FROM events AS e
         WHERE e.position > coalesce((SELECT l.position FROM audit_leaves AS l WHERE l.leaf_index = anchored.size - 1), 0)
@@ -29,7 +32,7 @@ LEFT JOIN (SELECT * FROM chain_cursors ORDER BY seen_time DESC LIMIT 1) AS curso
 """)
 ON_READ = text("""
 SELECT (SELECT max(position) FROM deliveries) AS delivered_position,
-       (SELECT count(*) FROM parked_messages WHERE state IN ('parked', 'queued')) AS parked_messages
+       (SELECT count(*) FROM parked_messages WHERE state IN ('parked', 'queued')) AS parked_read_messages
 """)
 BEHIND = text("""
 SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float AS lag_seconds

@@ -63,10 +63,18 @@ def exposition(times: AnswerTimes, live_pages: int, found: Readiness) -> str:
         "payriver_read_lag_seconds": ("Age of the oldest event that is not delivered.", found.lag_seconds),
         "payriver_chain_age_seconds": ("Since the chain listener last moved.", found.chain_age_seconds),
         "payriver_unanchored_seconds": ("Age of the oldest event that no anchor covers.", found.unanchored_seconds),
-        "payriver_read_parked_messages": ("Messages on the read side that wait for a person.", found.parked_messages),
     }
     lines = list(times.lines())
     for name, (meaning, value) in gauges.items():
         if value is not None:
             lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
+    lines += ["# HELP payriver_parked What waits for a person, by kind.", "# TYPE payriver_parked gauge"]
+    lines += [f'payriver_parked{{kind="{kind}"}} {count}' for kind, count in _parked(found) if count is not None]
     return "\n".join(lines) + "\n"
+
+
+def _parked(found: Readiness) -> Iterator[tuple[str, int | None]]:
+    yield "write_message", found.parked_write_messages
+    yield "read_message", found.parked_read_messages
+    yield "saga", found.parked_sagas
+    yield "webhook", found.parked_webhooks

@@ -248,9 +248,12 @@ class Readiness(Answer):
     unanchored_seconds: float | None = Field(
         default=None, description="Age of the oldest event that no final anchor covers; null: there is none."
     )
-    parked_messages: int | None = Field(
-        default=None, description="Messages on the read side that wait for a person.", examples=[0]
+    parked_write_messages: int | None = Field(
+        default=None, description="Messages that wait for a person, of the consumers that write W.", examples=[0]
     )
+    parked_read_messages: int | None = Field(default=None, description="The same of the projector, on R.", examples=[0])
+    parked_sagas: int | None = Field(default=None, description="Sagas that wait for a person.", examples=[0])
+    parked_webhooks: int | None = Field(default=None, description="Webhooks that wait for a person.", examples=[0])
 
 
 def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from api.orders import Authorization, CardOrder, example
+from infra.database import transaction
 from tests.integration.callers import address, customer, network, problem, programme, reader, swipe
 from tests.integration.conftest import Databases
 from tests.integration.programme import CENT, Programme, client
@@ -133,6 +134,41 @@ def test_health_is_told_without_a_key_and_the_lag_with_it(
     assert "payriver_ready 1" in counted
 
 
+PARKED = """
+INSERT INTO parked_messages (parked_id, consumer, topic, topic_id, partition, "offset", key, headers, timestamp_ms, state)
+VALUES (%(id)s, 'a test', 'payments.events', %(id)s, 0, 1, 'a test', '{}', 0, 'parked')
+"""
+
+
+def test_whatever_waits_for_a_person_is_counted_by_its_kind(
+    databases: Databases, network: httpx.Client, customer: Programme
+) -> None:
+    def counted() -> dict[str, int]:
+        lines = network.get("/metrics").text.splitlines()
+        return {line.split('"')[1]: int(line.split()[-1]) for line in lines if line.startswith("payriver_parked{")}
+
+    before, made = counted(), {"id": str(uuid4())}
+    saga = swipe(network, customer, 100)["payment_id"]
+    servers = [databases.as_role(server, "owner") for server in ("write", "read")]
+    for server in servers:
+        with transaction(server) as cursor:
+            cursor.execute(PARKED, made)
+    with transaction(servers[0]) as cursor:
+        cursor.execute("SELECT state, ended_at FROM sagas WHERE saga_id = %s", (saga,))
+        ((state, ended_at),) = cursor.fetchall()
+        assert ended_at is None
+        cursor.execute("UPDATE sagas SET state = 'parked' WHERE saga_id = %s", (saga,))
+    after = counted()
+    with transaction(servers[0]) as cursor:
+        cursor.execute("UPDATE sagas SET state = %s WHERE saga_id = %s", (state, saga))
+    for server in servers:
+        with transaction(server) as cursor:
+            cursor.execute("DELETE FROM parked_messages WHERE parked_id = %(id)s", made)
+    assert {kind: after[kind] - before[kind] for kind in after} == {
+        "write_message": 1, "read_message": 1, "saga": 1, "webhook": 0,
+    }  # fmt: skip
+
+
 def test_the_documentation_has_every_route_and_loads_nothing_from_outside(address: str) -> None:
     with client(address, None) as nobody:
         page = nobody.get("/docs").text
@@ -143,7 +179,8 @@ def test_the_documentation_has_every_route_and_loads_nothing_from_outside(addres
         )
         for path, operations in document["paths"].items():
             for operation in operations.values():
-                assert operation["summary"] and operation["description"], path
+                assert operation["description"].replace("`", "").startswith(operation["summary"]), path
+                assert len(operation["tags"]) == 1, path
                 if path.startswith("/v1/"):
                     assert operation["security"], path
         schemas = document["components"]["schemas"]

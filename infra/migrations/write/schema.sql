@@ -1491,6 +1491,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO submitter;
 GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO operator;
 GRANT SELECT ON TABLE parked_messages TO auditor;
 
+GRANT SELECT(state) ON TABLE parked_messages TO gateway;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE saga_inbox TO sagas;
 GRANT SELECT,INSERT,UPDATE ON TABLE saga_inbox TO gateway;
 GRANT SELECT,INSERT,UPDATE ON TABLE saga_inbox TO operator;
@@ -1574,3 +1576,5 @@ GRANT SELECT,INSERT ON TABLE webhook_messages TO notifications;
 GRANT SELECT,UPDATE ON TABLE webhook_messages TO sender;
 GRANT SELECT,INSERT,UPDATE ON TABLE webhook_messages TO operator;
 GRANT SELECT ON TABLE webhook_messages TO auditor;
+
+GRANT SELECT(state) ON TABLE webhook_messages TO gateway;
