@@ -49,15 +49,17 @@ async def authorize(
     allowed_ms = asked.deadline_ms or parts.settings.authorization_deadline_ms
 
     def work() -> AuthorizationAnswer:
-        waited_ms = int((time.monotonic() - arrived) * 1000)
-        return parts.gateway.authorize(_request(idempotency_key, asked, max(1, allowed_ms - waited_ms), traceparent))
+        left_ms = max(1, allowed_ms - int((time.monotonic() - arrived) * 1000))
+        return parts.gateway.authorize(_request(idempotency_key, asked, caller.name, left_ms, traceparent))
 
     answer = await parts.order(work)
     parts.times.took(time.monotonic() - arrived, answer.response_code)
     return _result(answer)
 
 
-def _request(key: str, asked: Authorization, deadline_ms: int, traceparent: str | None) -> AuthorizationRequest:
+def _request(
+    key: str, asked: Authorization, actor: str, deadline_ms: int, traceparent: str | None
+) -> AuthorizationRequest:
     return AuthorizationRequest(
         idempotency_key=key,
         card_token=asked.card_token,
@@ -75,6 +77,7 @@ def _request(key: str, asked: Authorization, deadline_ms: int, traceparent: str 
         partial_approval=asked.partial_approval,
         deadline_ms=deadline_ms,
         traceparent=traceparent,
+        actor=actor,
     )
 
 

@@ -11,7 +11,10 @@ from streams.domain.reasons import APPROVED, response_code
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """An authorization request (ISO 8583 MTI 0100), or a financial one (0200), amounts in minor units. The same key is the same request."""
+    """An authorization request (ISO 8583 MTI 0100), or a financial one (0200), amounts in minor units. The same key is the same request.
+
+    `actor`: who asked, as the events' metadata name him.
+    """
 
     idempotency_key: str
     card_token: str
@@ -29,6 +32,7 @@ class AuthorizationRequest:
     partial_approval: bool = False
     deadline_ms: int | None = None
     traceparent: str | None = None
+    actor: str = "network"
 
 
 @dataclass(frozen=True)

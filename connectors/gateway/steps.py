@@ -195,4 +195,4 @@ def _request(asked: Asked, accounts: Mapping[str, UUID], deadline: datetime) -> 
     )
     command_id = ids.step_id(payment_id, "RequestPayment")
     traceparent = request.traceparent or new_traceparent()
-    return Order(command_id, order, Cause(command_id, payment_id, traceparent, "network"))
+    return Order(command_id, order, Cause(command_id, payment_id, traceparent, request.actor))

@@ -53,6 +53,17 @@ def test_of_a_hundred_at_once_with_funds_for_37_exactly_37_are_approved(side: Wr
     assert side.state(account_id).held_raw == 3_700 * 10**16
 
 
+def test_whoever_asks_is_named_by_what_he_asked_and_a_repeat_of_somebody_else_is_told_the_same(side: WriteSide) -> None:
+    _, card = side.account()
+    first = side.gateway().authorize(authorization(card, 1_000, "key-of-two" + card, actor="network/visa-eu"))
+    assert side.gateway().authorize(authorization(card, 1_000, "key-of-two" + card, actor="network/other")) == first
+    actors = "SELECT type, metadata ->> 'actor' FROM events WHERE stream_id = %s ORDER BY version"
+    assert side.rows(actors, first.payment_id)[:2] == [
+        ("PaymentRequested", "network/visa-eu"),
+        ("PaymentHeld", "gateway"),
+    ]
+
+
 @pytest.mark.parametrize("cents", [-5, 2**63, 2**255])
 def test_what_is_no_amount_is_refused_and_leaves_nothing(side: WriteSide, cents: int) -> None:
     _, card = side.account()
