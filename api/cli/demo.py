@@ -41,6 +41,9 @@ def demo(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # Ctrl-C, asked to end, its terminal closed
         signal.signal(number, _interrupt)
     try:
+        console.print(
+            "starting databases, Kafka, Connect, a registry, an EVM node, and our processes: half a minute", style="dim"
+        )
         with embedded(console, offline=offline) as stack:
             told = _day(stack, console)
             if json_file is not None:
@@ -74,6 +77,7 @@ def _day(stack: Stack, console: Console) -> dict[str, Any]:
     told = stack.settings_for("auditor")
     read, write = engine(told["PAYRIVER_READ_URL"]), engine(told["PAYRIVER_WRITE_URL"])
     with View(console, lambda: payments(read, write)) as view:
+        view.add("start", "all processes ready", stack.seconds["start"])
         summary = play(stack, view)
     closing(console, summary)
     addresses.show(console, stack.home, ("kafka", "registry", "node"))

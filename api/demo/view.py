@@ -48,11 +48,15 @@ class View:
     def end(self, told: str) -> float:
         """The step is done; gives its seconds."""
         seconds = monotonic() - self._began
-        self.done.append((self.now, told, seconds))
-        if self._live is None:
-            self.console.print(f"  {self.now:<14} {told:<28} {seconds:6.1f} s")
+        self.add(self.now, told, seconds)
         self.now = ""
         return seconds
+
+    def add(self, name: str, told: str, seconds: float) -> None:
+        """A step that was done, here or before."""
+        self.done.append((name, told, seconds))
+        if self._live is None:
+            self.console.print(f"  {name:<14} {told:<28} {seconds:6.1f} s")
 
     def _drawn(self) -> Group:
         parts: list[Any] = [self._steps()]
