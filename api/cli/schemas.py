@@ -27,6 +27,7 @@ DRAWN = (
     Drawn(ROOT / "streams" / "domain" / "README.md", "card table", card_drawing.matrix),
     Drawn(ROOT / "streams" / "domain" / "README.md", "card reasons", card_drawing.reasons),
     Drawn(ROOT / "streams" / "sagas" / "README.md", "picture", diagram.picture),
+    Drawn(ROOT / "streams" / "sagas" / "README.md", "words", diagram.words),
     Drawn(ROOT / "streams" / "sagas" / "README.md", "rows", diagram.rows),
 )
 out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
