@@ -8,13 +8,13 @@ from __future__ import annotations
 import getpass
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from api.cli.options import HomeOption, JsonOption
 from api.cli.outbox_drops import drop_slices
 from api.cli.roots import Root
 from infra.errors import BadInput
@@ -31,8 +31,8 @@ def archive(
         bool, typer.Option("--outbox", help="Instead, drop whole slices of the outbox that are delivered and older.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would move, or what would go.")] = False,
-    home: Annotated[Path | None, typer.Option("--home", help="The stack's folder; also PAYRIVER_HOME.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Move payments that closed before a day to cold partitions, a few hundred in a transaction; ended at any time, it goes on when called again."""
     until = time_of(before)

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api.cli import audit_view as view
 from api.cli.chain import ChainRoot
 from api.cli.files import must_take
+from api.cli.options import HomeOption, JsonOption
 from api.cli.stack import doors_of
 from api.cli.work import until_signalled
 from connectors.anchoring import rows
@@ -35,8 +36,6 @@ from streams.audit_log.export import export as write_export
 from streams.audit_log.export_key import ExportKey, load_export_key
 from streams.audit_log.filler import Filler
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="The embedded stack's folder; also PAYRIVER_HOME.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AnchorArgument = Annotated[str, typer.Argument(help="An anchor: its size, or its transaction's hash.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the file goes.")]
 

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from typing import Annotated
 
@@ -26,6 +25,7 @@ from rich.progress import (
 from rich.text import Text
 
 from api.cli.chain import ChainRoot, listener_of
+from api.cli.options import HomeOption
 from api.cli.work import until_signalled
 from connectors.chain import cursor as rows
 from connectors.chain.backfill import Backfill
@@ -42,7 +42,7 @@ def backfill(
     first: Annotated[
         int | None, typer.Option("--from", min=0, help="First block to read. None: the chain file's start_block.")
     ] = None,
-    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Read the chain's history up to its final block; killed anywhere, it goes on where it was. The listener follows from there."""
     root = ChainRoot.begin("listener", home=home)

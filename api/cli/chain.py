@@ -15,6 +15,7 @@ import structlog
 import typer
 from rich.console import Console
 
+from api.cli.options import HomeOption
 from api.cli.roots import Root
 from api.cli.work import consume, until_signalled
 from connectors.chain.abi import checksummed
@@ -133,7 +134,7 @@ def register(
     person: Annotated[UUID | None, typer.Option(help="Whose account it is.")] = None,
     currency: Annotated[str | None, typer.Option(help="Which of the chain file's tokens, by currency.")] = None,
     settlement: Annotated[bool, typer.Option(help="It is the settlement wallet.")] = False,
-    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Take a wallet under watch, with what the chain says of it at a final block."""
     root = ChainRoot.begin("operator", home=home)
@@ -148,7 +149,7 @@ def bind(
     wallet: Annotated[str, typer.Argument(help="Address that holds the tokens (the Safe).")],
     card: Annotated[str, typer.Argument(help="Token of its card; never a PAN.")],
     currency: Annotated[str | None, typer.Option(help="Which of the chain file's tokens, by currency.")] = None,
-    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Give an account that was found by itself its card."""
     root = ChainRoot.begin("operator", home=home)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 import typer
@@ -15,6 +14,7 @@ from rich.text import Text
 from api.cli.chain import ChainRoot
 from api.cli.chain_climb import TAGS
 from api.cli.chain_watch import watch
+from api.cli.options import HomeOption, JsonOption
 from connectors.chain.endpoint import Endpoint
 from connectors.chain.rpc_errors import RpcRefused
 from infra.database import transaction
@@ -41,8 +41,8 @@ def about() -> None:
 
 @chain.command()
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for a program.")] = False,
-    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder.")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """Each node with its health and its heads; the listener's cursor and lag; the wallets under watch."""
     root = ChainRoot.begin("auditor", home=home)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from sqlalchemy import Engine
 
 from api.cli.chain import ChainRoot
 from api.cli.chain_climb import TAGS, TYPES, Climbs, drawn
+from api.cli.options import HomeOption
 from api.cli.work import until_signalled
 from connectors.chain import cursor as rows
 from connectors.chain.rpc import Rpc
@@ -27,7 +27,7 @@ EARLIER = 10_000
 def watch(
     lines: Annotated[int, typer.Option(min=1, max=200, help="So many transfers, the one that moved last first.")] = 15,
     once: Annotated[bool, typer.Option("--once", help="Show what there is now, and end.")] = False,
-    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Transfers as they climb from seen to safe to finalized, and fall when a reorg drops their block; Ctrl-C ends it."""
     root = ChainRoot.begin("auditor", home=home)

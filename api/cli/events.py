@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -13,6 +12,7 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from api.cli import events_view as view
+from api.cli.options import HomeOption, JsonOption
 from api.cli.roots import Root
 from connectors.explain.find_stream import Found, find_stream
 from infra.database import transaction
@@ -28,8 +28,6 @@ STREAM = typer.Argument(
     help="A payment or an account: its id (or 8 digits of it), a wallet, a card's token, the network's reference, a transaction."
 )
 POINT = "A version (7), a time with its zone (2026-03-01T12:00:00Z), or a block (block:41022)."
-JSON = typer.Option("--json", help="Print JSON.")
-HOME = typer.Option(help="The embedded stack's folder.")
 
 
 def events(
@@ -37,7 +35,7 @@ def events(
     as_of: Annotated[str | None, typer.Option("--as-of", help=f"Only what had happened then. {POINT}")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay, and tell what comes; Ctrl-C ends it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --follow a line an event.")] = False,
-    home: Annotated[Path | None, HOME] = None,
+    home: HomeOption = None,
 ) -> None:
     """Everything that happened to a payment or an account, with when, why and by whom, and the state that it came to."""
     if follow and as_of:
@@ -61,8 +59,8 @@ def diff(
     stream: Annotated[str, STREAM],
     start: Annotated[str, typer.Argument(metavar="FROM", help=f"What came after this. {POINT}")],
     end: Annotated[str, typer.Argument(metavar="TO", help="Up to this, in the same words.")],
-    as_json: Annotated[bool, JSON] = False,
-    home: Annotated[Path | None, HOME] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """What happened to a payment or an account between two points, and what it changed."""
     root = Root.begin("auditor", home=home)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -15,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.options import HomeOption, JsonOption
 from api.cli.roots import Root
 from connectors.explain import words
 from connectors.explain.find import find
@@ -37,8 +37,8 @@ def explain(
     payment: Annotated[
         str, typer.Argument(help="Payment id (or its first 8 digits), network reference, or transaction.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the story as JSON.")] = False,
-    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder.")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """Tell a payment's story: from block or request over every event, saga step, leg and posting to the webhooks."""
     root = Root.begin("auditor", home=home)

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from api.cli import parked_view as view
 from api.cli.chain import ChainRoot, intents
+from api.cli.options import HomeOption, JsonOption
 from api.cli.work import HANDLERS, SUBSCRIBED
 from infra.database import transaction
 from infra.errors import BadInput, NotFound
@@ -31,8 +32,6 @@ out = Console()
 MOST_SHOWN = 1000
 EVERY_STATE = ("parked", "queued", "replayed", "discarded")
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="The embedded stack's folder; also PAYRIVER_HOME.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ByOption = Annotated[
     str, typer.Option("--by", help="Who decides it; kept with the message.", default_factory=getpass.getuser)
 ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 from rich.console import Console
 
+from api.cli.options import HomeOption
 from api.cli.roots import Root
 from connectors.explain.find import find
 from infra.database import transaction
@@ -34,7 +34,7 @@ def give_up(
     ],
     reason: Annotated[str, typer.Option(help="Why nobody waits for its spend any more; kept in its stream.")],
     by: Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser)],
-    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder; also PAYRIVER_HOME.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Wait no longer for a spend that stands in no block: its signer takes it back on chain, and when that is final it ends unpaid."""
     root = Root.begin("operator", home=home)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.options import HomeOption, JsonOption
 from api.cli.roots import Root
 from api.orders import PersonDetails
 from infra.database import transaction
@@ -24,7 +24,6 @@ from streams.persons.sealing import Details
 ACTOR = "operator"
 ACCOUNTS = "SELECT account_id FROM account_holders WHERE person_id = %s ORDER BY account_id"
 Id = Annotated[UUID, typer.Argument(help="The person's id.")]
-Home = Annotated[Path | None, typer.Option("--home", help="The embedded stack's folder.")]
 Reason = Annotated[str, typer.Option(help="Why, in words that say nothing about the person.")]
 
 person = typer.Typer(no_args_is_help=True, help="Persons behind accounts.")
@@ -33,7 +32,7 @@ person = typer.Typer(no_args_is_help=True, help="Persons behind accounts.")
 @person.command()
 def register(
     person_id: Annotated[UUID | None, typer.Option("--id", help="An id of your own; without one it is drawn.")] = None,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Take a person into the register. Details come as JSON on standard input, so that no argument list or shell history has them:
     {"name": "...", "email": "...", "phone": "..."}."""
@@ -42,7 +41,7 @@ def register(
 
 
 @person.command()
-def correct(person_id: Id, home: Home = None) -> None:
+def correct(person_id: Id, home: HomeOption = None) -> None:
     """Other details for a person, as JSON on standard input."""
     Root.begin("operator", home=home).persons.correct(person_id, _details(), ACTOR)
     typer.echo("corrected")
@@ -51,8 +50,8 @@ def correct(person_id: Id, home: Home = None) -> None:
 @person.command()
 def show(
     person_id: Id,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    home: Home = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """A person's details, opened with the key, the legal hold, and the accounts."""
     root = Root.begin("operator", home=home)
@@ -74,7 +73,7 @@ def hold(
         datetime, typer.Option(formats=["%Y-%m-%d"], help="Until this day, UTC, nobody may forget the person.")
     ],
     reason: Reason,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Place a legal hold: data that the law wants kept cannot be forgotten before that day."""
     Root.begin("operator", home=home).persons.hold(person_id, until.replace(tzinfo=UTC), reason, ACTOR)
@@ -82,14 +81,14 @@ def hold(
 
 
 @person.command()
-def release(person_id: Id, reason: Reason, home: Home = None) -> None:
+def release(person_id: Id, reason: Reason, home: HomeOption = None) -> None:
     """Lift the legal hold before its day."""
     Root.begin("operator", home=home).persons.lift(person_id, reason, ACTOR)
     typer.echo("released")
 
 
 @person.command()
-def sweep(home: Home = None) -> None:
+def sweep(home: HomeOption = None) -> None:
     """Destroy every key of a forgotten person that is there: after a restore of the keys, or a crash."""
     typer.echo(f"{Root.begin('operator', home=home).persons.sweep()} keys destroyed")
 
@@ -97,7 +96,7 @@ def sweep(home: Home = None) -> None:
 def forget(
     person_id: Id,
     reason: Reason = "asked for by the person",
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Make a person's data unreadable everywhere, for good: the key is destroyed. A legal hold refuses it."""
     Root.begin("operator", home=home).persons.forget(person_id, reason, ACTOR)

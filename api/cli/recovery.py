@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from api.cli.chain import ChainRoot, intents
+from api.cli.options import HomeOption, JsonOption
 from api.cli.provisioning import Doors, River
 from api.cli.stack import doors_of, folder_of
 from connectors.kafka import provision
@@ -42,8 +43,8 @@ class Standstill(River):
 def recover(
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without this only what is amiss is told.")] = False,
     park: Annotated[bool, typer.Option("--park", help="Put aside for a person what contradicts W.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    home: Annotated[Path | None, typer.Option("--home", help="The embedded stack's folder.")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """Hold W against the topics. Bring back what W lost, announce again what the topics lack. None of our processes may run."""
     console = Console(stderr=as_json)

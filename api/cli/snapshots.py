@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from api.cli.options import HomeOption, JsonOption
 from api.cli.roots import Root
 from infra.database import Cursor, transaction
 from streams.aggregates import AGGREGATES
@@ -30,16 +30,13 @@ SELECT s.stream_id, s.version FROM streams AS s LEFT JOIN snapshots AS n ON n.st
 WHERE s.category = %(category)s AND s.version >= %(every)s AND s.version - coalesce(n.version, 0) >= %(every)s
 ORDER BY s.stream_id
 """
-HOME = Annotated[Path | None, typer.Option(help="The embedded stack's folder.")]
 out = Console()
 
 snapshots = typer.Typer(no_args_is_help=True, help="The kept states of long streams.")
 
 
 @snapshots.command()
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False, home: HOME = None
-) -> None:
+def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Say how many there are, how many of other code, and how many streams are due one."""
     with transaction(Root.begin("auditor", home=home).write) as cursor:
         found = [_counted(cursor, category) for category in AGGREGATES]
@@ -63,7 +60,7 @@ def rebuild(
     everything: Annotated[
         bool, typer.Option("--all", help="Throw all away first, and fold every stream from its first event.")
     ] = False,
-    home: HOME = None,
+    home: HomeOption = None,
 ) -> None:
     """Keep the state of every stream that is due: after an upgrade, before the new processes are asked."""
     source = Root.begin("operator", home=home).write
@@ -82,7 +79,7 @@ def rebuild(
 def drop(
     stale: Annotated[bool, typer.Option("--stale", help="Only those that other code has folded.")] = False,
     streams: Annotated[list[UUID] | None, typer.Argument(help="Only of these streams.")] = None,
-    home: HOME = None,
+    home: HomeOption = None,
 ) -> None:
     """Throw snapshots away: all of them, those of some streams, or what an upgrade has left."""
     with transaction(Root.begin("operator", home=home).write) as cursor:

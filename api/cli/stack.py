@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli import addresses
+from api.cli.options import HomeOption, JsonOption
 from api.cli.provisioning import PARTS, Doors, migrate_both
 from api.cli.store_state import store_state, warnings
 from infra.errors import BadInput, Misconfigured, Unreachable
@@ -40,8 +41,6 @@ COLOURS = {
     "killed": "red",
 }
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="The stack's folder; also PAYRIVER_HOME.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ChainOption = Annotated[
     Path | None, typer.Option("--chain", help="JSON that names another EVM node instead of the embedded one.")
 ]

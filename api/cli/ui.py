@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from api.cli.options import HomeOption
 from api.cli.roots import of_embedded_stack
 from infra.settings import MachineSettings, Settings
 from infra.stack.home import write_private
@@ -28,9 +29,7 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 def ui(
     port: Annotated[int, typer.Option(help="Where to listen on loopback; 0: any free port.")] = 0,
-    home: Annotated[
-        Path | None, typer.Option("--home", help="The embedded stack's folder; also PAYRIVER_HOME.")
-    ] = None,
+    home: HomeOption = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Fetch nothing; what is not in the cache is an error.")
     ] = False,

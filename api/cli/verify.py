@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -17,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.chain import ChainRoot
+from api.cli.options import HomeOption, JsonOption
 from connectors.verify import verification
 from connectors.verify.report import Covered, Difference, Verification
 from connectors.verify.settle import settle
@@ -26,10 +26,10 @@ SHOWN_AT_MOST = 200
 
 
 def verify(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for a river in motion to come to rest.")] = 10,
     chain: Annotated[bool, typer.Option(help="Ask the node too.")] = True,
-    home: Annotated[Path | None, typer.Option(help="The embedded stack's folder.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Hold everything stored against everything else, and against the chain; print what differs, row by row."""
     root = ChainRoot.begin("auditor", home=home)

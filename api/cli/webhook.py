@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -14,14 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.options import HomeOption, JsonOption
 from api.cli.roots import Root
 from infra.database import transaction
 from streams.notifications import endpoints
 from streams.notifications.endpoints import Endpoint
 
 out = Console()
-HomeOption = Annotated[Path | None, typer.Option("--home", help="The embedded stack's folder; also PAYRIVER_HOME.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 IdArgument = Annotated[UUID, typer.Argument(metavar="ID", help="As `payriver webhook list` names it.")]
 
 webhook = typer.Typer(no_args_is_help=True, help="Endpoints that are told what happened, by signed webhooks.")
