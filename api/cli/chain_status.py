@@ -110,9 +110,8 @@ def show(console: Console, told: dict[str, Any]) -> None:
 def _nodes(told: dict[str, Any]) -> Table:
     table = Table(title=f"Chain {told['chain_id']}", title_justify="left", box=None)
     for name in ("node", "state", "latency", *TAGS, "blocks at once", "last error"):
-        table.add_column(
-            name, justify="right" if name in ("latency", *TAGS, "blocks at once") else "left", overflow="fold"
-        )
+        figure = name in ("latency", *TAGS, "blocks at once")
+        table.add_column(name, justify="right" if figure else "left", no_wrap=name == "node", overflow="fold")
     for each in told["nodes"]:
         state = Text(each["state"], style="green" if each["state"] == "well" else "red")
         heights = ["-" if each[tag] is None else f"{each[tag]:,}" for tag in TAGS]

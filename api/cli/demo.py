@@ -41,15 +41,14 @@ def demo(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # Ctrl-C, asked to end, its terminal closed
         signal.signal(number, _interrupt)
     try:
-        console.print(
-            "starting databases, Kafka, Connect, a registry, an EVM node, and our processes: half a minute", style="dim"
-        )
+        console.print("starting the servers and our processes: half a minute", style="dim")
         with embedded(console, offline=offline) as stack:
             told = _day(stack, console)
             if json_file is not None:
                 json_file.write_text(json.dumps(told, indent=2) + "\n")
             ok = bool(told["verify"]["ok"])
             if ok and not once and sys.stdin.isatty():
+                addresses.show(console, stack.home, ("kafka", "registry", "node"))
                 console.print("\nIt stays up until Ctrl-C.")
                 signal.pause()
     except KeyboardInterrupt:
@@ -80,7 +79,6 @@ def _day(stack: Stack, console: Console) -> dict[str, Any]:
         view.add("start", "all processes ready", stack.seconds["start"])
         summary = play(stack, view)
     closing(console, summary)
-    addresses.show(console, stack.home, ("kafka", "registry", "node"))
     return summary
 
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import HomeOption, JsonOption
@@ -60,15 +59,10 @@ def list_(as_json: JsonOption = False, home: HomeOption = None) -> None:
     if not found:
         out.print("nobody is told anything; `payriver webhook register URL` adds an endpoint", highlight=False)
         return
-    table = Table(box=None, header_style="bold")
-    for name in ("id", "state", "url", "types", "since"):
-        table.add_column(name, no_wrap=name == "id", overflow="fold")
     for each in found:
-        types = ", ".join(each.event_types) or "all"
-        table.add_row(
-            str(each.endpoint_id), _state(each), Text(each.url), Text(types), f"{each.created_at:%Y-%m-%d %H:%M}"
-        )
-    out.print(table)
+        types = ", ".join(each.event_types) or "of everything"
+        out.print(str(each.endpoint_id), _state(each), f"since {each.created_at:%Y-%m-%d}", highlight=False)
+        out.print(Text(f"    {each.url}  {types}"), soft_wrap=True)
 
 
 @webhook.command()
