@@ -160,6 +160,25 @@ def test_a_link_to_a_payment_opens_its_story(page: Page, address: str, programme
     expect(page.locator("#drawer .axis [aria-current]").first).to_have_text("authorized")
 
 
+def test_what_is_looked_for_and_is_not_there_is_said(page: Page, address: str, programme: Programme) -> None:
+    payment_id = swipe(address, programme)
+    programme.deliver()
+    expect(card(page, "approved", payment_id)).to_be_visible()
+    page.get_by_label("Find by merchant").fill("a merchant that nobody knows")
+    expect(page.locator("#not-found")).to_contain_text("a merchant that nobody knows")
+    expect(page.locator(".card")).to_have_count(0)
+    page.get_by_label("Find by merchant").fill("")
+    expect(page.locator("#not-found")).to_be_hidden()
+    expect(card(page, "approved", payment_id)).to_be_visible()
+
+
+def test_on_a_phone_the_river_runs_down_one_column(page: Page, address: str, programme: Programme) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    lefts = "[...document.querySelectorAll('.stream .column')].map((each) => each.getBoundingClientRect().left)"
+    assert len(set(page.evaluate(lefts))) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_a_paused_page_stands_still_and_catches_up(page: Page, address: str, programme: Programme) -> None:
     before = swipe(address, programme)
     programme.deliver()
