@@ -43,18 +43,27 @@ INSERT INTO chain_transactions (tx_hash, leg_id, chain_id, sender, nonce, signed
 VALUES (%s, %s, %s, %s, %s, %s, %s, 'signed')
 """
 STUCK_SECONDS = 60  # after which one that is its sender's next, and still not mined, offers more
-SENT = f"""
-SELECT t.tx_hash, t.leg_id, i.payment_id, i.account_id, i.kind, i.amount_raw, t.sender, t.nonce, t.signed, t.max_fee_wei, t.state,
-       i.correlation_id, i.traceparent, t.signed_at < clock_timestamp() - {STUCK_SECONDS} * interval '1 second'
-FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id)
-WHERE t.chain_id = %s AND
+COLUMNS = f"""
+t.tx_hash, t.leg_id, i.payment_id, i.account_id, i.kind, i.amount_raw, t.sender, t.nonce, t.signed, t.max_fee_wei, t.state,
+i.correlation_id, i.traceparent, t.signed_at < clock_timestamp() - {STUCK_SECONDS} * interval '1 second'
 """
-TO_BROADCAST = f"""{SENT} (t.state = 'signed' OR (t.state = 'broadcast'
-    AND t.broadcast_at < clock_timestamp() - %s * interval '1 second')) ORDER BY t.sender, t.nonce LIMIT %s FOR UPDATE OF t SKIP LOCKED"""
+SENT = f"""
+SELECT {COLUMNS} FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id) WHERE t.chain_id = %(chain_id)s AND
+"""
+WAITS = """
+t.chain_id = %(chain_id)s AND (t.state = 'signed'
+    OR (t.state = 'broadcast' AND t.broadcast_at < clock_timestamp() - %(patience)s * interval '1 second'))
+"""
+TO_BROADCAST = f"""
+SELECT {COLUMNS} FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id) INNER JOIN (
+    SELECT t.tx_hash, row_number() OVER (PARTITION BY t.sender ORDER BY t.nonce) AS place FROM chain_transactions AS t WHERE {WAITS}
+) AS of_sender USING (tx_hash)
+WHERE {WAITS} ORDER BY of_sender.place, t.sender LIMIT %(limit)s FOR UPDATE OF t SKIP LOCKED
+"""
 TO_WATCH = f"""{SENT} (t.state = 'broadcast' OR (t.state IN ('mined', 'reverted')
-    AND (i.state IN ('planned', 'submitted') OR t.block_number <= %s))) ORDER BY t.looked_at LIMIT %s"""
+    AND (i.state IN ('planned', 'submitted') OR t.block_number <= %(final)s))) ORDER BY t.looked_at LIMIT %(limit)s"""
 LOOKED = "UPDATE chain_transactions SET looked_at = clock_timestamp() WHERE tx_hash = ANY(%s)"
-AT_NONCE = f"{SENT} t.sender = %s AND t.nonce = %s"
+AT_NONCE = f"{SENT} t.sender = %(sender)s AND t.nonce = %(nonce)s"
 FINISHED = "UPDATE chain_intents SET state = 'final' WHERE leg_id = %s AND kind = 'invalidation'"
 ENDED = "UPDATE chain_intents SET state = 'ended_unpaid' WHERE leg_id = %s AND state IN ('planned', 'submitted')"
 BROADCAST = """
@@ -155,15 +164,18 @@ def store(cursor: Cursor, leg_id: UUID, signed: SignedTransaction) -> None:
 
 
 def to_broadcast(cursor: Cursor, chain_id: int, limit: int, patience_seconds: int) -> list[Sent]:
-    """Signed transactions, and broadcast ones that were not mined for a while, in nonce order; locked, those of others passed over."""
-    cursor.execute(TO_BROADCAST, (chain_id, patience_seconds, limit))
+    """Signed transactions, and broadcast ones that were not mined for a while; locked, those of others passed over.
+
+    Each sender's in the order of their nonces, and every sender's first before anybody's second: one whose all are refused leaves room.
+    """
+    cursor.execute(TO_BROADCAST, {"chain_id": chain_id, "patience": patience_seconds, "limit": limit})
     return [_sent(row) for row in cursor.fetchall()]
 
 
 def to_watch(cursor: Cursor, chain_id: int, final: int, limit: int) -> list[Sent]:
     """Transactions of which a receipt may say something new: those not mined yet, those whose leg the listener does not see,
     and those whose block is final. Where there are more than `limit`, those not looked at for longest."""
-    cursor.execute(TO_WATCH, (chain_id, final, limit))
+    cursor.execute(TO_WATCH, {"chain_id": chain_id, "final": final, "limit": limit})
     found = [_sent(row) for row in cursor.fetchall()]
     if len(found) == limit:
         cursor.postpone(LOOKED, ([each.tx_hash for each in found],))
@@ -172,7 +184,7 @@ def to_watch(cursor: Cursor, chain_id: int, final: int, limit: int) -> list[Sent
 
 def at_nonce(cursor: Cursor, chain_id: int, sender: str, nonce: int) -> list[Sent]:
     """All transactions of ours at one nonce: one of them at most is ever mined."""
-    cursor.execute(AT_NONCE, (chain_id, sender, nonce))
+    cursor.execute(AT_NONCE, {"chain_id": chain_id, "sender": sender, "nonce": nonce})
     return [_sent(row) for row in cursor.fetchall()]
 
 
