@@ -42,6 +42,7 @@ from api.past import Past
 from api.queries import Queries
 from api.security import Keys
 from connectors.gateway.gateway import Gateway
+from infra import nesting  # noqa: F401  (bounds what callers may send)
 from infra.settings import Settings
 from streams.persons.keys import KeyStore
 from streams.persons.register import PersonRegister
