@@ -10,9 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from psycopg2.errors import LockNotAvailable
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from infra.database import transaction
+from infra.errors import Retry
 
 # The server draws the secret (366 random bits, hashed to 256), so that no statement, and no log of one, ever holds it.
 MAKE = """
@@ -25,6 +28,7 @@ DESTROY = """
 UPDATE person_keys SET secret = NULL, destroyed_at = clock_timestamp() WHERE person_id = ANY(%s::uuid[]) AND secret IS NOT NULL
 """
 CLEAN = "VACUUM (FULL) person_keys"
+PATIENCE_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,25 @@ class KeyStore:
     def destroy(self, persons: Iterable[UUID]) -> int:
         """Destroy the keys of these persons; gives how many there still were.
 
-        The table is then written anew: an update leaves the old bytes in their page.
+        The table is then written anew: an update leaves the old bytes in their page. Raises Retry while somebody has the table open (a dump,
+        say): nobody opens anything with these keys any more, and destroying again writes the table anew.
         """
         with transaction(self.database) as cursor:
             cursor.execute(DESTROY, (list(persons),))
             destroyed = cursor.rowcount
         with self.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql(CLEAN)
+            connection.exec_driver_sql(
+                f"SET lock_timeout = '{PATIENCE_SECONDS}s'"
+            )  # whoever waits for it has all others wait behind
+            try:
+                connection.exec_driver_sql(CLEAN)
+            except DBAPIError as error:
+                if not isinstance(error.orig, LockNotAvailable):
+                    raise
+                raise Retry(
+                    "the key is destroyed, and somebody has the table of keys open, so that its file was not written anew: ask for the same "
+                    "once more when they are done, or say `payriver person sweep`"
+                ) from error
+            finally:
+                connection.exec_driver_sql("RESET lock_timeout")
         return destroyed

@@ -97,7 +97,7 @@ class PersonRegister:
         self._order(uuid4(), LiftLegalHold(person_id, reason), actor)
 
     def forget(self, person_id: UUID, reason: str, actor: str) -> None:
-        """Record the forgetting, then destroy the key; again does no harm. Raises NotFound, LegallyHeld."""
+        """Record the forgetting, then destroy the key; again does no harm. Raises NotFound, LegallyHeld; Retry while its bytes stay on the disk."""
         self._known(person_id)
         self._order(uuid4(), ForgetPerson(person_id, reason), actor)
         person = self._known(person_id)

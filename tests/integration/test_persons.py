@@ -19,7 +19,7 @@ import pytest
 from connectors.chain.registration import Registrar, Request
 from connectors.chain.settings import ChainSettings
 from infra.database import transaction
-from infra.errors import CommandIdReused, Forgotten, LegallyHeld, NotFound
+from infra.errors import CommandIdReused, Forgotten, LegallyHeld, NotFound, Retry
 from infra.stack import access
 from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
@@ -134,6 +134,22 @@ def test_a_key_that_came_back_with_a_backup_is_swept_away(
     assert register.sweep() == 1
     assert register.sweep() == 0
     assert register.show(zoe).details is None
+
+
+def test_a_forgetting_waits_for_nobody_who_has_the_keys_open_and_is_finished_by_asking_again(
+    databases: Databases, register: PersonRegister, zoe: UUID
+) -> None:
+    """A dump that takes long would have held up every question about a person, and in the end the threads that answer the card network."""
+    key = register.keys.find(zoe)
+    assert key is not None and key.secret is not None
+    with transaction(databases.keys("keeper")) as dump:
+        dump.execute("LOCK TABLE person_keys IN ACCESS SHARE MODE")
+        with ThreadPoolExecutor(1) as pool, pytest.raises(Retry, match="the key is destroyed"):
+            pool.submit(register.forget, zoe, "asked for", "test").result(20)
+        gone = register.keys.find(zoe)
+        assert gone is not None and gone.secret is None
+    register.forget(zoe, "asked for", "test")
+    assert key.secret not in data_file(databases.stack, access.KEYS, "person_keys")
 
 
 def test_the_name_is_nowhere_and_the_key_is_gone_from_the_disk(
