@@ -14,6 +14,7 @@ from infra.stack.supervisor import Stack
 from streams.audit_log.export_key import write_export_key
 
 DEPLOYMENT = "deployment.json"
+BLOCK_SECONDS = 5
 WORK = 2**12
 """For scrypt: these keys are the development chain's, and their password was drawn by lot; nobody guesses it, and each start opens them."""
 
@@ -31,6 +32,13 @@ def prepare(stack: Stack) -> None:
         write_anchor_keys(stack.home.path("keystore"), anchor_password_of(stack), deployment)
         deployment.save(path)
     write_chain_file(stack.chain_file, devchain(stack).socket_url, Deployment.load(path))
+
+
+def prepare_lively(stack: Stack) -> None:
+    """The same, and a block at Gnosis Chain's pace though nobody pays: on a chain that stands nothing is approved (`chain_stale`)."""
+    prepare(stack)
+    if stack.node() is not None:
+        devchain(stack).interval_mining(BLOCK_SECONDS)
 
 
 def devchain(stack: Stack) -> DevChain:

@@ -11,7 +11,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from api.cli.chain_setup import prepare
+from api.cli.chain_setup import prepare_lively
 from api.cli.provisioning import River
 from infra.errors import PayriverError
 from infra.settings import MachineSettings, Settings, rules
@@ -41,7 +41,7 @@ def supervise(
         folder,
         throwaway=throwaway,
         servers=[name for name in SERVERS if name != "node" or chain is None],
-        provisioner=River(last=prepare, restore=restore),
+        provisioner=River(last=prepare_lively, restore=restore),
         partitions=told.topic_partitions,
         chain_file=chain,
         settings={name: rules(told) | _signing(told).get(name, {}) for name in IDENTITIES},

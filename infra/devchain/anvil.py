@@ -27,12 +27,11 @@ def anvil_command(
     port: int,
     cache: Path,
     chain_id: int = 100,
-    block_seconds: float | None = None,
     slots_in_an_epoch: int = 4,
     states: int = 128,
     state: Path | None = None,
 ) -> list[str]:
-    """The whole command line. Mines a block for each transaction unless `block_seconds` is given.
+    """The whole command line. Mines a block for each transaction, until it is told otherwise.
 
     The tags are `safe` = head less one epoch, `finalized` = head less two. Calls at an older block, and reorgs, reach back
     over the last `states` blocks (0.4 MB of memory each); `states=0` keeps all, in a file each that anvil never
@@ -51,8 +50,6 @@ def anvil_command(
     command += ["--quiet", "--order", "fifo", "--cache-path", str(cache), "--slots-in-an-epoch", str(slots_in_an_epoch)]
     if states:
         command += ["--prune-history", str(states)]
-    if block_seconds is not None:
-        command += ["--block-time", str(block_seconds)]
     if state is not None:
         command += ["--state", str(state), "--preserve-historical-states"]
     return command

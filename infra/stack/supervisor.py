@@ -75,7 +75,6 @@ class Stack:
         mirror: str = "",
         offline: bool = False,
         slots_in_an_epoch: int = 4,
-        block_seconds: int = 0,
         console: Console | None = None,
     ) -> None:
         self.home = Home.throwaway() if home is None else Home(home.absolute())
@@ -92,7 +91,6 @@ class Stack:
         self._site_options = {
             "offline": offline,
             "slots_in_an_epoch": slots_in_an_epoch,
-            "block_seconds": block_seconds,
         }
         self._keeper: Keeper | None = None
         self._writing = threading.Lock()

@@ -26,7 +26,6 @@ class Site:
     throwaway: bool
     offline: bool = False
     slots_in_an_epoch: int = 4
-    block_seconds: int = 0
 
 
 class Server(Protocol):

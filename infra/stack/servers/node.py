@@ -47,7 +47,6 @@ class Node:
             port=home.port("node"),
             cache=home.path("tmp", "node"),
             chain_id=CHAIN_ID,
-            block_seconds=self._site.block_seconds or None,
             slots_in_an_epoch=self._site.slots_in_an_epoch,
             state=home.path("node", "state.json"),
         )
