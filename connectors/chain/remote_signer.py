@@ -17,7 +17,15 @@ from connectors.chain.calls import spend_hash, typed_spend
 from connectors.chain.signing import SignedTransaction, TransactionOrder, order_of
 from infra.errors import Misconfigured, Unreachable
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 8  # the submitter waits inside a transaction, which W ends when it rests for 20
+
+
+class NotSigned(Unreachable):
+    """The signer gave no signature. `silent`: it did not answer at all; else it refused this one."""
+
+    def __init__(self, address: str, why: str, *, silent: bool) -> None:
+        super().__init__(f"the signer of {address} {why}")
+        self.address, self.silent = address, silent
 
 
 class RemoteSigner:
@@ -32,7 +40,7 @@ class RemoteSigner:
         return f"RemoteSigner({self.address})"
 
     def sign_spend(self, chain_id: int, spender_module: str, call: bytes, salt: bytes) -> bytes:
-        """r ‖ s ‖ v (65 bytes) over the EIP-712 hash of the spend. Raises Unreachable, Misconfigured."""
+        """r ‖ s ‖ v (65 bytes) over the EIP-712 hash of the spend. Raises NotSigned, Misconfigured."""
         told = self._ask("eth_signTypedData_v4", self.address, typed_spend(chain_id, spender_module, call, salt))
         signature = bytes.fromhex(str(told).removeprefix("0x"))
         digest = spend_hash(chain_id, spender_module, call, salt)
@@ -43,7 +51,7 @@ class RemoteSigner:
         return signature
 
     def sign_transaction(self, order: TransactionOrder) -> SignedTransaction:
-        """The transaction as bytes ready to send, and its hash. Raises Unreachable, Misconfigured."""
+        """The transaction as bytes ready to send, and its hash. Raises NotSigned, Misconfigured."""
         told = self._ask("eth_signTransaction", {
             "from": self.address, "type": "0x2", "chainId": hex(order.chain_id), "nonce": hex(order.nonce),
             "to": checksummed(order.to.lower()), "value": hex(order.value_wei), "data": "0x" + order.data.hex(),
@@ -61,7 +69,7 @@ class RemoteSigner:
         try:
             answer = self._http.post(self._url.get_secret_value(), json=question).raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
-            raise Unreachable(f"the signer of {self.address} does not answer: {type(error).__name__}") from None
+            raise NotSigned(self.address, f"does not answer: {type(error).__name__}", silent=True) from None
         if answer.get("error"):
-            raise Unreachable(f"the signer of {self.address} refuses {method}: {answer['error'].get('message')}")
+            raise NotSigned(self.address, f"refuses {method}: {answer['error'].get('message')}", silent=False)
         return answer["result"]

@@ -11,20 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from time import monotonic
+from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
 
 from connectors.chain import transactions as rows
-from connectors.chain.calls import salt_of
+from connectors.chain.carrying import carry
 from connectors.chain.chain_values import Receipt
 from connectors.chain.fees import Bid, first_bid, higher_bid
 from connectors.chain.keystore import Keyring
+from connectors.chain.remote_signer import NotSigned
 from connectors.chain.reverts import reason_of
 from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import NonceTooLow, RpcRefused, RpcUnreachable, Underpriced
 from connectors.chain.settings import ChainSettings
-from connectors.chain.signing import Key, SignedTransaction, TransactionOrder, order_of, sign_spend
+from connectors.chain.signing import order_of
 from connectors.chain.telling import ended, reverted, submitted, tell
 from connectors.chain.transactions import Intent, Sent
 from infra.database import Cursor, transaction
@@ -35,7 +37,6 @@ from streams.domain.facts import LoseTransfer
 from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
-GAS: Mapping[str, int] = {"spend": 600_000, "refund": 120_000, "invalidation": 80_000}
 TICK_SECONDS = 0.5  # so often it looks by itself, for receipts and for what another one left
 PATIENCE_SECONDS = 15  # then a transaction is broadcast again, and its fee raised where the node asks for more
 RETRY_SECONDS = 5  # after a revert, before another transaction carries the leg
@@ -46,7 +47,10 @@ LOOK_SECONDS = 5  # so often at least receipts are asked for, also while the cha
 
 @dataclass
 class Submitter:
-    """The submitter's loop. Several may run: rows are claimed, nonces are counted under a lock. `news`: look now."""
+    """The submitter's loop. Several may run: rows are claimed, nonces are counted under a lock. `news`: look now.
+
+    `_resting`: legs that were not signed, and keys whose signer is silent, until when they are left alone.
+    """
 
     database: Engine
     rpc: Rpc
@@ -54,6 +58,7 @@ class Submitter:
     handler: CommandHandler
     keys: Keyring
     news: Event = field(default_factory=Event)
+    _resting: dict[UUID | str, float] = field(default_factory=dict)
     _watch_again: float = 0.0
     _looked: tuple[str | None, int, frozenset[str]] = (None, -1, frozenset())
     _look_again: float = 0.0
@@ -83,39 +88,36 @@ class Submitter:
 
     def _sign(self) -> int:
         with transaction(self.database) as cursor:
-            intents = rows.claim_intents(cursor, self.chain.chain_id, self.keys.signers, BATCH, RETRY_SECONDS)
+            self._resting = {each: until for each, until in self._resting.items() if until > monotonic()}
+            legs = [each for each in self._resting if isinstance(each, UUID)]
+            intents = rows.claim_intents(cursor, self.chain.chain_id, self.keys.signers, BATCH, RETRY_SECONDS, legs)
             if not intents:
                 return 0
             bid = first_bid(self.rpc.fees(), self.chain.max_fee_wei)  # the same for the whole batch
-            for intent in intents:
-                self._sign_one(cursor, intent, bid)
+            signed = [intent for intent in intents if self._sign_one(cursor, intent, bid)]
             failpoint("submitter.before_signed_commit")
         failpoint("submitter.after_signed_commit")
-        return len(intents)
+        return len(signed)
 
-    def _sign_one(self, cursor: Cursor, intent: Intent, bid: Bid) -> None:
+    def _sign_one(self, cursor: Cursor, intent: Intent, bid: Bid) -> bool:
+        """Whether it was signed. A signer that refuses, refuses this intent; one that is silent is left alone for a while. Others go on."""
         sender = self.keys.sender(intent.kind, intent.leg_id)
+        again = monotonic() + RETRY_SECONDS
+        if {intent.signer, sender.address} & self._resting.keys():
+            self._resting[intent.leg_id] = again
+            return False
         nonce = rows.next_nonce(
             cursor, self.chain.chain_id, sender.address, lambda: self.rpc.nonce(sender.address, "latest")
         )
-        rows.store(cursor, intent.leg_id, self._signed(intent, sender, nonce, bid))
-
-    def _signed(self, intent: Intent, sender: Key, nonce: int, bid: Bid) -> SignedTransaction:
-        """The transaction of an intent at a nonce: the same call for ever, only fee and nonce may differ."""
-        call = intent.call_data
-        if intent.kind == "spend":
-            salt = salt_of(intent.leg_id)
-            call = sign_spend(self.keys.delegate, self.chain.chain_id, intent.target, call, salt).call_data
-        order = TransactionOrder(
-            chain_id=self.chain.chain_id,
-            nonce=nonce,
-            to=intent.target,
-            data=call,
-            gas=GAS[intent.kind],
-            max_fee_wei=bid.max_fee_wei,
-            tip_wei=bid.tip_wei,
-        )
-        return sender.sign_transaction(order)
+        try:
+            signed = carry(intent, self.keys, sender, self.chain.chain_id, nonce, bid)
+        except NotSigned as error:
+            log.warning("not_signed", leg_id=str(intent.leg_id), error=str(error))
+            self._resting |= {intent.leg_id: again} | ({error.address: again} if error.silent else {})
+            return False
+        rows.count_nonce(cursor, self.chain.chain_id, sender.address, nonce)
+        rows.store(cursor, intent.leg_id, signed)
+        return True
 
     # -- broadcasting: the same bytes as often as it takes
 
@@ -185,7 +187,12 @@ class Submitter:
             log.warning("not_replaced", tx_hash=sent.tx_hash, max_fee_gwei=self.chain.max_fee_gwei, sender=sent.sender)
             return False
         intent = rows.intent(cursor, sent.leg_id)
-        rows.store(cursor, intent.leg_id, self._signed(intent, sender, sent.nonce, bid))
+        try:
+            signed = carry(intent, self.keys, sender, self.chain.chain_id, sent.nonce, bid)
+        except NotSigned as error:
+            log.warning("not_replaced", tx_hash=sent.tx_hash, error=str(error))
+            return False
+        rows.store(cursor, intent.leg_id, signed)
         rows.mark_replaced(cursor, sent)
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -30,14 +30,17 @@ AND (i.kind <> 'invalidation' OR EXISTS (
 """
 CLAIM = f"""
 SELECT i.leg_id FROM chain_intents AS i
-WHERE i.chain_id = %s AND i.signer = ANY(%s) AND i.state IN ('planned', 'submitted') AND {WANTED} AND NOT ({CARRIED})
+WHERE i.chain_id = %s AND i.signer = ANY(%s) AND i.leg_id <> ALL(%s::uuid[]) AND i.state IN ('planned', 'submitted') AND {WANTED} AND NOT ({CARRIED})
 ORDER BY i.planned_at LIMIT %s FOR UPDATE OF i SKIP LOCKED
 """
 STILL = f"SELECT {INTENT} FROM chain_intents AS i WHERE i.leg_id = ANY(%s::uuid[]) AND NOT ({CARRIED}) ORDER BY i.planned_at"
 ONE = f"SELECT {INTENT} FROM chain_intents AS i WHERE i.leg_id = %s"
 LOCK_NONCE = "SELECT next_nonce FROM chain_nonces WHERE chain_id = %s AND sender = %s FOR UPDATE"
-FIRST_NONCE = "INSERT INTO chain_nonces (chain_id, sender, next_nonce) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
-COUNT_NONCE = "UPDATE chain_nonces SET next_nonce = next_nonce + 1 WHERE chain_id = %s AND sender = %s"
+ALONE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+COUNT_NONCE = """
+INSERT INTO chain_nonces (chain_id, sender, next_nonce) VALUES (%s, %s, %s)
+ON CONFLICT (chain_id, sender) DO UPDATE SET next_nonce = excluded.next_nonce
+"""
 STORE = """
 INSERT INTO chain_transactions (tx_hash, leg_id, chain_id, sender, nonce, signed, max_fee_wei, state)
 VALUES (%s, %s, %s, %s, %s, %s, %s, 'signed')
@@ -120,16 +123,18 @@ class Sent:
 
 
 def claim_intents(
-    cursor: Cursor, chain_id: int, signers: Sequence[str], limit: int, retry_seconds: int
+    cursor: Cursor, chain_id: int, signers: Sequence[str], limit: int, retry_seconds: int, but: Collection[UUID] = ()
 ) -> list[Intent]:
     """Intents of these signers that no transaction carries now, locked: new ones, and spends whose last transaction failed a while ago.
+
+    `but`: legs that are left alone.
 
     A spend that is given up is carried no more; what is to be taken back is left alone while a block carries it.
 
     Asked again under the lock: another submitter may have signed one between our look and our lock, and a refund that two
     transactions carry would be paid twice.
     """
-    cursor.execute(CLAIM, (chain_id, list(signers), retry_seconds, limit))
+    cursor.execute(CLAIM, (chain_id, list(signers), list(but), retry_seconds, limit))
     locked = [leg_id for (leg_id,) in cursor.fetchall()]
     if not locked:
         return []
@@ -145,15 +150,23 @@ def intent(cursor: Cursor, leg_id: UUID) -> Intent:
 
 
 def next_nonce(cursor: Cursor, chain_id: int, sender: str, ask_node: Callable[[], int]) -> int:
-    """The sender's next nonce, counted under its row's lock; the node is asked once in the sender's life."""
+    """The sender's next nonce, nobody else's until the transaction ends; the node is asked once in the sender's life."""
+    counted = _counted(cursor, chain_id, sender)
+    if counted is None:  # there is no row to be locked yet
+        cursor.execute(ALONE, (f"nonce {chain_id} {sender}",))
+        counted = _counted(cursor, chain_id, sender)
+    return ask_node() if counted is None else counted
+
+
+def count_nonce(cursor: Cursor, chain_id: int, sender: str, nonce: int) -> None:
+    """Something was signed at this nonce: the next one is the one after it."""
+    cursor.postpone(COUNT_NONCE, (chain_id, sender, nonce + 1))
+
+
+def _counted(cursor: Cursor, chain_id: int, sender: str) -> int | None:
     cursor.execute(LOCK_NONCE, (chain_id, sender))
     row = cursor.fetchone()
-    if row is None:
-        cursor.execute(FIRST_NONCE, (chain_id, sender, ask_node()))
-        cursor.execute(LOCK_NONCE, (chain_id, sender))
-        (row,) = cursor.fetchall()
-    cursor.postpone(COUNT_NONCE, (chain_id, sender))
-    return int(row[0])
+    return int(row[0]) if row else None
 
 
 def store(cursor: Cursor, leg_id: UUID, signed: SignedTransaction) -> None:

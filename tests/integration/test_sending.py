@@ -10,13 +10,14 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import SecretStr
 
+from connectors.chain.calls import salt_of
 from connectors.chain.keystore import Keyring
 from connectors.chain.preflight import examine
-from connectors.chain.remote_signer import RemoteSigner
+from connectors.chain.remote_signer import NotSigned, RemoteSigner
 from connectors.chain.settings import ChainSettings
 from connectors.chain.signing import Signer, order_of
 from infra.devchain.chain import development_key
-from infra.errors import Misconfigured, Unreachable
+from infra.errors import Misconfigured
 from tests.integration.customers import FINAL, Customer, Shore, shore
 from tests.integration.little_river import EUR
 
@@ -210,21 +211,50 @@ def test_keys_that_an_external_signer_holds_spend_refund_and_take_back(at: Shore
     assert chain.rpc_url not in repr(remote) and "127.0.0.1" not in repr(remote)
 
 
-def test_a_signer_that_does_not_answer_or_refuses_holds_everything_up_and_loses_nothing(at: Shore) -> None:
+@pytest.mark.parametrize("silent", [True, False], ids=["does not answer", "refuses"])
+def test_a_signer_that_gives_nothing_holds_up_its_own_and_loses_nothing(at: Shore, silent: bool) -> None:
+    """Not settlement's refunds; nor what was signed before."""
     ana = at.customer(100)
+    refunded = approved(at, ana)
+    at.settle()
     nowhere = RemoteSigner(at.river.deployment.relayer, SecretStr("http://127.0.0.1:9"))
     unknown = RemoteSigner(ana.account.owner, SecretStr(at.river.chain.rpc_url))
-    payment_id = approved(at, ana)
-    while at.river.pump():
-        pass
-    for wrong in (nowhere, unknown):
-        at.river.submitter.keys = replace(at.river.keyring, relayers=[wrong])
-        with pytest.raises(Unreachable, match="signer of 0x"):
-            at.river.submitter.step()
-    assert sent(at, payment_id) == []
+    at.river.submitter.keys = replace(at.river.keyring, relayers=[nowhere if silent else unknown])
+    waiting = approved(at, ana)
+    at.river.gateway.messages.reverse(refunded, "r1", "test")
+    at.settle()
+    assert at.saga(refunded) == ("refunded", None)
+    assert sent(at, waiting) == []
     at.river.submitter.keys = at.river.keyring
+    at.river.submitter._resting.clear()
     at.must_be_right(ana)
-    assert at.saga(payment_id)[0] == "settled"
+    assert at.saga(waiting)[0] == "settled"
+
+
+class Picky(Signer):
+    """A signer with a policy: some spends it does not sign."""
+
+    refused: bytes = b""
+
+    def sign_spend(self, chain_id: int, spender_module: str, call: bytes, salt: bytes) -> bytes:
+        if salt == self.refused:
+            raise NotSigned(self.address, "refuses it", silent=False)
+        return super().sign_spend(chain_id, spender_module, call, salt)
+
+
+def test_a_spend_that_its_signer_refuses_holds_up_no_other_and_leaves_no_nonce_out(at: Shore) -> None:
+    ana, picky = at.customer(100), Picky(at.river.deployment.delegate_key)
+    refused = approved(at, ana)
+    picky.refused = salt_of(at.state(refused).leg("spend").leg_id)
+    at.river.submitter.keys = replace(at.river.keyring, delegate=picky)
+    signed = approved(at, ana)
+    at.settle()
+    assert at.saga(signed)[0] == "settled"
+    assert sent(at, refused) == []
+    picky.refused = b""
+    at.river.submitter._resting.clear()
+    at.must_be_right(ana)
+    assert at.saga(refused)[0] == "settled"
 
 
 def remote_keys(at: Shore) -> Keyring:
