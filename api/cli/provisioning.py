@@ -1,6 +1,6 @@
 """`payriver provision`: brings servers that answer to the shape the river needs, in the one order in which nothing is lost.
 
-migrate -> topics, users, permissions -> schemas -> checkpoints -> slot -> connector. Each step may be done again at any time.
+migrate -> topics, users, permissions -> checkpoints -> schemas -> slot -> connector. Each step may be done again at any time.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 from sqlalchemy import Engine
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from connectors.debezium import register
 from connectors.kafka import provision
 from connectors.recovery.agreement import check_topics
 from infra.database import engine, transaction
-from infra.errors import Misconfigured
+from infra.errors import Misconfigured, Unreachable
 from infra.migrations.runner import migrate
 from infra.settings import ProvisionSettings
 from infra.stack import access
@@ -124,25 +125,35 @@ def teach_vocabulary(doors: Doors) -> int:
         write.dispose()
 
 
-def let_it_flow(doors: Doors) -> dict[str, object]:
-    """Checkpoints, slot, connector."""
+@retry(retry=retry_if_exception_type(Unreachable), stop=stop_after_delay(20), wait=wait_fixed(0.2), reraise=True)
+def place_consumers(doors: Doors) -> dict[str, object]:
+    """Checkpoints, where W, the topics and those of before agree. Topics that were made just now want a moment. Raises BehindTopics, LostRecords."""
     write, read = _engine(doors.write_url), _engine(doors.read_url)
     admin = AdminClient({**doors.kafka, "log_level": 2})
     try:
         check_topics(write, doors.kafka, "payriver-provision")
         with transaction(write) as on_write, transaction(read) as on_read:
-            checkpoints = provision.checkpoints(admin, on_write, on_read)
+            return {"checkpoints": provision.checkpoints(admin, on_write, on_read)}
+    finally:
+        write.dispose()
+        read.dispose()
+
+
+def let_it_flow(doors: Doors) -> dict[str, object]:
+    """Slot, connector."""
+    write = _engine(doors.write_url)
+    try:
         slot = register.create_slot(doors.cdc_url, events_stored=_events_stored(write))
         register.register(doors.connect_url, doors.cdc_url, database=doors.database)
     finally:
         write.dispose()
-        read.dispose()
-    return {"checkpoints": checkpoints, "slot made": slot, "connector": "running"}
+    return {"slot made": slot, "connector": "running"}
 
 
 def prepare_servers(doors: Doors) -> dict[str, object]:
-    """All that stands before Kafka Connect can start: its topics and its permissions are among it."""
-    return {"migrations": migrate_both(doors), **shape_broker(doors), "schemas": teach_vocabulary(doors)}
+    """All that stands before Kafka Connect starts: what it needs, and what must be known before it writes to a topic."""
+    shaped = {"migrations": migrate_both(doors), **shape_broker(doors)}
+    return {**shaped, **place_consumers(doors), "schemas": teach_vocabulary(doors)}
 
 
 PARTS: dict[str, Callable[[Doors], dict[str, object]]] = {"before-connect": prepare_servers, "connect": let_it_flow}
@@ -168,6 +179,10 @@ class River:
     def broker(self, stack: Stack) -> None:
         """Topics and permissions."""
         shape_broker(Doors.of(stack))
+
+    def consumers(self, stack: Stack) -> None:
+        """Checkpoints."""
+        place_consumers(Doors.of(stack))
 
     def vocabulary(self, stack: Stack) -> None:
         """Schemas."""

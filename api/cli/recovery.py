@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from api.cli.chain import ChainRoot, intents
 from api.cli.options import HomeOption, JsonOption
 from api.cli.provisioning import Doors, River
 from api.cli.stack import doors_of, folder_of
+from connectors.debezium import register
 from connectors.kafka import provision
 from connectors.recovery.chain import Chain
 from connectors.recovery.mend import Mended, Plan, Recovery
@@ -31,10 +32,15 @@ from infra.stack.supervisor import SERVERS, Stack
 from schemas.registry import load_codec
 
 SHOWN = 20
+WITHOUT_CONNECT = tuple(name for name in SERVERS if name != "connect")
 
 
 class Standstill(River):
     """The servers alone: tables, topics, schemas; nothing that reads W's log or appends to it."""
+
+    def consumers(self, stack: Stack) -> None:
+        """They are looked at, not held against anything. Connect would go on with the slot: so it is gone before Connect is there."""
+        register.drop_slot(Doors.of(stack).cdc_url)
 
     def river(self, stack: Stack) -> None:
         """Not now."""
@@ -48,7 +54,7 @@ def recover(
 ) -> None:
     """Hold W against the topics. Bring back what W lost, announce again what the topics lack. None of our processes may run."""
     console = Console(stderr=as_json)
-    with _servers(home) as doors:
+    with _servers(home, SERVERS if apply else WITHOUT_CONNECT) as doors:
         recovery = _recovery(doors, home)
         with _bar(console) as tell:
             plan = recovery.look(tell)
@@ -62,8 +68,8 @@ def recover(
 
 
 @contextmanager
-def _servers(home: Path | None) -> Iterator[Doors]:
-    """Servers that run, or those of the embedded stack's home, started for this alone."""
+def _servers(home: Path | None, servers: Sequence[str]) -> Iterator[Doors]:
+    """Servers that run, or these of the embedded stack's home, started for this alone."""
     folder, told, machine = folder_of(home), ProvisionSettings(), MachineSettings()
     if is_running(folder) or told.write_url.get_secret_value() or not folder.exists():
         yield doors_of(home)
@@ -71,7 +77,7 @@ def _servers(home: Path | None) -> Iterator[Doors]:
     stack = Stack(
         folder,
         throwaway=False,
-        servers=SERVERS,
+        servers=servers,
         components=(),
         provisioner=Standstill(),
         partitions=told.topic_partitions,

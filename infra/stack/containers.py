@@ -45,7 +45,7 @@ class ContainerStack(Stack):
                 self._wait(self.postgres(name).ready, name)
                 self.postgres(name).create_roles()
             self._wait(lambda: len(administrator(self.home).list_topics(timeout=2).brokers) > 0, "kafka")
-            for step in ("databases", "broker", "vocabulary"):
+            for step in ("databases", "broker", "consumers", "vocabulary"):
                 self._step(step)
             self._compose(("connect",)).start()
             self._step("river")

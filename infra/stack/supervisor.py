@@ -42,22 +42,24 @@ class Provisioner(Protocol):
         """Both PostgreSQL answer and have their roles: tables."""
 
     def broker(self, stack: Stack) -> None:
-        """Kafka answers: topics and ACLs. Connect is started after this."""
+        """Kafka answers: topics and ACLs."""
+
+    def consumers(self, stack: Stack) -> None:
+        """Topics and tables are there: checkpoints. Connect, which writes to the topics, is started after this."""
 
     def vocabulary(self, stack: Stack) -> None:
         """The registry answers and W has its tables: schemas."""
 
     def river(self, stack: Stack) -> None:
-        """All servers answer: checkpoints, slot, connector, contracts. Our own processes are started after this."""
+        """All servers answer: slot, connector, contracts. Our own processes are started after this."""
 
 
 class Stack:
     """The embedded stack, started and ended by the process that holds this object.
 
     `home` is kept and can be started again; without one a home is made and removed, and unless `throwaway` is False
-    its servers do not wait for the disk. `servers` and `components` say what
-    runs. `settings`: component -> more variables for its processes, read at each start.
-    Use it as a context manager. Only one process at a time may run a home.
+    its servers do not wait for the disk. `servers` and `components` say what runs. `settings`: component -> more
+    variables for its processes, read at each start. Use it as a context manager. Only one process at a time may run a home.
     """
 
     def __init__(
@@ -221,16 +223,9 @@ class Stack:
                 return
             supervisor = {"pid": os.getpid(), "created": psutil.Process().create_time()}
             rows = [kept.row() for kept in self._keeper.kept]
-            state = {
-                "state": self.state,
-                "error": self.error,
-                "throwaway": self._throwaway,
-                "partitions": self.partitions,
-                "chain_file": str(self.chain_file),
-            }
-            write_state(
-                self.home.folder, {**state, "supervisor": supervisor, "seconds": self.seconds, "processes": rows}
-            )
+            state = {"state": self.state, "error": self.error, "throwaway": self._throwaway, "seconds": self.seconds}
+            state |= {"partitions": self.partitions, "chain_file": str(self.chain_file)}
+            write_state(self.home.folder, {**state, "supervisor": supervisor, "processes": rows})
 
     # --- inside --------------------------------------------------------------------------------------------------------
 
@@ -263,7 +258,7 @@ class Stack:
             vocabulary = pool.submit(self._step_after, [registry, tables], ("registry",), "vocabulary")
             lines = [
                 *(write, read, registry, tables, vocabulary),
-                pool.submit(self._start_broker),
+                pool.submit(self._start_broker, tables),
                 pool.submit(self._start_after, [], "node"),
             ]
             try:
@@ -284,10 +279,11 @@ class Stack:
         if set(servers) <= self.servers.keys():
             self._step(step)
 
-    def _start_broker(self) -> None:
+    def _start_broker(self, tables: Future[None]) -> None:
         if "kafka" in self.servers:
             self._start_after([], "kafka")
             self._step("broker")
+        self._step_after([tables], ("write", "read", "connect"), "consumers")
         self._start_after([], "connect")
 
     def _start_after(self, first: list[Future[None]], name: str) -> None:

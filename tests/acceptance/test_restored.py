@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.cli.provisioning import Doors, let_it_flow
+from api.cli.provisioning import Doors, place_consumers
 from api.demo.scenario import anchor
 from api.demo.world import World
 from connectors.anchoring import rows
@@ -43,7 +43,7 @@ def test_a_restored_w_is_brought_back_and_nothing_is_paid_twice(
     _processes(world, "stop_process")
     _swap(world, kept, world.stack.home.path("write"))
     with pytest.raises(BehindTopics):
-        let_it_flow(Doors.of(world.stack))
+        place_consumers(Doors.of(world.stack))
     told = _recover(world)
     assert told["events_back"] > 0 and told["transactions_back"] >= 2 and not told["conflicts"]
     assert (told["unanswered"], told["refunds_in_doubt"], told["anchors_back"]) == ([], 0, 1)

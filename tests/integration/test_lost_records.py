@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.provisioning import Doors, River, let_it_flow
+from api.cli.provisioning import Doors, River, let_it_flow, place_consumers
 from infra.database import transaction
 from infra.errors import LostRecords
 from infra.stack.choice import stack_for_tests
@@ -17,6 +17,7 @@ from tests.integration.recovery_side import EVENTS, delivered, mend, recovery, r
 from tests.integration.riverbed import until
 from tests.integration.test_projector import a_world, assert_is_the_fold_of
 from tests.integration.test_read_side import WAIT_SECONDS, a_worker, append, as_role, known
+from tests.integration.torn_log import tear
 
 WORDS = r"projections has come to offset \d+ of \w+\.events/\d+, which ends at \d+: Kafka has lost records\. .*`payriver recover`"
 LENGTH, BEFORE = (
@@ -37,22 +38,9 @@ def lose_power(stack: Stack, topic: str, batches: int) -> int:
     """The broker, as it comes back from a power failure that so many batches of records did not outlive. Gives in how many partitions."""
     stack.kill("connect")
     stack.kill("kafka")
-    torn = [_tear(each, batches) for each in stack.home.path("kafka").glob(f"{topic}-*/*.log")]
+    torn = tear(stack.home.path("kafka"), topic, batches)
     stack.start_process("kafka")
-    return sum(torn)
-
-
-def _tear(segment: Path, batches: int) -> bool:
-    """Cut off the newest batches of records, with the transactions' markers that follow them."""
-    data, starts, at = segment.read_bytes(), [], 0
-    while at < len(data):
-        if not data[at + 22] & CONTROL:  # the attributes' second byte
-            starts.append(at)
-        at += BEFORE + int.from_bytes(data[at:][LENGTH], "big")
-    if len(starts) <= batches:
-        return False
-    segment.write_bytes(data[: starts[-batches]])
-    return True
+    return torn
 
 
 @pytest.mark.timeout(400)
@@ -73,7 +61,7 @@ def test_records_that_kafka_lost_stop_who_had_come_by_them_and_are_announced_aga
     assert refused.wait(60) != 0
     assert re.search(WORDS, (tmp_path / "projections-2.log").read_text())
     with pytest.raises(LostRecords, match=WORDS):
-        let_it_flow(Doors.of(stack))
+        place_consumers(Doors.of(stack))
 
     stack.start_process("connect")
     plan = recovery(stack).look(lambda *_: None)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.cli.provisioning import Doors, River, let_it_flow
+from api.cli.provisioning import Doors, River, let_it_flow, place_consumers
 from connectors.anchoring.begin_again import begin_again
 from connectors.recovery.agreement import check_read_side, check_topics
 from infra.database import engine, transaction
@@ -56,7 +56,7 @@ def stack() -> Iterator[Stack]:
 def refused(stack: Stack) -> None:
     """Provisioning, and each process of ours that appends."""
     with pytest.raises(BehindTopics, match=r"which stands at \w+.events/\d+/\d+: W was restored .* `payriver recover`"):
-        let_it_flow(Doors.of(stack))
+        place_consumers(Doors.of(stack))
 
     def works(role: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
