@@ -6,7 +6,7 @@ data=/var/lib/kafka/data
 file=/secrets/server.properties
 umask 077
 sed -e "s|\${port}|9092|g" -e "s|\${controller_port}|9093|g" -e "s|\${data}|$data|g" \
-    -e "s|\${flush_messages}|9223372036854775807|g" \
+    -e "s|\${flush_messages}|1|g" \
     -e "s|\${broker_password}|$PAYRIVER_SECRET_KAFKA_BROKER|g" \
     -e "s|\${controller_password}|$PAYRIVER_SECRET_KAFKA_CONTROLLER|g" /payriver/server.properties > "$file"
 # The last of two lines of one name counts. CLIENT is for containers, HOST for programs on the engine's machine.

@@ -182,6 +182,13 @@ def test_a_kept_home_goes_on_where_it_was(folder: Path) -> None:
     assert not _alive(folder)
 
 
+def test_a_broker_that_is_kept_acknowledges_what_is_on_its_disk(folder: Path) -> None:
+    with Stack(folder / "home", servers=("kafka",), components=()) as stack:
+        broker = ConfigResource(ConfigResource.Type.BROKER, "1")
+        found = stack.admin.describe_configs([broker])[broker].result(10)
+        assert found["log.flush.interval.messages"].value == "1"
+
+
 def test_data_of_a_newer_kafka_are_named_with_what_to_do(folder: Path) -> None:
     """Formatted by our own broker's tool at the version after its own, which it only writes when it is told that nobody relies on it."""
     with Stack(folder / "home", servers=("kafka",), components=()) as stack:

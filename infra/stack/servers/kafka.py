@@ -21,6 +21,7 @@ from infra.stack.servers.base import Site, fill, listens
 from infra.stack.servers.java import ClassArchive, java_command
 
 ITERATIONS = 8192
+NEVER = 2**63 - 1
 NEWER = re.compile(
     r"Tried to apply FeatureLevelRecord .*|(?<=UnsupportedVersionException: )Can't read version \d+ of \w+"
 )
@@ -58,6 +59,7 @@ class Kafka:
                 "broker_password": home.password("kafka.broker"),
                 "controller_password": home.password("kafka.controller"),
                 "data": data,
+                "flush_messages": NEVER if self._site.throwaway else 1,
             },
         )
         if not (data / "meta.properties").exists():
