@@ -282,7 +282,7 @@ def test_a_presentment_twice_at_once_is_one_capture(side: WriteSide) -> None:
     authorize = payment_commands.AuthorizePayment(payment_id=order.payment_id, account_id=account_id)
     for each in (order, *steps(order), authorize):
         side.do(each)
-    posted, command_id = replace(capture(), payment_id=order.payment_id), uuid4()
+    posted, command_id = replace(capture(), payment_id=order.payment_id, account_id=account_id), uuid4()
     done = at_once(lambda _: side.do(posted, command_id, side.handler()), 6)
     assert all(isinstance(each, Retry) for each in done if isinstance(each, Exception)), done
     assert side.types(order.payment_id).count("PaymentCaptured") == 1
