@@ -202,7 +202,7 @@ class Listener:
             self.stretches.forget()
             return False
         past, foreseen = self.ahead.told(stretch, self.directory, position.welcomes, final)
-        moved = [fact.transfer for fact in past.facts if isinstance(fact, SeeTransfer)]
+        moved = (fact.transfer for fact in past.facts if isinstance(fact, SeeTransfer))
         if not self.quorum.attests(moved, self.directory):
             return False
         self.ahead.begin(self.stretches.coming(), foreseen, self.directory, position.welcomes, final)

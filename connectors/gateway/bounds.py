@@ -44,9 +44,8 @@ def bounded(database: Database, until: float, *, durable: bool = True) -> Iterat
         return
     try:
         with transaction(database) as cursor:
-            left_ms = max(
-                GRACE_MS, int((until - time.monotonic()) * 1000)
-            )  # now: a connection may have been waited for
+            # Only now: a connection may have been waited for.
+            left_ms = max(GRACE_MS, int((until - time.monotonic()) * 1000))
             bounds = str(left_ms), str(left_ms), str(left_ms + AFTERWARDS_MS)
             cursor.postpone(BOUNDS, (*bounds, "on" if durable else "off"))
             yield cursor

@@ -57,13 +57,15 @@ class Plan:
     """What stands between W, the topics and the chain.
 
     `lacking`: outbox rows that were never announced, and events whose row is gone and that no topic holds. `slot`: whether it is there.
-    `anchors`: final ones that no row names. `astray`: checkpoints, on W and R, where their topic has nothing: Kafka lost records.
+    `anchors`: final ones that no row names. `extents`: what the topics have; `astray`: checkpoints, on W and R, where theirs has nothing: Kafka
+    lost records.
     """
 
     survey: Survey
     lacking: int
     slot: bool
     anchors: list[Stated]
+    extents: Mapping[Place, range]
     astray: int
 
     @property
@@ -143,7 +145,9 @@ class Recovery:
             cursor.execute(AGAIN)
             done.announced = cursor.rowcount + announce(cursor, self.codec)
             commit()  # before the places: while they are astray nothing of ours starts
-            done.set_right = self._set_right(cursor)
+            with transaction(self.read) as on_read:
+                done.set_right = set_right(on_read, plan.extents, read_side=True)
+            done.set_right += set_right(cursor, plan.extents, read_side=False)
             commit()
         register.start(self.connect_url, self.cdc_url, database=self.database)
         return done
@@ -152,19 +156,12 @@ class Recovery:
         names = [topic.name for topic in TOPICS]
         found = survey(cursor, everything(self.kafka, "payriver-recover", names, progress))
         anchors = forgotten(cursor, self.chain.rpc, self.chain.settings) if self.chain else []
-        there = self._extents()
+        admin = AdminClient(dict(self.kafka))
+        there = extents(admin, places(admin))
         with transaction(self.read) as on_read:
             beyond = astray(cursor, there) + astray(on_read, there)
-        return Plan(found, len(lacking(cursor)) + gone(cursor), register.has_slot(self.cdc_url), anchors, beyond)
-
-    def _set_right(self, cursor: Cursor) -> int:
-        there = self._extents()
-        with transaction(self.read) as on_read:
-            return set_right(on_read, there, read_side=True) + set_right(cursor, there, read_side=False)
-
-    def _extents(self) -> dict[Place, range]:
-        admin = AdminClient(dict(self.kafka))
-        return extents(admin, places(admin))
+        missing = len(lacking(cursor)) + gone(cursor)
+        return Plan(found, missing, register.has_slot(self.cdc_url), anchors, there, beyond)
 
     def _pass_by(self, lost: Sequence[Record]) -> None:
         """W's count of transactions went back too. It passes by those of the events that come back: no number is given twice."""

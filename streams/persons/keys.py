@@ -70,9 +70,8 @@ class KeyStore:
             cursor.execute(DESTROY, (list(persons),))
             destroyed = cursor.rowcount
         with self.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql(
-                f"SET lock_timeout = '{PATIENCE_SECONDS}s'"
-            )  # whoever waits for it has all others wait behind
+            # Whoever waits for the table has all others wait behind.
+            connection.exec_driver_sql(f"SET lock_timeout = '{PATIENCE_SECONDS}s'")
             try:
                 connection.exec_driver_sql(CLEAN)
             except DBAPIError as error:

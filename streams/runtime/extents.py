@@ -30,17 +30,12 @@ def extents(admin: AdminClient, places: Iterable[Place]) -> dict[Place, range]:
 def check(consumer: str, checkpoints: Mapping[Place, int], of: Mapping[Place, range]) -> None:
     """Raises LostRecords where a partition ends before the consumer's checkpoint, or begins behind it."""
     for place, offset in checkpoints.items():
-        if not of[place].start <= offset <= of[place].stop:
-            where, ends = f"{place.topic}/{place.partition}", offset > of[place].stop
-            raise LostRecords(
-                f"{consumer} has come to offset {offset} of {where}, which "
-                + (
-                    f"ends at {of[place].stop}: Kafka has lost"
-                    if ends
-                    else f"begins at {of[place].start}: Kafka has deleted"
-                )
-                + f" records. {GUIDE}"
-            )
+        first, end = of[place].start, of[place].stop
+        if first <= offset <= end:
+            continue
+        gone = f"ends at {end}: Kafka has lost" if offset > end else f"begins at {first}: Kafka has deleted"
+        where = f"{place.topic}/{place.partition}"
+        raise LostRecords(f"{consumer} has come to offset {offset} of {where}, which {gone} records. {GUIDE}")
 
 
 def _offsets(admin: AdminClient, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
