@@ -1,6 +1,6 @@
 // Makes accounts exactly as account-kit makes them: a 1-of-1 Safe by its owner, then the set-up signed by that owner.
 
-import { Node, transaction } from "./node.mjs";
+import { Node } from "./node.mjs";
 import { Packages } from "./packages.mjs";
 
 const CREATION_GAS = 400_000;
@@ -24,11 +24,7 @@ export async function accounts(order) {
 async function batch(site, keys) {
   const { node, deployer } = site;
   const plans = await Promise.all(keys.map((key) => plan(site, key)));
-  let nonce = Number(await node.call("eth_getTransactionCount", deployer, "pending"));
-  const calls = plans.flatMap(({ orders }) =>
-    orders.map((order) => ["eth_sendTransaction", [transaction(deployer, { ...order, nonce: nonce++ })]]),
-  );
-  const hashes = await node.batch(calls);
+  const hashes = await node.sendTogether(deployer, plans.flatMap(({ orders }) => orders));
   for (const hash of hashes) await node.mined(hash, "account creation and set-up");
   return plans.map(({ account }) => account);
 }

@@ -40,6 +40,25 @@ export class Node {
     return this.mined(await this.call("eth_sendRawTransaction", raw), "sent raw");
   }
 
+  // Many transactions of one sender, mined together in one block, however blocks come otherwise. While a block is being made
+  // anvil can hold the sender's next transaction back for ever: it checked its nonce before the block and queued it after.
+  async sendTogether(from, orders) {
+    const [automine, interval, count] = await this.batch([
+      ["anvil_getAutomine", []],
+      ["anvil_getIntervalMining", []],
+      ["eth_getTransactionCount", [from, "pending"]],
+    ]);
+    await this.batch([["evm_setAutomine", [false]], ["anvil_setIntervalMining", [0]]]);
+    const first = Number(count);
+    const hashes = await this.batch(
+      orders.map((order, i) => ["eth_sendTransaction", [transaction(from, { ...order, nonce: first + i })]]),
+    );
+    await this.call("evm_mine");
+    if (automine) await this.call("evm_setAutomine", true);
+    if (interval) await this.call("anvil_setIntervalMining", interval);
+    return hashes;
+  }
+
   async mined(hash, what) {
     for (let attempt = 0; attempt < 3000; attempt++) {
       const receipt = await this.call("eth_getTransactionReceipt", hash);
