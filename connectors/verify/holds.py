@@ -76,7 +76,7 @@ class Holds(Subject):
             self._holds[stream_id] = dict(state.holds)
             self._same_as_tally(stream_id, state)
         elif isinstance(state, Payment):
-            owed = state.held_raw if state.open else legs.unsent_raw(state.legs)
+            owed = state.held_raw if state.open else legs.never_seen_raw(state.legs)
             self._stands[stream_id] = Stand(state.card, state.held_raw, owed, state.account_id)
 
     def finish(self) -> None:

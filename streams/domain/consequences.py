@@ -52,7 +52,7 @@ def _spend(
     payment: Payment, amount_raw: int, account: Account | None, circumstances: Circumstances, cause: str
 ) -> Events:
     """A spend of what is missing. What is not set aside for it already is set aside now, whatever is spendable."""
-    spare = payment.held_raw - legs.unsent_raw(payment.legs)
+    spare = payment.held_raw - legs.never_seen_raw(payment.legs)
     held = hold(payment, account, amount_raw - spare, circumstances, cause) if amount_raw > spare else []
     return [*held, plan(payment, "spend", amount_raw, cause)]
 

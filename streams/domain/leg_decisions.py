@@ -31,7 +31,7 @@ def record_submitted(
 ) -> Events:
     """A transaction that carries the leg went out. A leg that has been seen needs no telling."""
     leg = payment.legs.get(order.leg_id) if payment else None
-    if payment is None or leg is None or leg.state not in ("planned", "submitted") or leg.tx_hash == order.tx_hash:
+    if payment is None or leg is None or leg.state not in legs.NEVER_SEEN or leg.tx_hash == order.tx_hash:
         return []
     return [
         on_payment.LegSubmitted(payment_id=payment.payment_id, leg_id=leg.leg_id, kind=leg.kind, tx_hash=order.tx_hash)
@@ -71,7 +71,7 @@ def give_up(
             reason=order.reason,
         )
         for leg in payment.legs.values()
-        if leg.kind == "spend" and leg.state in ("planned", "submitted", "unseen") and not leg.given_up
+        if leg.kind == "spend" and leg.state in legs.IN_NO_BLOCK and not leg.given_up
     ]
 
 
@@ -83,8 +83,8 @@ def invalidated(
     if payment is None or leg is None or leg.state in ("seen", "settled", "ended_unpaid"):
         return []
     given_back = ended_transfer(account, fact.transfer_id, "invalidated", payment.payment_id, leg.leg_id)
-    unsent = leg.amount_raw if leg.state in legs.NOT_SEEN else 0  # of one that was seen, the hold has become a debit
-    released = release(payment, account, "leg_ended_unpaid", unsent)
+    held = leg.amount_raw if leg.state in legs.NEVER_SEEN else 0  # of one that was seen, the hold has become a debit
+    released = release(payment, account, "leg_ended_unpaid", held)
     return [*_ended_with(payment, leg, "invalidated"), *released, *given_back]
 
 

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-NOT_SEEN = ("planned", "submitted")
-IN_FLIGHT = (*NOT_SEEN, "seen", "unseen")
+NEVER_SEEN = ("planned", "submitted")
+"""No block has ever carried it: what was set aside for a spend is a hold still, and no debit."""
+IN_NO_BLOCK = (*NEVER_SEEN, "unseen")
+"""No block carries it: none ever did, or a reorg dropped the one that had."""
+IN_FLIGHT = (*IN_NO_BLOCK, "seen")
 ENDED = "ended_unpaid"
 
 
@@ -39,9 +42,9 @@ def net_raw(legs: Mapping[UUID, Leg]) -> int:
     return _living(of_kind(legs, "spend")) - _living(of_kind(legs, "refund"))
 
 
-def unsent_raw(legs: Mapping[UUID, Leg]) -> int:
-    """Spends that are planned and not seen: each has its part of the hold."""
-    return sum(leg.amount_raw for leg in of_kind(legs, "spend") if leg.state in NOT_SEEN)
+def never_seen_raw(legs: Mapping[UUID, Leg]) -> int:
+    """Spends that no block has carried: each has its part of the hold."""
+    return sum(leg.amount_raw for leg in of_kind(legs, "spend") if leg.state in NEVER_SEEN)
 
 
 def _living(legs: Iterable[Leg]) -> int:

@@ -13,7 +13,7 @@ from schemas.definition import Message
 from schemas.messages import payment_adjustments as adjustments
 from schemas.messages import payment_events as events
 from streams.domain.amounts import Amount
-from streams.domain.legs import NOT_SEEN, Leg
+from streams.domain.legs import NEVER_SEEN, Leg
 from streams.domain.payment_state import Answer, Payment
 from streams.domain.values import replace
 
@@ -257,8 +257,8 @@ def _put(payment: Payment, leg: Leg) -> Payment:
 
 
 def _hold_used(payment: Payment, leg: Leg) -> Payment:
-    """A spend that is not seen yet has its part of the hold; whatever becomes of it, that part is set aside no more."""
-    if leg.kind != "spend" or leg.state not in NOT_SEEN:
+    """A spend that no block has carried has its part of the hold; whatever becomes of it, that part is set aside no more."""
+    if leg.kind != "spend" or leg.state not in NEVER_SEEN:
         return payment
     return replace(payment, held_raw=max(0, payment.held_raw - leg.amount_raw))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streams.sagas.saga import IN_FLIGHT, NOT_SEEN, Saga
+from streams.domain.legs import IN_FLIGHT, IN_NO_BLOCK
+from streams.sagas.saga import Saga
 
 Guard = Callable[[Saga, Any], bool]
 ASKING = ("authorization", "financial")
@@ -85,7 +86,7 @@ def owed_back_while_a_spend_moves(saga: Saga, event: Any) -> bool:
 
 def spend_not_seen(saga: Saga, event: Any) -> bool:
     """A spend is on its way to a block."""
-    return saga.any_leg("spend", *NOT_SEEN)
+    return saga.any_leg("spend", *IN_NO_BLOCK)
 
 
 def wanted_no_more(saga: Saga, event: Any) -> bool:

@@ -15,8 +15,6 @@ from streams.domain.values import replace
 SavedLeg = tuple[str, str, int]
 """(kind, state, amount in raw units)"""
 NO_LEGS: Mapping[str, SavedLeg] = MappingProxyType({})
-IN_FLIGHT = ("planned", "submitted", "seen", "unseen")
-NOT_SEEN = ("planned", "submitted", "unseen")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from tests.network_in_memory import Network
 from tests.payments_in_memory import WHICH, Managed
 
 OUTSIDE = {"unseen": "a foreign spend may be mined again, or never", "parked": "a person"}
-UNSENT = (("spend", "planned"), ("spend", "submitted"))
+NEVER_SEEN = (("spend", "planned"), ("spend", "submitted"))
 
 
 class River(Network, Chain):
@@ -99,8 +99,8 @@ class River(Network, Chain):
         for payment_id, amount in account.holds.items():
             payment: Payment = self.streams.states[payment_id]
             assert amount == payment.held_raw, "the account and the payment say the same"
-            unsent = sum(leg.amount_raw for leg in payment.legs.values() if (leg.kind, leg.state) in UNSENT)
-            assert amount == (payment.amount_raw if payment.card == "requested" else unsent), (
+            waiting = sum(leg.amount_raw for leg in payment.legs.values() if (leg.kind, leg.state) in NEVER_SEEN)
+            assert amount == (payment.amount_raw if payment.card == "requested" else waiting), (
                 f"a hold without use: {payment}"
             )
 
