@@ -12,7 +12,7 @@ from uuid import UUID
 
 from schemas.definition import Message, Raw
 from schemas.messages import account_commands, payment_commands
-from schemas.messages import payment_adjusting as adjusting
+from schemas.messages import payment_adjustment_commands as adjusting
 from streams.domain import account, facts, ids, payment
 from streams.domain.circumstances import Circumstances, Policy
 from streams.domain.decisions import DECISIONS

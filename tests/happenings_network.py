@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from schemas.messages import payment_adjusting as adjusting
+from schemas.messages import payment_adjustment_commands as adjusting
 from schemas.messages import payment_commands
 from streams.domain import ids
 from tests.happenings import Happenings

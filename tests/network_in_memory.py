@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from schemas.messages import account_commands, payment_commands
-from schemas.messages import payment_adjusting as adjusting
+from schemas.messages import payment_adjustment_commands as adjusting
 from streams.domain import ids
 from tests.given import CARD, CUSTOMER
 from tests.payments_in_memory import WHICH, Payments

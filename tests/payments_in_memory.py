@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from infra.errors import NotAnswered
 from schemas.definition import Message, Raw
 from schemas.messages import account_events, payment_commands
-from schemas.messages import payment_adjusting as adjusting
+from schemas.messages import payment_adjustment_commands as adjusting
 from streams.domain import facts
 from streams.domain.payment import Leg, Payment
 from streams.sagas.authorization import react

@@ -21,7 +21,7 @@ from infra.database import Cursor, reading
 from infra.errors import BadInput, NotFound
 from infra.telemetry import new_traceparent
 from schemas.definition import Message
-from schemas.messages import payment_adjusting as orders
+from schemas.messages import payment_adjustment_commands as orders
 from schemas.messages.payment_commands import CapturePayment, ReversePayment
 from streams.command_handler import CommandHandler
 from streams.domain import ids

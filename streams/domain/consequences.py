@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.definition import Message, Raw
 from schemas.messages import account_events as on_account
-from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as on_payment
 from schemas.topics import PAYMENT_EVENTS
 from streams.domain import ids, legs

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from schemas.messages import account_commands, card_controls, payment_adjusting, payment_commands
+from schemas.messages import account_commands, card_controls, payment_adjustment_commands, payment_commands
 from streams.domain import account_decisions, fact_decisions, facts, leg_decisions, person
 from streams.domain.card_table import decided
 from streams.domain.opening import Events
@@ -53,20 +53,20 @@ DECISIONS: Mapping[type, Decision] = {
     payment_commands.ScreenPayment: Decision(decided("screening"), _both),
     payment_commands.AuthorizePayment: Decision(decided("approval"), _payment, timely=True),
     payment_commands.DeclinePayment: Decision(decided("decline"), _both),
-    payment_adjusting.AdvisePayment: Decision(decided("advice"), _both),
-    payment_adjusting.IncrementPayment: Decision(decided("increment"), _both, timely=True),
+    payment_adjustment_commands.AdvisePayment: Decision(decided("advice"), _both),
+    payment_adjustment_commands.IncrementPayment: Decision(decided("increment"), _both, timely=True),
     payment_commands.ReversePayment: Decision(decided("reversal"), _both),
     payment_commands.ExpirePayment: Decision(decided("expiry"), _payment),
     payment_commands.CapturePayment: Decision(decided("capture"), _both),
-    payment_adjusting.RecordPresentment: Decision(decided("presentment"), _both),
-    payment_adjusting.ReverseCapture: Decision(decided("capture_reversal"), _both),
-    payment_adjusting.RefundPayment: Decision(decided("refund"), _both),
-    payment_adjusting.RecordRefund: Decision(decided("unlinked_refund"), _both),
-    payment_adjusting.ReverseRefund: Decision(decided("refund_reversal"), _both),
-    payment_adjusting.OpenDispute: Decision(decided("dispute"), _both),
-    payment_adjusting.ResolveDispute: Decision(decided("dispute_resolution"), _both),
-    payment_adjusting.CollectReceivable: Decision(leg_decisions.collect, _both),
-    payment_adjusting.WriteOffReceivable: Decision(leg_decisions.write_off, _payment),
+    payment_adjustment_commands.RecordPresentment: Decision(decided("presentment"), _both),
+    payment_adjustment_commands.ReverseCapture: Decision(decided("capture_reversal"), _both),
+    payment_adjustment_commands.RefundPayment: Decision(decided("refund"), _both),
+    payment_adjustment_commands.RecordRefund: Decision(decided("unlinked_refund"), _both),
+    payment_adjustment_commands.ReverseRefund: Decision(decided("refund_reversal"), _both),
+    payment_adjustment_commands.OpenDispute: Decision(decided("dispute"), _both),
+    payment_adjustment_commands.ResolveDispute: Decision(decided("dispute_resolution"), _both),
+    payment_adjustment_commands.CollectReceivable: Decision(leg_decisions.collect, _both),
+    payment_adjustment_commands.WriteOffReceivable: Decision(leg_decisions.write_off, _payment),
     payment_commands.PlanRefund: Decision(leg_decisions.plan_refund, _payment),
     payment_commands.RecordLegSubmitted: Decision(leg_decisions.record_submitted, _payment),
     payment_commands.RecordLegReverted: Decision(leg_decisions.record_reverted, _payment),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from schemas.definition import Raw
 from schemas.messages import account_events as on_account
-from schemas.messages import payment_adjusting as adjusting
+from schemas.messages import payment_adjustment_commands as adjusting
 from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
 from streams.domain import legs

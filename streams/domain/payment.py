@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from schemas.definition import Message
-from schemas.messages import payment_adjustments as adjustments
+from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as events
 from streams.domain.amounts import Amount
 from streams.domain.legs import NEVER_SEEN, Leg
@@ -73,12 +73,12 @@ def _declined(payment: Payment, event: events.PaymentDeclined) -> Payment:
     return replace(payment, card="declined", held_raw=0, reason=event.reason, response_code=event.response_code)
 
 
-def _incremented(payment: Payment, event: adjustments.PaymentIncremented) -> Payment:
+def _incremented(payment: Payment, event: adjusted.PaymentIncremented) -> Payment:
     more = payment.amounts.approve(_amount(event))
     return _told(replace(payment, amounts=more), "increment", event.increment_id, event.response_code)
 
 
-def _increment_declined(payment: Payment, event: adjustments.IncrementDeclined) -> Payment:
+def _increment_declined(payment: Payment, event: adjusted.IncrementDeclined) -> Payment:
     return _told(payment, "increment", event.increment_id, event.response_code, event.reason)
 
 
@@ -90,7 +90,7 @@ def _captured(payment: Payment, event: events.PaymentCaptured) -> Payment:
     return _told(after, "capture", event.presentment_id)
 
 
-def _capture_reversed(payment: Payment, event: adjustments.CaptureReversed) -> Payment:
+def _capture_reversed(payment: Payment, event: adjusted.CaptureReversed) -> Payment:
     amounts = payment.amounts.correct(_amount(event))
     posted = _without(payment.posted, event.presentment_id)
     card = payment.card
@@ -106,7 +106,7 @@ def _reversed(payment: Payment, event: events.PaymentReversed) -> Payment:
     return _told(after, "reversal", event.reversal_id)
 
 
-def _partly_reversed(payment: Payment, event: adjustments.PaymentPartlyReversed) -> Payment:
+def _partly_reversed(payment: Payment, event: adjusted.PaymentPartlyReversed) -> Payment:
     amounts = payment.amounts.give_back(_amount(event))
     card = "captured" if amounts.open.raw == 0 else payment.card
     return _told(replace(payment, card=card, amounts=amounts), "reversal", event.reversal_id)
@@ -119,48 +119,48 @@ def _expired(payment: Payment, _: events.PaymentExpired) -> Payment:
     return replace(payment, card="expired", reason="expired", amounts=amounts)
 
 
-def _refunded(payment: Payment, event: adjustments.PaymentRefunded) -> Payment:
+def _refunded(payment: Payment, event: adjusted.PaymentRefunded) -> Payment:
     refunds = MappingProxyType({**payment.refunds, event.refund_id: _amount(event)})
     card = "refunded" if payment.card == "requested" else payment.card
     after = replace(payment, card=card, amounts=payment.amounts.refund(_amount(event)), refunds=refunds)
     return _told(after, "refund", event.refund_id)
 
 
-def _refund_reversed(payment: Payment, event: adjustments.RefundReversed) -> Payment:
+def _refund_reversed(payment: Payment, event: adjusted.RefundReversed) -> Payment:
     refunds = _without(payment.refunds, event.refund_id)
     after = replace(payment, amounts=payment.amounts.take_refund_back(_amount(event)), refunds=refunds)
     return _told(after, "refund_reversal", event.reversal_id)
 
 
-def _dispute_opened(payment: Payment, event: adjustments.DisputeOpened) -> Payment:
+def _dispute_opened(payment: Payment, event: adjusted.DisputeOpened) -> Payment:
     disputes = MappingProxyType({**payment.disputes, event.dispute_id: _amount(event)})
     after = replace(payment, card="disputed", amounts=payment.amounts.credit(_amount(event)), disputes=disputes)
     return _told(after, "dispute", event.dispute_id)
 
 
-def _dispute_won(payment: Payment, event: adjustments.DisputeWon) -> Payment:
+def _dispute_won(payment: Payment, event: adjusted.DisputeWon) -> Payment:
     after = replace(payment, card="captured", disputes=_without(payment.disputes, event.dispute_id))
     return _told(after, "dispute_resolution", event.dispute_id)
 
 
-def _dispute_lost(payment: Payment, event: adjustments.DisputeLost) -> Payment:
+def _dispute_lost(payment: Payment, event: adjusted.DisputeLost) -> Payment:
     amounts = payment.amounts.take_credit_back(_amount(event))
     after = replace(payment, card="captured", amounts=amounts, disputes=_without(payment.disputes, event.dispute_id))
     return _told(after, "dispute_resolution", event.dispute_id)
 
 
-def _refused(payment: Payment, event: adjustments.CardMessageRefused) -> Payment:
+def _refused(payment: Payment, event: adjusted.CardMessageRefused) -> Payment:
     after = payment
     if event.message == "authorization":
         after = replace(payment, response_code=event.response_code, reason=event.reason)
     return _told(after, event.message, event.message_id, event.response_code, event.reason)
 
 
-def _receivable_opened(payment: Payment, _: adjustments.ReceivableOpened) -> Payment:
+def _receivable_opened(payment: Payment, _: adjusted.ReceivableOpened) -> Payment:
     return payment
 
 
-def _receivable_reduced(payment: Payment, event: adjustments.ReceivableReduced) -> Payment:
+def _receivable_reduced(payment: Payment, event: adjusted.ReceivableReduced) -> Payment:
     written_off = event.amount_raw if event.reason == "written_off" else 0
     return replace(payment, written_off_raw=payment.written_off_raw + written_off)
 
@@ -215,18 +215,18 @@ EVOLVE: Mapping[type[Message], Callable[[Any, Any], Payment]] = {
     events.PaymentCaptured: _captured,
     events.PaymentReversed: _reversed,
     events.PaymentExpired: _expired,
-    adjustments.PaymentIncremented: _incremented,
-    adjustments.IncrementDeclined: _increment_declined,
-    adjustments.PaymentPartlyReversed: _partly_reversed,
-    adjustments.CaptureReversed: _capture_reversed,
-    adjustments.PaymentRefunded: _refunded,
-    adjustments.RefundReversed: _refund_reversed,
-    adjustments.DisputeOpened: _dispute_opened,
-    adjustments.DisputeWon: _dispute_won,
-    adjustments.DisputeLost: _dispute_lost,
-    adjustments.CardMessageRefused: _refused,
-    adjustments.ReceivableOpened: _receivable_opened,
-    adjustments.ReceivableReduced: _receivable_reduced,
+    adjusted.PaymentIncremented: _incremented,
+    adjusted.IncrementDeclined: _increment_declined,
+    adjusted.PaymentPartlyReversed: _partly_reversed,
+    adjusted.CaptureReversed: _capture_reversed,
+    adjusted.PaymentRefunded: _refunded,
+    adjusted.RefundReversed: _refund_reversed,
+    adjusted.DisputeOpened: _dispute_opened,
+    adjusted.DisputeWon: _dispute_won,
+    adjusted.DisputeLost: _dispute_lost,
+    adjusted.CardMessageRefused: _refused,
+    adjusted.ReceivableOpened: _receivable_opened,
+    adjusted.ReceivableReduced: _receivable_reduced,
     events.LegPlanned: _leg_planned,
     events.LegSubmitted: _leg_submitted,
     events.LegReverted: _leg_reverted,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.messages import payment_adjusting as adjusting
-from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_adjustment_commands as adjusting
+from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
 from streams.domain.account import Account

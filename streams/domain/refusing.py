@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.messages.payment_adjustments import CardMessageRefused
+from schemas.messages.payment_adjustment_events import CardMessageRefused
 from streams.domain.payment_state import Payment
 from streams.domain.reasons import Reason, response_code
 

@@ -50,7 +50,7 @@ import orjson
 from schemas.definition import Message, to_json
 from schemas.messages import account_events as accounts
 from schemas.messages import card_controls as controls
-from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as payments
 from streams.delivered import Delivered
 

@@ -33,7 +33,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.definition import Message
-from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as events
 from streams.delivered import Delivered
 from streams.domain import ids

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from schemas.definition import Message
-from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as events
 from streams.delivered import Delivered
 from streams.domain.values import replace

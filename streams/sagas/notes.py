@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as events
 from streams.domain.values import replace
 from streams.sagas.saga import Saga

@@ -9,7 +9,7 @@ from hypothesis import given
 from schemas.definition import MESSAGES, hints
 from schemas.messages import account_events as events
 from schemas.messages import card_controls as controls
-from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events
 from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS
 from streams.projections import balances, card_ledger, ledger, payments

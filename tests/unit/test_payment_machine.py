@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from schemas.messages import chain_commands
-from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_adjustment_events as adjusted
 from streams.domain.account import Account
 from streams.domain.payment import Payment
 from streams.sagas.authorization import DEADLINE, ENDS, EXPIRY, PATIENCE

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.definition import Message, Raw
-from schemas.messages import payment_adjustments as adjusted
+from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as on
 from streams.sagas.authorization import DEADLINE, EXPIRY, PARKED, PATIENCE, react
 from streams.sagas.rows import Due

@@ -1,4 +1,4 @@
-"""Orders to a payment that follow its first answer, and those that open one without a question: each is one message of the network."""
+"""Commands to a payment that follow its first answer, and those that open one without a question: each is one message of the network."""
 
 from __future__ import annotations
 
