@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.errors import NotAnswered
+from streams.domain import adjustment_decisions as adjustments
 from streams.domain import authorization_decisions as authorizations
-from streams.domain import card_decisions as answers
 from streams.domain import dispute_decisions as disputes
 from streams.domain import posting_decisions as postings
 from streams.domain.account import Account
@@ -54,7 +54,7 @@ MESSAGES: Mapping[str, tuple[str | None, str]] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What a message does to a payment in a state. Exactly one of `act`, `refuse`, `early`, and none of them."""
+    """What a message does to a payment in a state. At most one of `act`, `refuse` and `early`; none of them: it passes."""
 
     states: tuple[str, ...]
     messages: tuple[str, ...]
@@ -97,37 +97,37 @@ FOLLOWING = (
 
 CELLS = (
     # The question and its answer. Only an open payment is held, screened, approved, declined; and only once.
-    acts(NEW, "authorization", answers.request, "requested", "declined", "verified"),
+    acts(NEW, "authorization", authorizations.request, "requested", "declined", "verified"),
     passes(tuple(each for each in KNOWN if each != "reversed"), ("authorization",), "asked already: the stream has the answer"),
     refuses(("reversed",), "authorization", Reason.REVERSED, "the network's reversal came before: net nothing"),
-    acts(ASKED, "hold", answers.hold, "requested"),
-    acts(ASKED, "screening", answers.screen, "requested"),
-    acts(ASKED, "approval", answers.authorize, "requested", "authorized", "captured"),
-    acts(ASKED, "decline", answers.decline, "declined"),
+    acts(ASKED, "hold", authorizations.hold, "requested"),
+    acts(ASKED, "screening", authorizations.screen, "requested"),
+    acts(ASKED, "approval", authorizations.authorize, "requested", "authorized", "captured"),
+    acts(ASKED, "decline", authorizations.decline, "declined"),
     passes((NONE, *ANSWERED), OURS, "nobody waits for an answer"),
     # The network approved in our stead.
-    acts(NEW, "advice", authorizations.advise, "authorized", "declined"),
-    acts(("requested", "declined"), "advice", authorizations.advise, "authorized"),
+    acts(NEW, "advice", adjustments.advise, "authorized", "declined"),
+    acts(("requested", "declined"), "advice", adjustments.advise, "authorized"),
     passes(("authorized", "partly_captured", *POSTINGS, "expired"), ("advice",), "approved already"),
     refuses(("reversed",), "advice", Reason.REVERSED, "the network's reversal came before: net nothing"),
     refuses(("verified",), "advice", Reason.VERIFICATION_ONLY, "a verification holds nothing"),
     refuses(("refunded",), "advice", Reason.CREDIT_ONLY, "the payment is nothing but a credit"),
     # More, less, and the end of an authorization.
-    acts(HELD, "increment", authorizations.increment, "authorized"),
-    acts(PART, "increment", authorizations.increment, "partly_captured"),
+    acts(HELD, "increment", adjustments.increment, "authorized"),
+    acts(PART, "increment", adjustments.increment, "partly_captured"),
     refuses(tuple(each for each in KNOWN if each not in (*HELD, *PART)), "increment", Reason.NOT_AUTHORIZED, "nothing is open"),
-    acts(NEW, "reversal", authorizations.store_reversal, "reversed", "declined"),
-    acts(ASKED, "reversal", authorizations.reverse_open, "declined"),
-    acts(HELD, "reversal", authorizations.reverse, "reversed", "authorized"),
-    acts(PART, "reversal", authorizations.reverse, "captured", "partly_captured"),
-    acts(POSTED, "reversal", authorizations.reverse_posted, "corrected", "captured"),
+    acts(NEW, "reversal", adjustments.store_reversal, "reversed", "declined"),
+    acts(ASKED, "reversal", adjustments.reverse_open, "declined"),
+    acts(HELD, "reversal", adjustments.reverse, "reversed", "authorized"),
+    acts(PART, "reversal", adjustments.reverse, "captured", "partly_captured"),
+    acts(POSTED, "reversal", adjustments.reverse_posted, "corrected", "captured"),
     refuses(
         ("corrected", "disputed"), "reversal", Reason.ALREADY_CAPTURED, "what is posted is given back by a refund or a clearing reversal",
     ),
     refuses(("refunded",), "reversal", Reason.CREDIT_ONLY, "the payment is nothing but a credit"),
     passes((*CLOSED, "verified"), ("reversal",), "nothing is held any more"),
-    acts(HELD, "expiry", authorizations.expire, "expired"),
-    acts(PART, "expiry", authorizations.expire, "captured"),
+    acts(HELD, "expiry", adjustments.expire, "expired"),
+    acts(PART, "expiry", adjustments.expire, "captured"),
     passes(tuple(each for each in KNOWN if each not in (*HELD, *PART)), ("expiry",), "nothing is open"),
     # What the network posts has happened, whatever we said before.
     acts(HELD, "capture", postings.capture, "captured", "partly_captured", "authorized"),
