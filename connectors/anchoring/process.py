@@ -11,8 +11,8 @@ import structlog
 from connectors.anchoring.anchorer import Anchorer
 from connectors.chain.rpc_errors import RpcRefused
 from infra.errors import Stop
+from infra.transient import is_transient
 from streams.audit_log.filler import Filler
-from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
 PAUSE_SECONDS = 1.0

@@ -40,8 +40,8 @@ from connectors.chain.stretches import Stretches
 from infra.database import transaction
 from infra.errors import Misconfigured
 from infra.failpoints import failpoint
+from infra.transient import is_transient
 from streams.domain.facts import SeeTransfer
-from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
 BULK = 64  # so many final blocks behind, it reads stretches of them instead of each

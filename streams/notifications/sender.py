@@ -21,11 +21,11 @@ from standardwebhooks.webhooks import Webhook
 from infra.database import Cursor, transaction
 from infra.failpoints import failpoint
 from infra.settings import Settings
+from infra.transient import is_transient
 from streams.notifications import endpoints, outgoing
 from streams.notifications.guard import AddressRefused, GuardedBackend
 from streams.notifications.outgoing import Answer, Claimed
 from streams.notifications.schedule import DELAYS_SECONDS, GONE, THROTTLING, delay_seconds, retry_after_seconds
-from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
 

@@ -9,40 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import psycopg2
 import psycopg2.extensions
-import sqlalchemy.exc
 import structlog
 from sqlalchemy import Engine
 
 from infra.database import Cursor, transaction
-from infra.errors import PayriverError, Retry, Stop
+from infra.errors import PayriverError, Stop
 from infra.failpoints import failpoint
+from infra.transient import is_transient as is_transient
 from streams.runtime import checkpoint, parked
-from streams.runtime.records import Place, Record, Run
-
-__all__ = ["AfterCommit", "Handler", "HandlerBrokeTransaction", "Place", "Record", "Run", "is_transient", "process"]
+from streams.runtime.records import Record, Run
 
 log = structlog.get_logger(__name__)
-
-# What may pass by itself, by SQLSTATE or by its class (the first two characters): PostgreSQL's appendix A.
-TRANSIENT_STATES = frozenset({
-    "40001",  # serialization_failure
-    "40P01",  # deadlock_detected
-    "55P03",  # lock_not_available
-    "25006",  # read_only_sql_transaction: the server is a standby for a moment
-    "57P01",  # admin_shutdown
-    "57P02",  # crash_shutdown
-    "57P03",  # cannot_connect_now
-    "57P05",  # idle_session_timeout
-    "25P03",  # idle_in_transaction_session_timeout
-})  # fmt: skip
-TRANSIENT_CLASSES = frozenset({
-    "08",  # connection exceptions
-    "28",  # a password or role that is being changed: nobody's message is at fault
-    "53",  # out of disk, memory, connections
-    "58",  # the server's own system errors
-})  # fmt: skip
 
 
 class Handler(Protocol):
@@ -77,19 +55,6 @@ def process(
         if len(run.records) > 1:
             log.info("run_goes_singly", messages=len(run.records), error=parked.describe(error), **_where(run))
     return all(_apply_or_park(engine, consumer, handler, single, after_commit) for single in run.singly())
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: the world was in the way, not the message."""
-    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
-        return is_transient(error.orig)
-    if isinstance(error, (Retry, psycopg2.InterfaceError, sqlalchemy.exc.TimeoutError)):
-        return True
-    if not isinstance(error, psycopg2.Error):
-        return False
-    if error.pgcode is None:  # the connection broke, or there was none
-        return isinstance(error, psycopg2.OperationalError) or error.__class__ is psycopg2.DatabaseError
-    return error.pgcode in TRANSIENT_STATES or error.pgcode[:2] in TRANSIENT_CLASSES
 
 
 def _apply(engine: Engine, consumer: str, handler: Handler, run: Run, after_commit: AfterCommit | None) -> bool:

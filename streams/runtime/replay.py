@@ -18,7 +18,8 @@ from sqlalchemy import Engine
 
 from infra.database import Cursor, transaction
 from infra.errors import BadInput, Conflict, NotFound, Stop
-from streams.runtime.consumer import Handler, is_transient, must_be_open
+from infra.transient import is_transient
+from streams.runtime.consumer import Handler, must_be_open
 from streams.runtime.parked import ParkedMessage, describe, lock_key, reason_of
 from streams.runtime.records import Record
 

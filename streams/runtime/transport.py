@@ -21,7 +21,7 @@ from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 
-from streams.runtime.consumer import is_transient
+from infra.transient import is_transient
 from streams.runtime.parked import reason_of
 from streams.runtime.positions import Positions
 from streams.runtime.records import Place, Record, Run, as_headers

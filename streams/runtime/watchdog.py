@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streams.runtime.consumer import is_transient
+from infra.transient import is_transient
 from streams.runtime.positions import Positions
 from streams.runtime.records import Place
 

@@ -13,9 +13,9 @@ from sqlalchemy import Engine as Database
 from infra.database import Cursor, transaction
 from infra.errors import Undecodable
 from infra.failpoints import failpoint
+from infra.transient import is_transient
 from schemas.codec import Codec
 from streams.command_agent import header_id
-from streams.runtime.consumer import is_transient
 from streams.runtime.records import Record
 from streams.sagas.engine import Engine
 

@@ -16,7 +16,7 @@ from infra.database import Cursor, engine
 from infra.errors import Retry, Undecodable
 from infra.settings import Settings
 from infra.telemetry import configure_logging
-from streams.runtime.consumer import Record
+from streams.runtime.records import Record
 from streams.runtime.worker import run_worker
 
 TABLES = """

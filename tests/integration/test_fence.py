@@ -9,8 +9,8 @@ import pytest
 
 from infra.database import engine, transaction
 from infra.errors import MissingCheckpoint
+from infra.transient import is_transient
 from streams.runtime import checkpoint
-from streams.runtime.consumer import is_transient
 from streams.runtime.records import Place, Run
 from tests.integration.effects import Effects
 from tests.integration.one_partition import Shore, shore

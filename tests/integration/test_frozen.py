@@ -10,7 +10,7 @@ import pytest
 
 from infra.database import FROZEN_SECONDS, engine, transaction
 from infra.stack import access
-from streams.runtime.consumer import is_transient
+from infra.transient import is_transient
 from tests.integration.conftest import Databases
 
 BEGIN = (

@@ -26,11 +26,11 @@ from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import UnknownBlock
 from connectors.chain.settings import ChainSettings
 from infra.database import transaction
+from infra.transient import is_transient
 from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.circumstances import Policy
 from streams.orders import Order
-from streams.runtime.consumer import is_transient
 from tests.chain_fixtures import silent_chain
 from tests.given import registration
 from tests.integration.bad_rpc import FAULTS, spoiling

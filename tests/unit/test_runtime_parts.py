@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import Retry, Stop, Undecodable, Unreachable
+from infra.transient import is_transient
 from streams.runtime import transport
-from streams.runtime.consumer import is_transient
 from streams.runtime.parked import describe, reason_of
 from streams.runtime.records import Place, Record, Run, as_headers
 from streams.runtime.services import EXIT_FAILED
