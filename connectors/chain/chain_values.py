@@ -30,7 +30,6 @@ class Header:
     time: int
     logs_bloom: str
     base_fee_wei: int | None
-    transaction_count: int
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Header:
@@ -43,7 +42,6 @@ class Header:
                 time=int(record["timestamp"], 16),
                 logs_bloom=record["logsBloom"].lower(),
                 base_fee_wei=int(record["baseFeePerGas"], 16) if record.get("baseFeePerGas") else None,
-                transaction_count=len(record.get("transactions", ())),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise Undecodable(f"no mined block: {error!r} in {str(record)[:300]}") from None
@@ -58,7 +56,6 @@ class Receipt:
     block_number: int
     block_hash: str
     gas_used: int
-    price_wei: int
     logs: tuple[Log, ...]
 
     @classmethod
@@ -71,7 +68,6 @@ class Receipt:
                 block_number=int(record["blockNumber"], 16),
                 block_hash=record["blockHash"].lower(),
                 gas_used=int(record["gasUsed"], 16),
-                price_wei=int(record["effectiveGasPrice"], 16),
                 logs=tuple(Log.from_json(log) for log in record["logs"]),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:

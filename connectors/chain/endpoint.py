@@ -30,7 +30,7 @@ WIDEN_AFTER = 50
 
 @dataclass(eq=False)
 class Endpoint:
-    """A node. `banned`: why it is never asked again (another chain); `lies`: how often the others outvoted it."""
+    """A node. `banned`: why it is never asked again (another chain)."""
 
     url: str
     transport: Transport
@@ -43,7 +43,6 @@ class Endpoint:
     failed_at: float = 0.0
     rests_until: float = 0.0
     head: int = 0
-    lies: int = 0
     banned: str | None = None
     checked: bool = False
     last_error: str = ""

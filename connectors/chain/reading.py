@@ -136,15 +136,8 @@ class AccountReader:
 
     def is_enabled(self, key: str, at: At = "latest") -> bool:
         """Whether `key` may call the Spender directly: a sending key must not, for a salt does not bind it."""
-        return bool(self._spender("isModuleEnabled(address)", "bool", at, key))
-
-    def is_consumed(self, signer: str, spend: bytes, at: At = "latest") -> bool:
-        """Whether the signed spend with this hash was carried out or invalidated."""
-        return bool(self._spender("consumed(address,bytes32)", "bool", at, signer, spend))
-
-    def _spender(self, signature: str, kind: str, at: At, *values: Any) -> Any:
-        answer = self._rpc.eth_call(self._settings.spender_module, call_data(signature, *values), at)
-        return answers((kind,), answer)[0]
+        answer = self._rpc.eth_call(self._settings.spender_module, call_data("isModuleEnabled(address)", key), at)
+        return bool(answers(("bool",), answer)[0])
 
 
 def stored_allowance(event: SetAllowance, block_time: int) -> Allowance:

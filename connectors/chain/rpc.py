@@ -75,10 +75,6 @@ class Rpc:
         wheres = [{"blockHash": each} for each in block_hashes]
         return _merged(map(good, self.batch([_logs_question(where, each) for where in wheres for each in filters])))
 
-    def logs_of_block(self, block_hash: str, topics: Iterable[str] = ()) -> list[Log]:
-        """All logs of one block by its hash, with any of these topic0s. Raises `UnknownBlock` when it was orphaned."""
-        return self.logs_of_blocks([block_hash], [_by_topics(topics)])
-
     def logs(
         self, first: int, last: int, topics: Iterable[str] = (), addresses: Sequence[str] | None = None
     ) -> list[Log]:

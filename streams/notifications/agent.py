@@ -27,7 +27,7 @@ INSERT INTO webhook_messages (message_id, endpoint_id, event_id, stream_id, type
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class Addressee:
     """An enabled endpoint, as far as choosing its messages goes."""
 
     endpoint_id: UUID
@@ -45,14 +45,14 @@ class Notifier:
         """Write the run's messages. Raises Undecodable, UnknownType for what is no event of ours."""
         events = [from_record(self.codec, record) for record in records]
         told = [(event, name) for event in events if (name := type_of(event.message))]
-        listeners = _enabled(cursor) if told else []
-        rows = [row for event, name in told for row in rows_of(event, name, listeners)]
+        addressees = _enabled(cursor) if told else []
+        rows = [row for event, name in told for row in rows_of(event, name, addressees)]
         cursor.postpone_values(WRITE, rows)
 
 
-def rows_of(event: Delivered, name: str, listeners: Sequence[Listener]) -> list[tuple[Any, ...]]:
+def rows_of(event: Delivered, name: str, addressees: Sequence[Addressee]) -> list[tuple[Any, ...]]:
     """One row for each endpoint that wants the event; the message's id follows from both."""
-    chosen = [each for each in listeners if event.recorded_at >= each.enabled_at and wants(each.event_types, name)]
+    chosen = [each for each in addressees if event.recorded_at >= each.enabled_at and wants(each.event_types, name)]
     body = body_of(event, name) if chosen else ""
     return [
         (
@@ -68,6 +68,6 @@ def rows_of(event: Delivered, name: str, listeners: Sequence[Listener]) -> list[
     ]
 
 
-def _enabled(cursor: Cursor) -> list[Listener]:
+def _enabled(cursor: Cursor) -> list[Addressee]:
     cursor.execute(ENABLED)
-    return [Listener(*row) for row in cursor.fetchall()]
+    return [Addressee(*row) for row in cursor.fetchall()]

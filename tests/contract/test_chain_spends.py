@@ -45,18 +45,19 @@ def test_our_accrual_is_the_contracts_through_spends_and_days(devchain: DevChain
 
 
 def test_the_hash_we_know_a_spend_by_is_the_one_the_contract_consumes(devchain: DevChain, account: AccountInfo) -> None:
-    at, reader = devchain.deployment, reader_of(devchain)
+    at = devchain.deployment
     delegate, leg = Signer(at.delegate_key), uuid4()
     call = spend_call(at.asset, account.roles, at.settlement, EURO)
     signed = sign_spend(delegate, at.chain_id, at.spender_module, call, salt_of(leg))
     theirs = devchain.read(at.spender_module, "moduleTxHash(bytes,bytes32)", "bytes32", call, salt_of(leg))
     assert signed.hash == theirs
-    assert not reader.is_consumed(delegate.address, signed.hash)
+    consumed = at.spender_module, "consumed(address,bytes32)", "bool", delegate.address, signed.hash
+    assert not devchain.read(*consumed)
 
     sent = devchain.send(at.relayer_key, at.spender_module, signed.call_data)
 
     assert told(devchain, sent)[0][1] == on_chain.HashExecuted("0x" + signed.hash.hex())
-    assert reader.is_consumed(delegate.address, signed.hash)
+    assert devchain.read(*consumed)
 
 
 def test_our_signed_spend_is_account_kits_byte_for_byte(devchain: DevChain, account: AccountInfo) -> None:

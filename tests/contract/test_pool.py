@@ -173,7 +173,7 @@ def test_a_node_that_lies_about_a_final_block_is_outvoted_and_named(capsys: pyte
     with nodes("0xbb", "0xaa", "0xaa") as asked:
         rpc = hurried(*asked)
         assert quorum_of(rpc).stands(7, "0xaa")
-        assert [each.lies for each in rpc.pool.endpoints] == [1, 0, 0]
+        assert [each.state for each in rpc.pool.endpoints] == ["resting", "well", "well"]
         assert not quorum_of(rpc, 3).stands(7, "0xbb")
     assert rpc.pool.endpoints[0].name in capsys.readouterr().out
 

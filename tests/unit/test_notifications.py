@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from infra.errors import BadInput
 from schemas.messages import payment_events
 from streams.notifications import messages
-from streams.notifications.agent import Listener, rows_of
+from streams.notifications.agent import Addressee, rows_of
 from streams.notifications.endpoints import check_url
 from streams.notifications.guard import AddressRefused, GuardedBackend, checked_address, is_public
 from streams.notifications.schedule import DELAYS_SECONDS, delay_seconds, retry_after_seconds
@@ -96,7 +96,7 @@ def test_a_filter_names_a_type_or_all_below_it(event_types: tuple[str, ...], nam
 
 def test_an_endpoint_is_told_of_what_was_recorded_since_it_was_enabled() -> None:
     event = World.of([]).events[0]
-    before, after = Listener(uuid4(), (), BEGAN), Listener(uuid4(), (), event.recorded_at + timedelta(microseconds=1))
+    before, after = Addressee(uuid4(), (), BEGAN), Addressee(uuid4(), (), event.recorded_at + timedelta(microseconds=1))
     rows = rows_of(event, "account.registered", [before, after])
     assert [row[1] for row in rows] == [before.endpoint_id]
     assert rows == rows_of(event, "account.registered", [before])  # the same ids again
