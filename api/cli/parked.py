@@ -87,7 +87,7 @@ def show(waiting_id: IdArgument, as_json: JsonOption = False, home: HomeOption =
     if webhook:
         view.show_webhook(out, webhook, attempts, as_json=as_json)
     elif sagas:
-        view.show_saga(out, sagas[0], waiting.ways_on(sagas[0].came_from), as_json=as_json)
+        view.show_saga(out, sagas[0], waiting.ways_on(sagas[0].stuck_in), as_json=as_json)
     else:
         raise NotFound(f"nothing that waits is called {waiting_id}; `payriver parked list` shows what does")
 
@@ -103,7 +103,7 @@ def replay(waiting_id: IdArgument, by: ByOption, home: HomeOption = None) -> Non
         raise typer.Exit(0 if done.stopped_at is None else 1)
     with transaction(root.write) as cursor:
         if sagas := waiting.find(cursor, saga_id=waiting_id):
-            ways_on = ", ".join(waiting.ways_on(sagas[0].came_from))
+            ways_on = ", ".join(waiting.ways_on(sagas[0].stuck_in))
             raise BadInput(f"{waiting_id} is a saga and no message: it goes on by itself when one of {ways_on} comes")
         outgoing.replay(cursor, waiting_id)
     out.print(f"webhook [bold]{waiting_id}[/] will be sent again, under the same id")

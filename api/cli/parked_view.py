@@ -43,7 +43,7 @@ def print_list(
     if sagas:
         table = _table(f"{len(sagas)} sagas", "payment", "stuck in", "reason", "since")
         for saga in sagas:
-            table.add_row(str(saga.saga_id), saga.came_from or "-", escape(saga.reason or "-"), _at(saga.since))
+            table.add_row(str(saga.saga_id), saga.stuck_in or "-", escape(saga.reason or "-"), _at(saga.since))
         out.print(table)
     if webhooks:
         table = _table(f"{len(webhooks)} webhooks", "id", "type", "of", "attempts", "reason", "since")
@@ -89,7 +89,7 @@ def saga_json(saga: WaitingSaga) -> dict[str, Any]:
     return {
         "id": str(saga.saga_id),
         "state": saga.state,
-        "stuck_in": saga.came_from,
+        "stuck_in": saga.stuck_in,
         "reason": saga.reason,
         "since": saga.since.isoformat(),
     }

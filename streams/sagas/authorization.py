@@ -59,6 +59,7 @@ class Row:
 
 
 OPEN = ("holding", "screening", "authorizing")
+UNANSWERED = (*OPEN, "declining")
 WAITING = ("spending", "settling", "refund_due", "refunding", "unseen")
 STANDING = (*WAITING, "settled", "captured", "declined", "verified", "refunded", "unmoved")
 """Once it is answered, a payment stands in one of these: which one follows from what is due and what moves, not from what came first."""
@@ -102,14 +103,14 @@ ROWS = (
     Row(("screening",), ("PaymentScreened",), "declining", (decline,), when.refused),
     Row(OPEN, (DEADLINE,), "declining", (decline,)),
     Row(("holding", "declining"), ("PaymentVerified",), "verified", cancel=(DEADLINE,)),
-    Row((*OPEN, "declining"), ("PaymentDeclined",), "declined", (), when.network, cancel=(DEADLINE,)),
-    Row((*OPEN, "declining", "declined"), ("PaymentAuthorized",), "spending", (), when.network, WAIT, (DEADLINE,)),
+    Row(UNANSWERED, ("PaymentDeclined",), "declined", (), when.network, cancel=(DEADLINE,)),
+    Row((*UNANSWERED, "declined"), ("PaymentAuthorized",), "spending", (), when.network, WAIT, (DEADLINE,)),
     # What nobody asked us: the chain shows a spend, or the network tells what it decided itself.
     Row(("new",), ("PaymentRequested",), "screening", (screen,), when.chain, start=WAIT),
     Row(("new",), ("PaymentRequested",), "spending", (), when.told, start=WAIT),
     Row(("spending",), ("PaymentAuthorized",), STAY, start=WAIT),
     Row(("spending",), ("PaymentDeclined",), "declined", cancel=END),
-    *_standing((*OPEN, "declining"), ("PaymentAuthorized", "PaymentDeclined"), when.chain),
+    *_standing(UNANSWERED, ("PaymentAuthorized", "PaymentDeclined"), when.chain),
     # The legs go out as they are planned.
     Row(STANDING, ("LegPlanned",), "spending", (submit_spend,), when.spend, WAIT),
     Row(STANDING, ("LegPlanned",), "refunding", (submit_refund,), when.refund, WAIT),

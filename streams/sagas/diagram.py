@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from infra.drawn import table
-from streams.sagas.authorization import CARD, ENDS, LEGS, OPEN, ROWS, STANDING, WAITING, Row
+from streams.sagas.authorization import CARD, ENDS, LEGS, ROWS, STANDING, UNANSWERED, WAITING, Row
 
 START = "new"
-UNANSWERED = (*OPEN, "declining")
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "unanswered": UNANSWERED,
     "answered": STANDING,

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streams.sagas.authorization import CARD, DEADLINE, ENDS, EXPIRY, INPUTS, OPEN, PATIENCE, STANDING
+from streams.sagas.authorization import CARD, DEADLINE, ENDS, EXPIRY, INPUTS, PATIENCE, STANDING, UNANSWERED
 
-UNANSWERED = (*OPEN, "declining")
 ALL = (*UNANSWERED, *STANDING)
 
 

@@ -7,9 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from infra.database import Cursor
-from streams.sagas.authorization import DEADLINE, EXPIRY, PATIENCE, ROWS
+from streams.sagas.authorization import DEADLINE, EXPIRY, PARKED, PATIENCE, ROWS
 
-PARKED = "parked"
 TIMEOUTS = (DEADLINE, EXPIRY, PATIENCE)
 FIND = """
 SELECT s.saga_id, s.type, s.state, s.reason, s.changed_at,
@@ -22,14 +21,14 @@ ORDER BY s.changed_at, s.saga_id LIMIT %s
 
 @dataclass(frozen=True, slots=True)
 class WaitingSaga:
-    """A saga as a person sees it. `came_from`: the state in which it got stuck."""
+    """A saga as a person sees it. `stuck_in`: the state in which it got stuck."""
 
     saga_id: UUID
     type: str
     state: str
     reason: str | None
     since: datetime
-    came_from: str | None
+    stuck_in: str | None
 
 
 def find(cursor: Cursor, *, saga_id: UUID | None = None, limit: int = 1000) -> list[WaitingSaga]:
