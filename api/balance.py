@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from api.chain_view import Seen
 from api.models import Allowance, Balance
 from streams.domain.money import minor_of
-from streams.projections.balances import BalanceRow, read_allowance, spendable_raw
+from streams.projections.balances import BalanceRow, allowances, spendable_raw
 
 
 def balance(row: BalanceRow, seen: Seen | None, stale_seconds: int) -> Balance:
     """The balance at the newest block; where none is known, at the time that the allowance was stored."""
-    stored = read_allowance(row.allowance)
-    block_time = max(seen.block_time if seen else 0, stored.timestamp)
-    accrued = stored.accrued(block_time)
-    refill = stored.next_refill(block_time)
+    known = allowances(row)
+    block_time = max(seen.block_time if seen else 0, known.final.timestamp)
+    counting = known.counting(block_time)
+    refill = counting.next_refill(block_time)
     amounts = {
         "total": row.final_raw,
         "spendable": spendable_raw(row, block_time),
@@ -34,10 +34,10 @@ def balance(row: BalanceRow, seen: Seen | None, stale_seconds: int) -> Balance:
             "blocked_by": blocked_by(row, seen, stale_seconds),
             "allowance": Allowance.model_validate(
                 {
-                    "balance_raw": accrued.balance,
-                    "max_refill_raw": accrued.max_refill,
-                    "refill_raw": accrued.refill,
-                    "period_seconds": accrued.period_seconds,
+                    "balance_raw": counting.balance,
+                    "max_refill_raw": counting.max_refill,
+                    "refill_raw": counting.refill,
+                    "period_seconds": counting.period_seconds,
                     "next_refill_at": datetime.fromtimestamp(refill, UTC) if refill is not None else None,
                 }
             ),

@@ -109,7 +109,7 @@ class AccountPage(Answer):
 
 
 class Allowance(Answer):
-    """The spending allowance on chain, accrued to `block_time`."""
+    """The spending allowance on chain that counts, accrued to `block_time`: while a change by its owner is not final, the lower one."""
 
     balance_raw: RawAmount = Field(description="Unused, raw units, base-10.")
     max_refill_raw: RawAmount = Field(description="The most that refilling reaches, raw units, base-10.")

@@ -32,7 +32,9 @@ To = Annotated[str, Query(alias="to", max_length=60, description=f"Up to this on
 class Changed(Answer):
     """One value of the state that is another than before; null: it was not there, or is no more."""
 
-    path: str = Field(description="The field, and its key where it is one of several.", examples=["allowance.balance"])
+    path: str = Field(
+        description="The field, and its key where it is one of several.", examples=["allowances.final.balance"]
+    )
     before: Any = Field(description="As JSON; integers as base-10 strings.", examples=["5000"])
     after: Any = Field(examples=["4200"])
 

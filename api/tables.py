@@ -95,7 +95,7 @@ balances = Table(
     Column("unseen_spend_raw", RAW),
     Column("held_raw", RAW),
     Column("allowance", JSONB),
-    Column("raised_allowance", JSONB),
+    Column("pending_allowances", JSONB),
     Column("card_limits", JSONB),
     Column("blocks", JSONB),
     Column("block_number", BigInteger),

@@ -86,7 +86,7 @@ def changes(before: Any, after: Any) -> Iterator[Change]:
 
 
 def flat(plain: Mapping[str, Any], under: str = "") -> dict[str, Any]:
-    """A state's JSON values by path: `holds[0b1f...]`, `allowance.balance`."""
+    """A state's JSON values by path: `holds[0b1f...]`, `allowances.final.balance`."""
     found: dict[str, Any] = {}
     for name, value in plain.items():
         path = f"{under}{name}"

@@ -118,5 +118,5 @@ def end_of(state: Any) -> dict[str, Any]:
         "final_raw": str(state.final_raw),
         "held_raw": str(state.held_raw),
         "debits_raw": str(state.debits_raw),
-        "allowance_raw": str(state.allowance.balance),
+        "allowance_raw": str(state.allowances.final.balance),
     }

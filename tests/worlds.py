@@ -6,7 +6,7 @@ Nothing here writes an event by hand, so every history is one that the write sid
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from hypothesis import strategies as st
@@ -41,14 +41,19 @@ ACTIONS = (
     *("deposit", "foreign_spend", "withdrawal", "of_history", "unsee", "see_again", "finalize", "finalize", "finalize"),
     *("limit", "bar", "unbar"),
     *("freeze", "unfreeze", "queue", "empty", "empty", "broken", "mended", "mended"),
-    *("consume", "raise", "cut", "finalize_raise", "wait"),
+    *("consume", "raise", "cut", "cut", "reorg_limit", "finalize_raise", "wait"),
 )
 steps = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 5), st.integers(0, 9_000)), max_size=60)
 
 
 @dataclass
 class World(NetworkHappens, ChainHappens):
-    """One customer, one settlement wallet, the payments between them, and everything that was appended, in order."""
+    """One customer, one settlement wallet, the payments between them, and everything that was appended, in order.
+
+    `limits`: what the contract stored, block by block, from the final one on.
+    """
+
+    limits: list[tuple[facts.Block, Allowance]] = field(default_factory=list)
 
     @classmethod
     def of(cls, taken: Sequence[Step], name: str = "world") -> World:
@@ -91,9 +96,8 @@ class World(NetworkHappens, ChainHappens):
         self.do(facts.ObserveIntegrity(self.customer, "Ok", self._block()))
 
     def _consume(self, _: int, cents: int) -> None:
-        known = self.states[self.customer]
-        stored = (known.raised_allowance or known.allowance).consumed(cents * CENT, self._block().time)
-        self.do(facts.ObserveAllowance(self.customer, "consumed", stored, self._block()))
+        known = self.states[self.customer].allowances.newest()
+        self._stored("consumed", known.consumed(cents * CENT, self._block().time))
 
     def _raise(self, _: int, cents: int) -> None:
         self._set(15_000 + cents)
@@ -102,15 +106,25 @@ class World(NetworkHappens, ChainHappens):
         self._set(cents)
 
     def _set(self, cents: int) -> None:
-        block = self._block()
-        self.do(
-            facts.ObserveAllowance(
-                self.customer, "set", Allowance(cents * CENT, cents * CENT, cents * CENT, 3600, block.time), block
-            )
-        )
+        self._stored("set", Allowance(cents * CENT, cents * CENT, cents * CENT, 3600, self._block().time))
 
-    def _finalize_raise(self, _: int, __: int) -> None:
-        self.do(facts.FinalizeAllowanceRaise(self.customer, self._block()))
+    def _stored(self, cause: str, allowance: Allowance) -> None:
+        block = self._block()
+        self.limits.append((block, allowance))
+        self.do(facts.ObserveAllowance(self.customer, cause, allowance, block))
+
+    def _reorg_limit(self, which: int, _: int) -> None:
+        """The chain goes back by some of these blocks, never below the final one."""
+        self.limits = self.limits[: max(1, len(self.limits) - which)]
+        if self.limits:
+            block, allowance = self.limits[-1]
+            self.do(facts.ObserveAllowance(self.customer, "reorg", allowance, block))
+
+    def _finalize_raise(self, which: int, _: int) -> None:
+        """The first of these blocks, and sometimes more of them, are final."""
+        self.limits = self.limits[min(which, len(self.limits) - 1) :] if self.limits else []
+        if self.limits:
+            self.do(facts.FinalizeAllowanceRaise(self.customer, self.limits[0][0]))
 
     def _wait(self, which: int, _: int) -> None:
         self.now += timedelta(minutes=20 * which)

@@ -130,7 +130,7 @@ def _fields(event: RecordedEvent) -> list[str]:
 
 def _read(path: str, value: Any, plain: Mapping[str, Any]) -> str:
     """A raw amount of a state as a person reads it, behind its digits."""
-    amount = path.endswith("_raw") or path.startswith(("holds[", "allowance.balance"))
+    amount = path.endswith(("_raw", ".balance")) or path.startswith("holds[")
     if not amount or not str(value).isdigit() or "decimals" not in plain:
         return ""
     return f"  ({words.raw(value, int(plain['decimals']), plain['currency'])})"

@@ -95,9 +95,9 @@ class Drift:
         if word != account.integrity and not busy:
             differs("integrity", account.integrity, word)
             found.append(facts.ObserveIntegrity(account.account_id, word, block))
-        settled = account.raised_allowance is None and not busy
-        if settled and reading.allowance is not None and reading.allowance != account.allowance:
-            differs("allowance", account.allowance, reading.allowance)
+        known, settled = account.allowances.final, not (account.allowances.pending or busy)
+        if settled and reading.allowance is not None and reading.allowance != known:
+            differs("allowance", known, reading.allowance)
             found.append(facts.ObserveAllowance(account.account_id, "reconciled", reading.allowance, block))
         return found
 

@@ -14,7 +14,7 @@ from schemas.messages import card_controls as controls
 OPENED = ("account_id", "kind", "wallet", "token", "currency", "decimals", "card_token")
 COLUMNS = (
     *OPENED, "card_state", "integrity", "queue_empty", "final_raw", "pending_in_raw", "pending_out_raw", "unseen_spend_raw",
-    "held_raw", "allowance", "raised_allowance", "card_limits", "blocks", "block_number", "version", "changed_at",
+    "held_raw", "allowance", "pending_allowances", "card_limits", "blocks", "block_number", "version", "changed_at",
 )  # fmt: skip
 BALANCES = f"SELECT {', '.join(COLUMNS)} FROM balances ORDER BY account_id"
 
@@ -41,11 +41,6 @@ class Limit:
         capped = self.balance if self.balance >= self.max_refill else added
         return Limit(capped, self.max_refill, self.refill, self.period, self.timestamp + whole * self.period)
 
-    def less(self, used: int, now: int) -> Limit:
-        """After `used` was consumed."""
-        then = self.at(now)
-        return Limit(max(0, then.balance - used), then.max_refill, then.refill, then.period, then.timestamp)
-
     def shown(self) -> dict[str, Any]:
         """As the column shows it."""
         return {
@@ -57,6 +52,20 @@ class Limit:
         }
 
 
+@dataclass(slots=True)
+class Change:
+    """What an owner set in a block that is not final yet, and the (block, amount) of each spend that it paid for."""
+
+    block: int
+    limit: Limit
+    spends: list[tuple[int, int]] = field(default_factory=list)
+
+    def shown(self) -> dict[str, Any]:
+        """As the column shows it."""
+        spends = [{"block_number": block, "amount": str(used)} for block, used in self.spends]
+        return {"block_number": self.block, "allowance": self.limit.shown(), "spends": spends}
+
+
 @dataclass
 class Tally:
     """One account: every hold and every transfer that is not final, by name; sums are made only when they are asked for."""
@@ -65,7 +74,7 @@ class Tally:
     final: int
     limit: Limit
     block: int
-    raised: Limit | None = None
+    changes: list[Change] = field(default_factory=list)
     card: str = "active"
     integrity: str = "Ok"
     queue_empty: bool = True
@@ -92,7 +101,7 @@ class Tally:
             ),
             "held_raw": sum(self.holds.values()),
             "allowance": self.limit.shown(),
-            "raised_allowance": self.raised.shown() if self.raised else None,
+            "pending_allowances": [each.shown() for each in self.changes],
             "card_limits": self.limits,
             "blocks": {kind: sorted(words) for kind, words in self.blocks.items()},
             "block_number": self.block,
@@ -129,7 +138,8 @@ class Tally:
             case on_account.AllowanceObserved():
                 self._observe(said)
             case on_account.AllowanceRaiseFinalized():
-                self.limit, self.raised = self.raised or self.limit, None
+                while self.changes and self.changes[0].block <= said.block_number:
+                    self.limit = self.changes.pop(0).limit
             case on_account.WithdrawalQueued() | on_account.DelayQueueEmptied():
                 self.queue_empty = isinstance(said, on_account.DelayQueueEmptied)
             case on_account.DriftObserved():
@@ -161,14 +171,23 @@ class Tally:
 
     def _observe(self, said: on_account.AllowanceObserved) -> None:
         read = Limit(said.balance_raw, said.max_refill_raw, said.refill_raw, said.period_seconds, said.timestamp)
-        now = said.block_time
         if said.cause == "set":
-            self.raised = read
-        elif said.cause in ("consumed", "unspent") and self.raised is not None:
-            self.limit = self.limit.less(self.raised.at(now).balance - read.balance, now)
-            self.raised = read
+            self.changes.append(Change(said.block_number, read))
+        elif said.cause == "consumed" and self.changes:
+            newest = self.changes[-1]
+            newest.spends.append((said.block_number, newest.limit.at(said.block_time).balance - read.balance))
+            newest.limit = read
+        elif said.cause == "unspent":
+            self.changes = [each for each in self.changes if each.block <= said.block_number]
+            if not self.changes:
+                raise ValueError(
+                    f"nothing that its owner set stands below block {said.block_number}, or all of it is final"
+                )
+            newest = self.changes[-1]
+            newest.spends = [each for each in newest.spends if each[0] <= said.block_number]
+            newest.limit = read
         else:
-            self.limit, self.raised = read, None
+            self.limit, self.changes = read, []
 
 
 def opened(said: on_account.AccountRegistered) -> Tally:

@@ -16,7 +16,7 @@ from immutables import Map
 from schemas.definition import Message
 from schemas.messages import account_events as events
 from schemas.messages import card_controls as controls
-from streams.domain.allowance import Allowance
+from streams.domain.allowance import Allowance, Allowances
 from streams.domain.limits import CardLimits, Use, give_back, remember
 from streams.domain.money import minor_of
 from streams.domain.values import replace
@@ -58,9 +58,7 @@ class Account:
     integrity: str
     queue_empty: bool
     final_raw: int
-    allowance: Allowance
-    raised_allowance: Allowance | None = None
-    raised_block: int = 0
+    allowances: Allowances
     limits: CardLimits = NO_LIMITS
     uses: tuple[Use, ...] = ()
     blocked_mccs: frozenset[str] = frozenset()
@@ -76,13 +74,11 @@ class Account:
         return self.final_raw - self.debits_raw - self.held_raw
 
     def free_allowance_raw(self, block_time: int) -> int:
-        """The contract's allowance accrued to `block_time` (Unix seconds), less what will still consume it.
+        """The contract's allowance that counts at `block_time` (Unix seconds), less what will still consume it.
 
-        What its owner set counts at once where it gives less, and only when final where it gives more; spends that a
-        reorg took out of sight may yet consume what it gave back.
+        Spends that a reorg took out of sight may yet consume what it gave back.
         """
-        limits = [each.accrued(block_time).balance for each in (self.allowance, self.raised_allowance) if each]
-        return min(limits) - self.unseen_spends_raw - self.held_raw
+        return self.allowances.counting(block_time).balance - self.unseen_spends_raw - self.held_raw
 
     def spendable_raw(self, block_time: int) -> int:
         """What may be approved now, never below zero."""
@@ -113,7 +109,7 @@ def _registered(_: Account | None, event: events.AccountRegistered) -> Account:
         integrity=event.integrity,
         queue_empty=event.queue_empty,
         final_raw=event.opening_balance_raw,
-        allowance=allowance,
+        allowances=Allowances(allowance),
     )
 
 
@@ -151,16 +147,12 @@ def _allowance_observed(account: Account, event: events.AllowanceObserved) -> Ac
         period_seconds=event.period_seconds,
         timestamp=event.timestamp,
     )
-    if event.cause == "set":
-        return replace(account, raised_allowance=seen, raised_block=event.block_number)
-    if event.cause in ("consumed", "unspent") and account.raised_allowance is not None:
-        used = account.raised_allowance.accrued(event.block_time).balance - seen.balance
-        return replace(account, raised_allowance=seen, allowance=account.allowance.consumed(used, event.block_time))
-    return replace(account, allowance=seen, raised_allowance=None)
+    known = account.allowances.observed(event.cause, seen, event.block_number, event.block_time)
+    return replace(account, allowances=known)
 
 
-def _raise_finalized(account: Account, _: events.AllowanceRaiseFinalized) -> Account:
-    return replace(account, allowance=account.raised_allowance or account.allowance, raised_allowance=None)
+def _raise_finalized(account: Account, event: events.AllowanceRaiseFinalized) -> Account:
+    return replace(account, allowances=account.allowances.finalized(event.block_number))
 
 
 def _withdrawal_queued(account: Account, _: events.WithdrawalQueued) -> Account:

@@ -8,6 +8,7 @@ from schemas.messages import payment_events as on_payment
 from streams.domain.account import Account
 from streams.domain.circumstances import Circumstances
 from streams.domain.facts import (
+    Block,
     ConsumeAllowance,
     EmptyDelayQueue,
     FinalizeAllowanceRaise,
@@ -180,7 +181,7 @@ def consume_allowance(
 ) -> Events:
     """What is stored after a spend: accrued to the block's time, with the balance that the log tells."""
     assert account is not None, f"account {fact.account_id} is watched but has no stream"
-    before = (account.raised_allowance or account.allowance).accrued(fact.block.time)
+    before = account.allowances.newest().accrued(fact.block.time)
     stored = replace(before, balance=fact.new_balance_raw)
     return observe_allowance(
         ObserveAllowance(fact.account_id, "consumed", stored, fact.block), payment, account, circumstances
@@ -192,10 +193,9 @@ def observe_allowance(
 ) -> Events:
     """The stored struct, as it is after the log.
 
-    A reorg below which what the owner set still stands only gives back what was spent above: that is `unspent`.
+    A reorg below which something that the owner set still stands, and is not final, is `unspent`: it only takes back what came above.
     """
-    pending = account is not None and account.raised_allowance is not None
-    stands = pending and account is not None and account.raised_block <= fact.block.number
+    stands = account is not None and _pending(account, fact.block)
     return [
         on_account.AllowanceObserved(
             account_id=fact.account_id,
@@ -216,13 +216,18 @@ def finalize_raise(
     fact: FinalizeAllowanceRaise, payment: Payment | None, account: Account | None, _: Circumstances
 ) -> Events:
     """A raise that is final counts; one that was taken back meanwhile, or came later, does not."""
-    if account is None or account.raised_allowance is None or account.raised_block > fact.block.number:
+    if account is None or not _pending(account, fact.block):
         return []
     return [
         on_account.AllowanceRaiseFinalized(
             account_id=fact.account_id, block_number=fact.block.number, block_hash=fact.block.hash
         )
     ]
+
+
+def _pending(account: Account, block: Block) -> bool:
+    """Whether something that the owner set up to this block is not final."""
+    return any(each.block_number <= block.number for each in account.allowances.pending)
 
 
 def queue_withdrawal(

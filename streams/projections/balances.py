@@ -16,7 +16,7 @@ from schemas.messages import account_events as events
 from schemas.messages import card_controls as controls
 from streams.delivered import Delivered
 from streams.domain.account import LIMITS
-from streams.domain.allowance import Allowance
+from streams.domain.allowance import Allowance, Allowances, PendingAllowance, Spent
 from streams.domain.values import replace
 from streams.projections.rows import Apply, RowModel
 
@@ -25,7 +25,8 @@ AMOUNTS = ("balance", "max_refill", "refill")
 
 @dataclass(frozen=True)
 class BalanceRow:
-    """An account as it is shown. `allowance`: as the contract stores it, amounts as base-10 strings; `raised_allowance`: not final yet.
+    """An account as it is shown. `allowance`: the final one, as the contract stores it, amounts as base-10 strings; `pending_allowances`:
+    each that its owner set since, with its block and what was spent from it.
 
     `card_limits`: those that there are, minor units and seconds; `blocks`: mccs and countries that the card may not pay, sorted.
     """
@@ -46,7 +47,7 @@ class BalanceRow:
     unseen_spend_raw: int
     held_raw: int
     allowance: dict[str, Any]
-    raised_allowance: dict[str, Any] | None
+    pending_allowances: list[dict[str, Any]]
     card_limits: dict[str, Any]
     blocks: dict[str, Any]
     block_number: int
@@ -62,19 +63,41 @@ def apply(row: BalanceRow | None, event: Delivered) -> BalanceRow:
 def spendable_raw(row: BalanceRow, block_time: int) -> int:
     """What may be approved at `block_time` (Unix seconds): funds and allowance, each less what is spoken for; never below zero."""
     funds = row.final_raw - row.pending_out_raw - row.held_raw
-    limits = [
-        read_allowance(each).accrued(block_time).balance for each in (row.allowance, row.raised_allowance) if each
-    ]
-    return max(0, min(funds, min(limits) - row.unseen_spend_raw - row.held_raw))
+    counting = allowances(row).counting(block_time)
+    return max(0, min(funds, counting.balance - row.unseen_spend_raw - row.held_raw))
 
 
-def read_allowance(stored: Mapping[str, Any]) -> Allowance:
-    """The column's value as an allowance."""
+def allowances(row: BalanceRow) -> Allowances:
+    """The two columns' values: the final allowance, and what is set and not final."""
+    pending = (
+        PendingAllowance(
+            each["block_number"],
+            _read(each["allowance"]),
+            tuple(Spent(spent["block_number"], int(spent["amount"])) for spent in each["spends"]),
+        )
+        for each in row.pending_allowances
+    )
+    return Allowances(_read(row.allowance), tuple(pending))
+
+
+def _read(stored: Mapping[str, Any]) -> Allowance:
     return Allowance(**{name: int(value) for name, value in stored.items()})
 
 
 def _stored(allowance: Allowance) -> dict[str, Any]:
     return {name: str(value) if name in AMOUNTS else value for name, value in asdict(allowance).items()}
+
+
+def _columns(known: Allowances) -> dict[str, Any]:
+    pending = [
+        {
+            "block_number": each.block_number,
+            "allowance": _stored(each.allowance),
+            "spends": [{"block_number": one.block_number, "amount": str(one.amount_raw)} for one in each.spends],
+        }
+        for each in known.pending
+    ]
+    return {"allowance": _stored(known.final), "pending_allowances": pending}
 
 
 def _registered(_: BalanceRow | None, said: events.AccountRegistered, event: Delivered) -> BalanceRow:
@@ -101,8 +124,7 @@ def _registered(_: BalanceRow | None, said: events.AccountRegistered, event: Del
         pending_out_raw=0,
         unseen_spend_raw=0,
         held_raw=0,
-        allowance=_stored(opening),
-        raised_allowance=None,
+        **_columns(Allowances(opening)),
         card_limits={},
         blocks={"mccs": [], "countries": []},
         block_number=said.block_number,
@@ -149,19 +171,12 @@ def _spend(said: events.TransferSeen | events.TransferUnseen | events.TransferEn
 
 
 def _allowance_observed(row: BalanceRow, said: events.AllowanceObserved, event: Delivered) -> BalanceRow:
-    """What its owner set is kept beside what counts until it is final; a spend meanwhile consumes both, or gives back to both."""
-    now, counting = said.block_time, read_allowance(row.allowance)
     read = Allowance(said.balance_raw, said.max_refill_raw, said.refill_raw, said.period_seconds, said.timestamp)
-    if said.cause == "set":
-        return _told(row, event, raised_allowance=_stored(read))
-    if said.cause in ("consumed", "unspent") and row.raised_allowance is not None:
-        used = read_allowance(row.raised_allowance).accrued(now).balance - read.balance
-        return _told(row, event, raised_allowance=_stored(read), allowance=_stored(counting.consumed(used, now)))
-    return _told(row, event, allowance=_stored(read), raised_allowance=None)
+    return _told(row, event, **_columns(allowances(row).observed(said.cause, read, said.block_number, said.block_time)))
 
 
-def _raise_finalized(row: BalanceRow, _: events.AllowanceRaiseFinalized, event: Delivered) -> BalanceRow:
-    return _told(row, event, allowance=row.raised_allowance or row.allowance, raised_allowance=None)
+def _raise_finalized(row: BalanceRow, said: events.AllowanceRaiseFinalized, event: Delivered) -> BalanceRow:
+    return _told(row, event, **_columns(allowances(row).finalized(said.block_number)))
 
 
 def _integrity_observed(row: BalanceRow, said: events.IntegrityObserved, event: Delivered) -> BalanceRow:

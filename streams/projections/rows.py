@@ -90,4 +90,4 @@ def from_sql(value: Any) -> Any:
 
 def to_sql(value: Any) -> Any:
     """jsonb goes as text."""
-    return orjson.dumps(value).decode() if type(value) is dict else value
+    return orjson.dumps(value).decode() if type(value) in (dict, list) else value

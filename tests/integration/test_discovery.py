@@ -70,7 +70,7 @@ def must_be_what_account_kit_says(at: Shore, *accounts: AccountInfo, mastercopie
         assert status == kit["status"], account.safe
         told = kit["allowance"]
         if told is not None:
-            accrued = ours.allowance.accrued(block.time)
+            accrued = ours.allowances.final.accrued(block.time)
             assert accrued.balance == int(told["balance"]), account.safe
             assert (accrued.refill, accrued.period_seconds) == (int(told["refill"]), int(told["period"]))
         assert ours.final_raw == at.river.chain.balance(account.safe), account.safe
@@ -79,7 +79,7 @@ def must_be_what_account_kit_says(at: Shore, *accounts: AccountInfo, mastercopie
 def test_every_account_is_found_with_its_history_limits_queue_and_balance(at: Shore) -> None:
     must_be_what_account_kit_says(at, *at.unused)
     ana, bo, eve, _ = at.unused
-    assert at.state(account_id(at, bo)).allowance.refill == 2_000 * EUR
+    assert at.state(account_id(at, bo)).allowances.final.refill == 2_000 * EUR
     assert not at.state(account_id(at, eve)).queue_empty
     assert [at.saga(each) for each in at.payments(account_id(at, ana))] == [("settled", None)] * 2
     kinds = [each.kind for each in at.events(account_id(at, ana)) if type(each).__name__ == "TransferFinalized"]
@@ -151,7 +151,7 @@ def test_accounts_of_both_generations_and_of_a_mixture_are_found_side_by_side(at
         must_be_what_account_kit_says(at, gil, mastercopies=generation)
         ours = at.state(account_id(at, gil))
         assert (ours.roles_module, ours.delay_module) == (gil.roles, gil.delay)
-        assert (ours.final_raw, ours.allowance.refill, ours.queue_empty) == (47 * EUR, 2_000 * EUR, False)
+        assert (ours.final_raw, ours.allowances.final.refill, ours.queue_empty) == (47 * EUR, 2_000 * EUR, False)
     assert at.audit().differences == ()
 
 

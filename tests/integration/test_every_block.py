@@ -94,13 +94,13 @@ class Watch:
         emptied = [self._queue_is_empty(number, account) for number in (look.final, look.final + 1)]
         held = look.instead and not ours.queue_empty  # an entry that was seen counts until a final block has none
         assert held or ours.queue_empty == all(emptied), f"{where}: a queue fills when seen, and is empty when final"
-        self._allowance(ours.raised_allowance or ours.allowance, look.final + 1, head, where)
+        self._allowance(ours.allowances.newest(), look.final + 1, head, where)
         if look.quiet:
-            self._allowance(ours.allowance, look.final, final, where)
+            self._allowance(ours.allowances.final, look.final, final, where)
             emptied = ours.queue_empty or held
             status = ours.integrity if emptied or ours.integrity != "Ok" else "DelayQueueNotEmpty"
             assert status == final["status"], where
-            assert ours.raised_allowance is None, f"{where}: a raise counts when it is final"
+            assert ours.allowances.pending == (), f"{where}: a raise counts when it is final"
 
     def _allowance(self, ours: Any, number: int, kit: Any, where: str) -> None:
         block, told = self.at.river.rpc.block(number), kit["allowance"]

@@ -137,7 +137,7 @@ def test_a_reversed_spend_that_is_not_mined_in_time_is_taken_back_by_itself(at: 
     at.settle()
     assert at.saga(payment_id) == ("unmoved", None)
     at.must_be_right(ana)
-    assert at.state(ana.account_id).spendable_raw(at.state(ana.account_id).allowance.timestamp) == 100 * EUR
+    assert at.state(ana.account_id).spendable_raw(at.state(ana.account_id).allowances.final.timestamp) == 100 * EUR
 
 
 def test_a_spend_that_a_reorg_dropped_and_that_is_taken_back_gives_its_debit_back(at: Shore) -> None:

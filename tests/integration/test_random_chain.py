@@ -177,12 +177,12 @@ def live(at: Shore, seed: int) -> None:
         people, at.river.chain.account_query([p.account.safe for p in people], block=hex(block.number)), strict=True
     ):
         ours = at.state(each.account_id)
-        accrued = ours.allowance.accrued(block.time)
+        accrued = ours.allowances.final.accrued(block.time)
         told = kit["allowance"]
         assert (accrued.balance, accrued.refill) == (int(told["balance"]), int(told["refill"])), (
             f"seed {seed}: {each.account.safe}"
         )
-        assert ours.raised_allowance is None
+        assert ours.allowances.pending == ()
         assert ours.queue_empty == (kit["status"] != "DelayQueueNotEmpty")
 
 

@@ -36,7 +36,7 @@ ROW = BalanceRow(
         "period_seconds": 3600,
         "timestamp": NOON,
     },
-    raised_allowance=None,
+    pending_allowances=[],
     card_limits={},
     blocks={"mccs": [], "countries": []},
     block_number=41_000,
@@ -73,6 +73,16 @@ def test_the_next_refill_is_the_beginning_of_the_next_period() -> None:
     assert shown.allowance.next_refill_at == datetime.fromtimestamp(NOON + 7200, UTC)
     never = replace(ROW, allowance={**ROW.allowance, "period_seconds": 0})
     assert balance(never, at(4000), 60).allowance.next_refill_at is None
+
+
+def test_a_lower_limit_that_is_not_final_is_shown_and_a_higher_one_is_not() -> None:
+    def with_pending(cents: int) -> BalanceRow:
+        pending = {"block_number": 41_001, "allowance": {**ROW.allowance, "balance": str(cents * CENT)}, "spends": []}
+        return replace(ROW, pending_allowances=[pending])
+
+    for cents, counts in ((300, 300), (4_000, 1_000)):
+        shown = balance(with_pending(cents), at(0), 60)
+        assert (shown.allowance.balance_raw, shown.spendable_minor) == (str(counts * CENT), counts - 100)
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,7 @@ def test_a_balance_is_what_the_account_says(taken: list[tuple[str, int, int]]) -
             known.integrity,
             known.queue_empty,
         )
-        assert balances.read_allowance(row.allowance) == known.allowance
-        assert (row.raised_allowance and balances.read_allowance(row.raised_allowance)) == known.raised_allowance
+        assert balances.allowances(row) == known.allowances
         for later in (0, 1800, 90_000):
             at = int(world.now.timestamp()) + later
             assert balances.spendable_raw(row, at) == known.spendable_raw(at)

@@ -42,12 +42,12 @@ CREATE TABLE balances (
     unseen_spend_raw numeric(78,0) NOT NULL,
     held_raw numeric(78,0) NOT NULL,
     allowance jsonb NOT NULL,
-    raised_allowance jsonb,
     block_number bigint NOT NULL,
     version integer NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     card_limits jsonb DEFAULT '{}'::jsonb NOT NULL,
-    blocks jsonb DEFAULT '{"mccs": [], "countries": []}'::jsonb NOT NULL
+    blocks jsonb DEFAULT '{"mccs": [], "countries": []}'::jsonb NOT NULL,
+    pending_allowances jsonb DEFAULT '[]'::jsonb NOT NULL
 );
 
 CREATE TABLE checkpoints (

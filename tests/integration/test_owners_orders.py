@@ -1,0 +1,68 @@
+"""What an account's owner does through the Delay queue, on a real chain that is reorganised: limits that change, money that is withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.devchain.values import Withdrawal
+from tests.integration.customers import FINAL, Customer, Shore, shore
+from tests.integration.little_river import EUR
+
+
+@pytest.fixture(scope="module")
+def at() -> Iterator[Shore]:
+    with shore() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _mining_goes_on(at: Shore) -> Iterator[None]:
+    yield
+    at.river.chain.automine()
+    at.settle()
+
+
+def asked(at: Shore, customer: Customer, *limits_eur: int) -> list[Withdrawal]:
+    """The owner has asked for these limits a day, one after the other, and the cooldown is over."""
+    found = [at.river.chain.enqueue_limit(customer.account, euros * EUR) for euros in limits_eur]
+    at.mined(*(each.sent for each in found))
+    at.river.chain.advance_time(181)
+    return found
+
+
+def allowed(at: Shore, customer: Customer) -> int:
+    """Euros that the limit lets go now, by what is booked; the read model says the same."""
+    head = at.river.rpc.block("latest")
+    assert head is not None and at.audit().differences == ()
+    return int(at.state(customer.account_id).free_allowance_raw(head.time)) // EUR
+
+
+def test_a_cut_counts_until_the_raise_after_it_is_final(at: Shore) -> None:
+    ana, chain = at.customer(100), at.river.chain
+    before = allowed(at, ana)
+    for each in asked(at, ana, 20, before + 500):
+        at.mined(chain.execute(each))
+    at.mined(chain.spend(ana.account, 7 * EUR))
+    at.river.flow()
+    assert allowed(at, ana) == 13
+    at.must_be_right(ana)
+    assert allowed(at, ana) == before + 493
+
+
+def test_of_two_raises_the_first_does_not_count_before_it_is_final_though_a_reorg_drops_the_second(at: Shore) -> None:
+    ana, chain = at.customer(100), at.river.chain
+    before = allowed(at, ana)
+    first, second = asked(at, ana, before + 500, before + 900)
+    at.mined(chain.execute(first))
+    at.mined(chain.execute(second))
+    at.river.flow()
+    assert allowed(at, ana) == before
+    chain.stop_mining()
+    chain.reorg(1)
+    at.river.flow()
+    assert allowed(at, ana) == before
+    chain.mine(FINAL)
+    at.must_be_right(ana)
+    assert allowed(at, ana) == before + 500
