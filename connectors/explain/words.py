@@ -33,6 +33,7 @@ REASONS: Mapping[str, str] = {
     "leg_ended_unpaid": "the spend can never happen any more",
     "invalidated": "the signer's invalidation is final",
     "patience": "it was not mined for long, and nobody wants it any more",
+    "queue_emptied": "the Delay queue is empty at a final block, whoever carried what was in it",
     "nonce_used": "its one nonce went into another transaction, or into a final revert",
     "not_final_in_time": "its movement was not final in time",
     "not_decided_in_time": "it was not decided in time",

@@ -124,6 +124,8 @@ class Tally:
                     raise ValueError(
                         f"transfer {said.transfer_id} ended, and is not a vanished debit of {said.amount_raw}"
                     )
+                if said.reason == "queue_emptied" and not self.queue_empty:
+                    raise ValueError(f"transfer {said.transfer_id} ended with the Delay queue, which is not empty")
             case on_account.TransferFinalized():
                 if not said.at_first_sight:
                     del self.pending[said.transfer_id]

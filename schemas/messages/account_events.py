@@ -124,7 +124,10 @@ class TransferFinalized(Message):
 
 @message(ACCOUNT_EVENTS, "account_id")
 class TransferEnded(Message):
-    """A debit that a reorg took out of sight can never be mined again: it is given back. The same append ends the leg that it was."""
+    """A debit that a reorg took out of sight can never be mined again: it is given back. The same append ends the leg that it was, if it was one.
+
+    A withdrawal out of the Delay queue could, if it were queued again: the queue is empty at a final block, whoever carried what was in it.
+    """
 
     account_id: UUID = f(ACCOUNT)
     transfer_id: UUID = f(TRANSFER)
@@ -135,7 +138,7 @@ class TransferEnded(Message):
     decimals: int = f(DECIMALS)
     payment_id: UUID | None = f(PAYMENT, default=None)
     leg_id: UUID | None = f("The payment's chain leg.", default=None)
-    reason: str = f("invalidated (a spend) or nonce_used (a refund).")
+    reason: str = f("invalidated (a spend), nonce_used (a refund) or queue_emptied (a withdrawal).")
 
 
 @message(ACCOUNT_EVENTS, "account_id")

@@ -28,11 +28,15 @@ LIMITS = tuple(each.name for each in fields(CardLimits))
 
 @dataclass(frozen=True)
 class Debit:
-    """A transfer out of the wallet that is not final. Unseen: its block was dropped, it may be mined again."""
+    """A transfer out of the wallet that is not final. Unseen: its block was dropped, it may be mined again.
+
+    `queued`: a withdrawal that came out of the Delay queue, without which it cannot come again.
+    """
 
     amount_raw: int
     kind: str
     seen: bool
+    queued: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ def _registered(_: Account | None, event: events.AccountRegistered) -> Account:
 def _transfer_seen(account: Account, event: events.TransferSeen) -> Account:
     if event.direction == "in":
         return account
-    debited = _debit(account, event.transfer_id, Debit(amount_raw=event.amount_raw, kind=event.kind, seen=True))
+    queued = event.kind == "withdrawal" and not account.queue_empty
+    debited = _debit(account, event.transfer_id, Debit(event.amount_raw, event.kind, seen=True, queued=queued))
     if event.hold_used_raw and event.payment_id is not None:
         return _hold(debited, event.payment_id, -event.hold_used_raw)
     return debited

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from schemas.definition import Raw
 from schemas.messages import account_events as on_account
 from schemas.messages import payment_events as on_payment
@@ -21,6 +23,7 @@ from streams.domain.facts import (
     Transfer,
     UnseeTransfer,
 )
+from streams.domain.leg_decisions import ended_transfer
 from streams.domain.money import minor_of
 from streams.domain.opening import Events
 from streams.domain.payment import Payment
@@ -249,17 +252,21 @@ def queue_withdrawal(
 
 
 def empty_queue(fact: EmptyDelayQueue, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:
-    """Approvals may go on."""
+    """Approvals may go on. A withdrawal out of the queue that a reorg dropped is over: another transaction carried it, or it was skipped.
+
+    To come again it must be queued again, and then nothing is approved.
+    """
     if account is None or account.queue_empty:
         return []
-    return [
-        on_account.DelayQueueEmptied(
-            account_id=fact.account_id,
-            queue_nonce=fact.queue_nonce,
-            block_number=fact.block.number,
-            block_hash=fact.block.hash,
-        )
-    ]
+    emptied = on_account.DelayQueueEmptied(
+        account_id=fact.account_id,
+        queue_nonce=fact.queue_nonce,
+        block_number=fact.block.number,
+        block_hash=fact.block.hash,
+    )
+    over = sorted(transfer_id for transfer_id, debit in account.debits.items() if debit.queued and not debit.seen)
+    ended = (ended_transfer(account, transfer_id, "queue_emptied", None, None) for transfer_id in over)
+    return [emptied, *chain.from_iterable(ended)]
 
 
 def observe_drift(fact: ObserveDrift, payment: Payment | None, account: Account | None, _: Circumstances) -> Events:

@@ -104,7 +104,7 @@ def lose(fact: LoseTransfer, payment: Payment | None, account: Account | None, c
 
 
 def ended_transfer(
-    account: Account | None, transfer_id: UUID, reason: str, payment_id: UUID | None, leg_id: UUID
+    account: Account | None, transfer_id: UUID, reason: str, payment_id: UUID | None, leg_id: UUID | None
 ) -> Events:
     """The debit is given back, where there is one and no block carries it."""
     debit = account.debits.get(transfer_id) if account else None

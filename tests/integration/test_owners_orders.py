@@ -66,3 +66,30 @@ def test_of_two_raises_the_first_does_not_count_before_it_is_final_though_a_reor
     chain.mine(FINAL)
     at.must_be_right(ana)
     assert allowed(at, ana) == before + 500
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["carried by another", "carried by nobody"])
+def test_a_withdrawal_that_a_reorg_drops_is_reserved_until_the_queue_is_empty(at: Shore, again: bool) -> None:
+    """Anyone may carry the queue's head: another transaction does, and nobody ever hears of the first one again. Or it expires."""
+    ana, chain = at.customer(100), at.river.chain
+    asked = chain.enqueue_withdrawal(ana.account, chain.deployment.settlement, 30 * EUR)
+    at.mined(asked.sent)
+    chain.advance_time(181)
+    at.river.flow(FINAL)
+    at.mined(chain.execute_withdrawal(asked))
+    at.river.flow()
+    chain.stop_mining()
+    chain.reorg(1)
+    chain.automine()
+    at.river.flow()
+    assert (at.state(ana.account_id).debits_raw, at.state(ana.account_id).queue_empty) == (30 * EUR, False)
+    if again:
+        at.mined(chain.execute(asked, key=ana.account.owner_key))
+    else:
+        chain.advance_time(8 * 86_400)
+        at.mined(chain.skip_expired(ana.account))
+    at.settle()
+    assert at.types(ana.account_id, "Ended") == ["TransferEnded"]
+    at.must_be_right(ana)
+    assert at.state(ana.account_id).free_funds_raw() == (70 if again else 100) * EUR
+    assert at.river.authorize(f"a{ana.card}", ana.card, 100).approved
