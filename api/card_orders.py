@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.orders import Amount, Category, Currency, Key, Merchant, Reference, Sent
+from api.orders import Amount, Category, Currency, Key, Merchant, Reference, Sent, Text
 
 Positive = Annotated[Amount, Field(gt=0, description="Amount, minor units.")]
 Reversing = Annotated[Reference, Field(description="The network's id of the reversal.")]
@@ -121,6 +121,14 @@ class UnlinkedRefund(Told):
     model_config = _shown(refund_id="F-20260305-77", **SWIPE)
 
     refund_id: Reference = Field(description="The network's id of the refund.")
+
+
+class RefundAgain(BaseModel):
+    """Why a refund that ended unpaid is planned anew; its leg keeps the reason."""
+
+    model_config = _shown(reason="the settlement key has gas again")
+
+    reason: Text
 
 
 class EarlyReversal(BaseModel):

@@ -23,6 +23,7 @@ from api.card_orders import (
     MessageResult,
     Presentment,
     Refund,
+    RefundAgain,
     RefundReversal,
     Told,
     UnlinkedRefund,
@@ -177,6 +178,12 @@ async def collect_receivable(parts: Parts, caller: Operator, payment_id: UUID) -
 async def write_off_receivable(parts: Parts, caller: Operator, payment_id: UUID) -> MessageResult:
     """Give up what the holder owes."""
     return await _told(parts, lambda: parts.gateway.messages.write_off(payment_id, caller.name))
+
+
+@router.post("/v1/payments/{payment_id}/refund/renewal", responses=FOLLOWING, tags=["Receivables"])
+async def refund_again(parts: Parts, caller: Operator, payment_id: UUID, asked: RefundAgain) -> MessageResult:
+    """Plan a refund anew that ended unpaid. 409 says why none is: nothing ended unpaid, or what is owed back is on its way."""
+    return await _told(parts, lambda: parts.gateway.messages.refund_again(payment_id, asked.reason, caller.name))
 
 
 def _opening(told: Told) -> Opening:

@@ -55,6 +55,11 @@ class Chain(Payments):
             self.do(payment_commands.GiveUpSpend(payment_id=payment_id, reason="the relayer is broken"))
 
     @rule(which=WHICH)
+    def a_person_has_a_refund_paid_after_all(self, which: int) -> None:
+        if payment_id := self.pick(list(self.managed), which):
+            self.do(payment_commands.RefundAgain(payment_id=payment_id, reason="the settlement key has gas again"))
+
+    @rule(which=WHICH)
     def an_invalidation_is_final(self, which: int) -> None:
         taken_back = [
             (p, leg)

@@ -179,6 +179,7 @@ DECLINE = payment_commands.DeclinePayment(payment_id=PAYMENT, account_id=CUSTOME
 REVERSE = payment_commands.ReversePayment(payment_id=PAYMENT, account_id=CUSTOMER, reversal_id="r1")
 EXPIRE = payment_commands.ExpirePayment(payment_id=PAYMENT)
 PLAN_REFUND = payment_commands.PlanRefund(payment_id=PAYMENT, account_id=CUSTOMER, reason="declined")
+REFUND_AGAIN = payment_commands.RefundAgain(payment_id=PAYMENT, reason="the settlement key has gas again")
 APPROVED = (registration(), request(), HOLD, SCREEN, AUTHORIZE)
 
 

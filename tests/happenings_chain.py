@@ -65,6 +65,10 @@ class ChainHappens(Happenings):
         if payment_id := self._pick(self.payments, which):
             self.do(payment_commands.PlanRefund(payment_id=payment_id, account_id=self.customer, reason="declined"))
 
+    def _refund_again(self, which: int, _: int) -> None:
+        if payment_id := self._pick(self.payments, which):
+            self.do(payment_commands.RefundAgain(payment_id=payment_id, reason="a person's"))
+
     def _see_leg(self, which: int, _: int) -> None:
         if found := self._pick(self._legs("planned", "submitted"), which):
             payment_id, leg = found

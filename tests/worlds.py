@@ -37,7 +37,7 @@ ACTIONS = (
         "collect",
         "write_off",
     ),
-    *("submit", "revert", "see_leg", "see_leg", "give_up", "end_unpaid", "plan_refund", "plan_refund"),
+    *("submit", "revert", "see_leg", "see_leg", "give_up", "end_unpaid", "plan_refund", "plan_refund", "refund_again"),
     *("deposit", "foreign_spend", "withdrawal", "of_history", "unsee", "see_again", "finalize", "finalize", "finalize"),
     *("limit", "bar", "unbar"),
     *("freeze", "unfreeze", "queue", "empty", "empty", "broken", "mended", "mended"),

@@ -22,6 +22,11 @@ from streams.sagas.waiting import WaitingSaga
 
 COLOURS = {"parked": "red", "queued": "yellow", "replayed": "green", "discarded": "dim"}
 BYTES_SHOWN = 256
+DOORS = {
+    "refund_ended_unpaid": "plan it anew: payriver payment refund-again {} --reason '...'",
+    "not_final_in_time": "take back a spend that no block carries: payriver payment give-up {} --reason '...'",
+}
+"""What a person may do about a saga, by the reason that it waits for."""
 
 
 def print_list(
@@ -135,6 +140,8 @@ def show_saga(out: Console, saga: WaitingSaga, ways_on: Sequence[str], *, as_jso
     _show(out, f"saga of payment {saga.saga_id}", {**saga_json(saga), "goes_on_with": list(ways_on)}, as_json)
     if not as_json:
         out.print(f"\nits story: payriver explain {saga.saga_id}")
+        if saga.reason in DOORS:
+            out.print(DOORS[saga.reason].format(saga.saga_id))
 
 
 def show_webhook(out: Console, hook: WebhookMessage, attempts: Sequence[dict[str, Any]], *, as_json: bool) -> None:

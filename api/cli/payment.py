@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from typing import Annotated
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import typer
 from rich.console import Console
@@ -27,19 +27,22 @@ def _payment() -> None:
     """What a person may do to a payment."""
 
 
+PaymentArgument = Annotated[
+    str, typer.Argument(metavar="PAYMENT", help="Its id, the network's reference, or a transaction.")
+]
+ByOption = Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser)]
+
+
 @payment.command("give-up")
 def give_up(
-    wanted: Annotated[
-        str, typer.Argument(metavar="PAYMENT", help="Its id, the network's reference, or a transaction.")
-    ],
+    wanted: PaymentArgument,
     reason: Annotated[str, typer.Option(help="Why nobody waits for its spend any more; kept in its stream.")],
-    by: Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser)],
+    by: ByOption,
     home: HomeOption = None,
 ) -> None:
     """Wait no longer for a spend that stands in no block: its signer takes it back on chain, and when that is final it ends unpaid."""
     root = Root.begin("operator", home=home)
-    with transaction(root.write) as write, transaction(root.read) as read:
-        payment_id, _ = find(write, read, wanted)
+    payment_id = _found(root, wanted)
     order = GiveUpSpend(payment_id=payment_id, reason=reason)
     command_id = uuid4()
     with transaction(root.write) as cursor:
@@ -53,3 +56,24 @@ def give_up(
     Console().print(
         f"the spend of payment [bold]{payment_id}[/] is being taken back; it ends unpaid when that is final"
     )
+
+
+@payment.command("refund-again")
+def refund_again(
+    wanted: PaymentArgument,
+    reason: Annotated[str, typer.Option(help="Why it can be paid now; kept in its stream.")],
+    by: ByOption,
+    home: HomeOption = None,
+) -> None:
+    """Plan a refund anew that ended unpaid, once its cause is out of the way. What is owed back is paid once, however often it is asked."""
+    root = Root.begin("operator", home=home)
+    payment_id = _found(root, wanted)
+    root.gateway.messages.refund_again(payment_id, reason, f"operator {by}")
+    Console().print(
+        f"the refund of payment [bold]{payment_id}[/] is planned anew; `payriver explain {payment_id}` follows it"
+    )
+
+
+def _found(root: Root, wanted: str) -> UUID:
+    with transaction(root.write) as write, transaction(root.read) as read:
+        return find(write, read, wanted)[0]

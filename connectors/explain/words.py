@@ -39,7 +39,7 @@ REASONS: Mapping[str, str] = {
     "not_decided_in_time": "it was not decided in time",
     "unseen_too_long": "a reorg took the spend out of sight, and it has not come back",
     "approved_but_unpaid": "we approved, and the spend can never happen: the issuer's loss until a person collects it",
-    "refund_ended_unpaid": "the refund can never happen any more: a person must pay it back",
+    "refund_ended_unpaid": "the refund can never happen any more: a person has it planned anew",
     "advice": "the network approved in our stead",
     "incremented": "more was approved",
     "partly_reversed": "the network took a part back",

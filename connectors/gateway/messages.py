@@ -18,13 +18,14 @@ from sqlalchemy import Engine as Database
 from connectors.gateway.bounds import again, bounded
 from connectors.gateway.requests import MessageAnswer, Opening, message_answer_of
 from infra.database import Cursor, reading
-from infra.errors import BadInput, NotFound
+from infra.errors import BadInput, Conflict, NotFound
 from infra.telemetry import new_traceparent
 from schemas.definition import Message
 from schemas.messages import payment_adjustment_commands as orders
-from schemas.messages.payment_commands import CapturePayment, ReversePayment
+from schemas.messages.payment_commands import CapturePayment, RefundAgain, ReversePayment
 from streams.command_handler import CommandHandler
 from streams.domain import ids
+from streams.domain.leg_decisions import not_again
 from streams.domain.money import checked_minor
 from streams.domain.payment import Payment
 from streams.event_store.recorded import Cause
@@ -162,6 +163,15 @@ class Messages:
         """A person gives up what the holder owes."""
         return self._person(payment_id, orders.WriteOffReceivable, actor)
 
+    def refund_again(self, payment_id: UUID, reason: str, actor: str) -> MessageAnswer:
+        """A person has a refund that ended unpaid planned anew. Raises Conflict where none is, with why."""
+        order, order_id = RefundAgain(payment_id=payment_id, reason=reason), str(uuid4())
+        self._payment(payment_id)
+        if not self._handle(_order(payment_id, "refund_again", order_id, order, actor)).events:
+            refused = not_again(self._payment(payment_id)) or "it moved on meanwhile"
+            raise Conflict(f"payment {payment_id} is not refunded again: {refused}")
+        return self._answer(payment_id, "refund_again", order_id)
+
     # -- what the network tells us first
 
     def advise(self, authorization: str, advice_id: str, told: Opening, actor: str) -> MessageAnswer:
@@ -222,8 +232,8 @@ class Messages:
         return self._answer(payment_id, message, message_id)
 
     @again
-    def _handle(self, order: Order) -> None:
-        self.commits(order)
+    def _handle(self, order: Order) -> Outcome:
+        return self.commits(order)
 
     @again
     def _increment(self, asked: _Increment) -> None:

@@ -110,6 +110,14 @@ class PlanRefund(Message):
 
 
 @message(PAYMENT_COMMANDS, "payment_id")
+class RefundAgain(Message):
+    """Plan a refund anew that ended unpaid: a person decides it, once the cause is out of the way."""
+
+    payment_id: UUID = f(PAYMENT)
+    reason: str = f("What the person gave; the leg keeps it.")
+
+
+@message(PAYMENT_COMMANDS, "payment_id")
 class RecordLegSubmitted(Message):
     """The submitter broadcast a transaction for a leg."""
 

@@ -174,7 +174,7 @@ class LegPlanned(Message):
     currency: str = f(CURRENCY)
     decimals: int = f(DECIMALS)
     reason: str = f(
-        "What it follows from: authorized, incremented, captured, declined, reversed, expired, refunded, disputed..."
+        "What it follows from: authorized, incremented, captured, declined, reversed, expired, refunded, disputed...; or what a person gave."
     )
 
 

@@ -26,6 +26,31 @@ def plan_refund(
     return [plan(payment, "refund", payment.owed_back_raw, order.reason)]
 
 
+def refund_again(
+    order: orders.RefundAgain, payment: Payment | None, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """A person has what a refund did not pay paid after all, by a leg of its own."""
+    if payment is None or not_again(payment) is not None:
+        return []
+    return [plan(payment, "refund", payment.owed_back_raw, order.reason)]
+
+
+def not_again(payment: Payment) -> str | None:
+    """Why no refund of the payment is planned anew, for a person; None where one is.
+
+    Nothing is paid twice: a refund ends unpaid only when its one nonce was used finally without it, and what is owed back is what has moved
+    beyond what is due, less every refund that may yet move.
+    """
+    refunds = legs.of_kind(payment.legs, "refund")
+    if not any(leg.state == legs.ENDED for leg in refunds):
+        return "no refund of it has ended unpaid"
+    if legs.in_flight(payment.legs, "refund"):
+        return "another refund of it is on its way"
+    if legs.in_flight(payment.legs, "spend"):
+        return "a spend of it is still on its way: what is owed back is known when that is final"
+    return None if payment.owed_back_raw else "nothing of it is owed back any more"
+
+
 def record_submitted(
     order: orders.RecordLegSubmitted, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:

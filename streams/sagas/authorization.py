@@ -44,7 +44,8 @@ STAY = ""
 class Row:
     """In one of `states`, on one of `inputs` (an event's type, a timeout's name), if `when` holds: go to `to`, or stay.
 
-    `remember`: what taking the row leaves behind, so that it is not taken for ever.
+    `remember`: what taking the row leaves behind, so that it is not taken for ever. `resumes`: a saga that is parked goes on by it, also
+    where it was parked in the state that the row leads to.
     """
 
     states: tuple[str, ...]
@@ -56,6 +57,7 @@ class Row:
     cancel: tuple[str, ...] = ()
     park: str | None = None
     remember: Note | None = None
+    resumes: bool = False
 
 
 OPEN = ("holding", "screening", "authorizing")
@@ -113,7 +115,7 @@ ROWS = (
     *_standing(UNANSWERED, ("PaymentAuthorized", "PaymentDeclined"), when.chain),
     # The legs go out as they are planned.
     Row(STANDING, ("LegPlanned",), "spending", (submit_spend,), when.spend, WAIT),
-    Row(STANDING, ("LegPlanned",), "refunding", (submit_refund,), when.refund, WAIT),
+    Row(STANDING, ("LegPlanned",), "refunding", (submit_refund,), when.refund, WAIT, resumes=True),
     # Whatever happens then.
     Row(STANDING, ("LegEndedUnpaid",), PARKED, (), when.refund, cancel=END, park="refund_ended_unpaid"),
     *_standing(STANDING, (*CARD, *LEGS)),
@@ -149,7 +151,7 @@ def _moved(saga: Saga, noted: Saga, at: str, row: Row) -> Saga:
     """The saga after a row. One that is parked stays so until a row leads away from where it was parked."""
     if row.to == PARKED:
         return replace(noted, state=PARKED, parked_in=at, reason=row.park)
-    if row.to in (STAY, at):
+    if row.to == STAY or (row.to == at and not row.resumes):
         return noted
     reason = None if saga.parked_in and noted.reason == saga.reason else noted.reason
     return replace(noted, state=row.to, parked_in=None, reason=reason)

@@ -16,6 +16,7 @@ from api.card_orders import (
     MerchantBlock,
     Presentment,
     Refund,
+    RefundAgain,
     RefundReversal,
     UnlinkedRefund,
 )
@@ -42,6 +43,7 @@ ORDERS = {
     "/v1/reversals": ("network", example(EarlyReversal)),
     f"/v1/payments/{uuid4()}/receivable/collection": ("operator", {}),
     f"/v1/payments/{uuid4()}/receivable/write-off": ("operator", {}),
+    f"/v1/payments/{uuid4()}/refund/renewal": ("operator", example(RefundAgain)),
     f"/v1/accounts/{uuid4()}/card/blocks": ("operator", example(MerchantBlock)),
     f"/v1/accounts/{uuid4()}/card/unblocks": ("operator", example(MerchantBlock)),
     f"/v1/accounts/{uuid4()}/card/freeze": ("operator", example(CardOrder)),

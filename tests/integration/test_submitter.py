@@ -5,14 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from api.cli import payment as cli
 from connectors.chain import transactions as rows
 from connectors.chain.signing import SignedTransaction, TransactionOrder
+from connectors.gateway.gateway import Gateway
 from infra.database import transaction
+from infra.errors import Conflict
 from tests.integration.customers import FINAL, Customer, Shore, shore
 from tests.integration.little_river import EUR
 
@@ -163,7 +168,17 @@ def test_a_spend_whose_nonce_a_stranger_used_goes_out_with_another(at: Shore) ->
     assert at.state(ana.account_id).final_raw == chain.balance(ana.account.safe) == 90 * EUR
 
 
-def test_a_refund_whose_nonce_a_stranger_used_ends_unpaid_and_waits_for_a_person(at: Shore) -> None:
+def refund_again(at: Shore, payment_id: UUID) -> Result:
+    """As a person says it."""
+    doors = {name: at.river.as_role(name, "operator") for name in ("write", "read")}
+    root = SimpleNamespace(**doors, gateway=Gateway(doors["write"], at.river.codec, at.river.policy, 20_000))
+    words = ["refund-again", str(payment_id), "--reason", "the key was used elsewhere", "--by", "ada"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cli.Root, "begin", lambda component, home=None: root)
+        return CliRunner().invoke(cli.payment, words)
+
+
+def test_a_refund_whose_nonce_a_stranger_used_ends_unpaid_and_is_paid_once_when_a_person_says_so(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
     payment_id = approved(at, ana)
     at.settle()
@@ -180,6 +195,18 @@ def test_a_refund_whose_nonce_a_stranger_used_ends_unpaid_and_waits_for_a_person
     assert at.rows("SELECT state FROM chain_intents WHERE leg_id = %s", leg(at, payment_id, "refund").leg_id) == [
         ("ended_unpaid",)
     ]
+    assert refund_again(at, payment_id).exit_code == 0
+    refused = refund_again(at, payment_id)
+    assert isinstance(refused.exception, Conflict) and "another refund of it is on its way" in str(refused.exception)
+    at.settle()
+    assert at.saga(payment_id) == ("refunded", None)
+    assert "nothing of it is owed back" in str(refund_again(at, payment_id).exception)
+    at.must_be_right(ana)
+    assert chain.balance(ana.account.safe) == 100 * EUR
+    planned = (
+        "SELECT payload ->> 'reason', metadata ->> 'actor' FROM events WHERE stream_id = %s AND type = 'LegPlanned'"
+    )
+    assert at.rows(planned + " ORDER BY position", payment_id)[-1] == ("the key was used elsewhere", "operator ada")
 
 
 def test_a_spend_that_failed_is_carried_by_another_transaction_later_and_ever_more_slowly(at: Shore) -> None:

@@ -15,7 +15,7 @@ from tests.given import (
     DECLINE,
     EXPIRE,
     PAYMENT,
-    PLAN_REFUND,
+    REFUND_AGAIN,
     UNDO_CAPTURE,
     UNDO_REFUND,
     WRITE_OFF,
@@ -282,4 +282,4 @@ def test_a_refund_that_can_never_be_paid_waits_for_a_person_who_orders_another()
     story = settled().say(reverse())
     story.say(end_leg(ids.leg_id(PAYMENT, "refund"), 1_000))
     assert (story.saga.state, story.saga.reason) == ("parked", "refund_ended_unpaid")
-    story.say(PLAN_REFUND).the_chain_moves().must_stand("reversed", "refunded", 0)
+    story.say(REFUND_AGAIN).the_chain_moves().must_stand("reversed", "refunded", 0)

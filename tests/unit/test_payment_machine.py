@@ -162,6 +162,9 @@ class River(Network, Chain):
         for _ in self.submittable():
             self.our_leg_is_mined(0, 0)
         self.the_oldest_becomes_final(1_000)
+        for place, managed in enumerate(self.managed.values()):
+            if managed.saga.reason == "refund_ended_unpaid":
+                self.a_person_has_a_refund_paid_after_all(place)
         if before == self._standing():
             for _ in [each for each in self.managed.values() if DEADLINE in each.timeouts]:
                 self.time_is_up(0, DEADLINE)
@@ -179,7 +182,7 @@ class River(Network, Chain):
         assert payment.payment_id not in self.streams.customer.holds, "nothing is set aside for what has ended"
         assert payment.card != "requested" or saga.state == "parked", "somebody must answer"
         if saga.state == "parked":
-            assert saga.reason and saga.parked_in
+            assert saga.reason and saga.parked_in and saga.reason != "refund_ended_unpaid"
         if saga.state in ENDS:
             signs = {"spend": 1, "refund": -1}
             settled = sum(signs[leg.kind] * leg.amount_raw for leg in payment.legs.values() if leg.state == "settled")

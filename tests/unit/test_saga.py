@@ -267,6 +267,11 @@ def test_an_approved_spend_that_can_never_happen_waits_for_a_person_until_the_ne
 def test_a_refund_that_can_never_happen_waits_for_a_person() -> None:
     told = Told(*STANDS, SETTLED, REVERSED, REFUND_PLANNED, PATIENCE, REFUND_ENDED)
     assert (told.saga.state, told.saga.reason) == (PARKED, "refund_ended_unpaid")
+    told.then(REFUND_PLANNED)
+    assert (told.stands, told.saga.reason) == (("refunding", {PATIENCE}), None), "a person has it paid after all"
+    assert names(told.ordered).count("SubmitRefund") == 2
+    told.then(REFUND_ENDED)
+    assert (told.saga.state, told.saga.reason) == (PARKED, "refund_ended_unpaid")
 
 
 def test_a_saga_is_stored_and_restored_whole() -> None:
