@@ -103,6 +103,7 @@ SENTENCES: Mapping[str, Callable[[Payload], str]] = {
     "PaymentReversed": lambda said: (
         f"the network takes {minor(said['amount_minor'], said['currency'])} back, reversal {said['reversal_id']}"
     ),
+    "ReversalAcknowledged": _minor("the network takes {amount} back that we did not approve, reversal {reversal_id}"),
     "PaymentExpired": lambda said: f"nobody captured {minor(said['amount_minor'], said['currency'])} in time",
     "PaymentIncremented": _minor("we approve {amount} more, request {increment_id}"),
     "IncrementDeclined": lambda said: (

@@ -52,6 +52,16 @@ class PaymentPartlyReversed(Message):
 
 
 @message(PAYMENT_EVENTS, "payment_id")
+class ReversalAcknowledged(Message):
+    """The network took back what we had not approved: there was nothing to give back. Its stand-in advice of it, if one comes, is net nothing."""
+
+    payment_id: UUID = f(PAYMENT)
+    reversal_id: str = f("The network's id of the reversal.")
+    amount_minor: int = f("Amount taken back, minor units.")
+    currency: str = f(CURRENCY)
+
+
+@message(PAYMENT_EVENTS, "payment_id")
 class CaptureReversed(Message):
     """The network took a presentment back (clearing reversal)."""
 

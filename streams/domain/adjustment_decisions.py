@@ -22,7 +22,10 @@ from streams.domain.refusing import refused
 def advise(
     order: adjusting.AdvisePayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """The network approved in our stead: it stands, whatever is spendable. What we had set aside serves for it."""
+    """The network approved in our stead: it stands, whatever is spendable. What we had set aside serves for it.
+
+    Where the network took all of it back before, it is net nothing, in whatever order the two come; what it posts in spite of that is booked.
+    """
     events: Events = []
     if payment is None:
         events, payment = opening(order, "advice", account)
@@ -30,6 +33,8 @@ def advise(
             return events
     elif order.currency != payment.currency:
         return [refused(payment, "advice", order.advice_id, Reason.CURRENCY_UNSUPPORTED)]
+    elif payment.taken_back:
+        return [refused(payment, "advice", order.advice_id, Reason.REVERSED)]
     amount = positive_of(payment, order.amount_minor)
     surplus = max(0, payment.held_raw - amount.raw)
     authorized = on_payment.PaymentAuthorized(
@@ -99,7 +104,24 @@ def reverse_open(
 ) -> Events:
     """Nobody has answered yet: nobody will."""
     gone = orders.DeclinePayment(payment_id=order.payment_id, account_id=order.account_id, reason=Reason.REVERSED)
-    return decline(gone, payment, account, circumstances)
+    return [
+        *decline(gone, payment, account, circumstances),
+        *acknowledge_reversal(order, payment, account, circumstances),
+    ]
+
+
+def acknowledge_reversal(
+    order: orders.ReversePayment, payment: Payment, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """Nothing is approved, and nothing held: the reversal is kept, for the network's advice may still come."""
+    return [
+        adjusted.ReversalAcknowledged(
+            payment_id=payment.payment_id,
+            reversal_id=order.reversal_id,
+            amount_minor=payment.amount_minor if order.amount_minor is None else order.amount_minor,
+            currency=payment.currency,
+        )
+    ]
 
 
 def reverse(

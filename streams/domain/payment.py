@@ -112,6 +112,11 @@ def _partly_reversed(payment: Payment, event: adjusted.PaymentPartlyReversed) ->
     return _told(replace(payment, card=card, amounts=amounts), "reversal", event.reversal_id)
 
 
+def _reversal_acknowledged(payment: Payment, event: adjusted.ReversalAcknowledged) -> Payment:
+    taken_back = payment.taken_back or event.amount_minor >= payment.amount_minor
+    return _told(replace(payment, taken_back=taken_back), "reversal", event.reversal_id)
+
+
 def _expired(payment: Payment, _: events.PaymentExpired) -> Payment:
     amounts = payment.amounts.give_back(payment.amounts.open)
     if payment.card == "partly_captured":
@@ -218,6 +223,7 @@ EVOLVE: Mapping[type[Message], Callable[[Any, Any], Payment]] = {
     adjusted.PaymentIncremented: _incremented,
     adjusted.IncrementDeclined: _increment_declined,
     adjusted.PaymentPartlyReversed: _partly_reversed,
+    adjusted.ReversalAcknowledged: _reversal_acknowledged,
     adjusted.CaptureReversed: _capture_reversed,
     adjusted.PaymentRefunded: _refunded,
     adjusted.RefundReversed: _refund_reversed,

@@ -28,7 +28,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Payment:
-    """State of a payment, folded from its events. `answers`: by message and its id; `posted`, `refunds`, `disputes`: by the network's id."""
+    """State of a payment, folded from its events. `answers`: by message and its id; `posted`, `refunds`, `disputes`: by the network's id.
+
+    `taken_back`: the network reversed all of it, though we had not approved it.
+    """
 
     payment_id: UUID
     account_id: UUID
@@ -54,6 +57,7 @@ class Payment:
     authorization_code: str | None = None
     approved_minor: int = 0
     spendable_minor: int | None = None
+    taken_back: bool = False
     amounts: Amounts = NO_AMOUNTS
     written_off_raw: int = 0
     posted: Mapping[str, Amount] = field(default_factory=lambda: EMPTY)

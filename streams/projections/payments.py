@@ -268,6 +268,7 @@ FOLDS: Mapping[type[Message], Apply[PaymentRow]] = {
     adjusted.PaymentIncremented: _incremented,
     adjusted.IncrementDeclined: _noted,
     adjusted.PaymentPartlyReversed: _partly_reversed,
+    adjusted.ReversalAcknowledged: _noted,
     adjusted.CaptureReversed: _capture_reversed,
     adjusted.PaymentRefunded: _refunded,
     adjusted.RefundReversed: _refund_reversed,

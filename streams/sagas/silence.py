@@ -48,6 +48,7 @@ QUIET = (
     Quiet(STANDING, ("PaymentHeld",), "the spend that it is for is planned in the same append"),
     # Changes nothing, and is told to whom it concerns.
     Quiet(ALL, ("IncrementDeclined", "CardMessageRefused"), "a refusal: the network was told"),
+    Quiet(ALL, ("ReversalAcknowledged",), "what was not approved is not given back"),
     Quiet(ALL, ("LegSubmitted", "LegReverted"), "the submitter goes on by itself"),
 )  # fmt: skip
 

@@ -70,6 +70,11 @@ def _live(made: Programme) -> None:
     _move(made, third)
     _refund(made, third)
     told = Opening(made.card, 700, "EUR")
+    key = uuid4().hex
+    declined = made.gateway.authorize(AuthorizationRequest(key, made.card, 100_000_000, "EUR"))
+    messages.reverse(declined.payment_id, "r1", "test")
+    messages.advise(key, "a1", told, "test")
+    made.streams.append(declined.payment_id)
     opened = [
         messages.present(uuid4().hex, told, "test"),
         messages.advise(uuid4().hex, uuid4().hex, told, "test"),

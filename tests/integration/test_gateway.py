@@ -19,6 +19,21 @@ from tests.integration.write_side import WriteSide, authorization
 __all__ = ["side"]
 
 
+def test_what_was_declined_and_taken_back_is_not_approved_by_an_advice_that_comes_later(side: WriteSide) -> None:
+    _, card = side.account()
+    gateway, request = side.gateway(), authorization(card, 100_000_000)
+    first = gateway.authorize(request)
+    assert not first.approved
+    for _ in range(2):
+        taken_back = gateway.messages.reverse(first.payment_id, "r1", "test")
+        assert (taken_back.accepted, taken_back.response_code, taken_back.state) == (True, "00", "declined")
+    told = Opening(card, 100_000_000, "EUR")
+    advised = gateway.messages.advise(request.idempotency_key, "a1", told, "test")
+    assert (advised.accepted, advised.reason, advised.state) == (False, "reversed", "declined")
+    assert side.types(first.payment_id)[-2:] == ["ReversalAcknowledged", "CardMessageRefused"]
+    assert gateway.authorize(request) == first
+
+
 def test_the_same_request_ten_times_at_once_is_one_effect_and_one_answer(side: WriteSide) -> None:
     account_id, card = side.account()
     request, gateways = authorization(card, 1_000), [side.gateway(), side.gateway()]

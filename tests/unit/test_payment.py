@@ -103,7 +103,7 @@ def test_a_refund_that_a_reorg_drops_is_seen_again_and_settles() -> None:
 
 def test_a_reversal_before_the_answer_declines_and_gives_the_hold_back() -> None:
     streams = opened().given(request(), HOLD)
-    assert names(streams.when(REVERSE)) == ["PaymentDeclined", "HoldReleased"]
+    assert names(streams.when(REVERSE)) == ["PaymentDeclined", "HoldReleased", "ReversalAcknowledged"]
     assert streams.payment.reason == "reversed"
     for late in (SCREEN, AUTHORIZE, HOLD, DECLINE):
         assert streams.when(late) == [], "nobody waits for an answer any more"

@@ -11,10 +11,12 @@ from streams.domain.payment_state import Payment
 from tests.given import (
     AUTHORIZE,
     CENT,
+    DECLINE,
     HOLD,
     PAYMENT,
     SCREEN,
     Streams,
+    advice,
     capture,
     give_back,
     increment,
@@ -48,7 +50,8 @@ def test_the_reversal_may_name_the_amount_that_was_posted() -> None:
 def refusal(streams: Streams, order: Any) -> str | None:
     streams.when(order)
     payment: Payment = streams.payment
-    answer = payment.answer("reversal", order.reversal_id)
+    advised = hasattr(order, "advice_id")
+    answer = payment.answer("advice", order.advice_id) if advised else payment.answer("reversal", order.reversal_id)
     return answer.reason if answer else None
 
 
@@ -92,3 +95,44 @@ def test_what_was_asked_is_a_part_of_what_is_open_when_more_was_approved() -> No
     streams = opened().given(request(), HOLD, SCREEN, AUTHORIZE, increment(500))
     assert names(streams.when(reverse(1_000))) == ["PaymentPartlyReversed"]
     assert streams.payment.amounts.open.minor == 500
+
+
+# -- of what was never approved
+
+UNANSWERED = (request(), HOLD)
+
+
+@pytest.mark.parametrize("before", [UNANSWERED, (*UNANSWERED, DECLINE), (request(90_000), HOLD, DECLINE)])
+def test_a_reversal_of_what_was_not_approved_is_acknowledged_and_kept(before: tuple[Any, ...]) -> None:
+    streams = opened().given(*before, reverse())
+    answer = streams.payment.answer("reversal", "r1")
+    assert answer is not None and (answer.response_code, answer.reason) == ("00", None)
+    assert (streams.payment.card, streams.customer.held_raw) == ("declined", 0)
+    assert streams.when(reverse()) == []
+
+
+@pytest.mark.parametrize("before", [UNANSWERED, (*UNANSWERED, DECLINE)])
+def test_what_the_network_approves_in_our_stead_after_it_took_the_payment_back_is_net_nothing(
+    before: tuple[Any, ...],
+) -> None:
+    """As where the reversal comes first of all. What it posts in spite of it is booked, as ever."""
+    streams = opened().given(*before, reverse())
+    assert refusal(streams, advice()) == "reversed"
+    assert not streams.payment.legs and not streams.customer.holds
+    assert "PaymentCaptured" in names(streams.when(capture()))
+
+
+def test_a_decline_keeps_its_reason_and_its_answer_when_the_network_takes_it_back() -> None:
+    streams = opened().given(request(90_000), HOLD, replace(DECLINE, reason="insufficient_funds"), reverse())
+    assert (streams.payment.reason, streams.payment.response_code) == ("insufficient_funds", "51")
+
+
+def test_an_advice_of_what_was_taken_back_in_part_stands() -> None:
+    streams = opened().given(*UNANSWERED, DECLINE, reverse(300))
+    assert "PaymentAuthorized" in names(streams.when(advice()))
+
+
+def test_what_another_cards_reversal_names_is_not_taken_back() -> None:
+    streams = opened().given(*UNANSWERED, DECLINE)
+    assert refusal(streams, replace(reverse(), account_id=PAYMENT)) == "card_unknown"
+    assert "PaymentAuthorized" in names(streams.when(advice()))
