@@ -19,7 +19,7 @@ import fastavro
 import fastavro.schema
 
 from infra.errors import Undecodable, UnknownType
-from schemas.definition import TO_JSON, Message, Raw, avro_schema, hints, message_class, optional
+from schemas.definition import TO_JSON, Message, Raw, avro_schema, hints, message_class, optional, to_json
 from schemas.upcasters import message_of
 
 MAGIC = 0
@@ -39,8 +39,8 @@ def _reader_schema(cls: Any) -> Any:
 
 
 @cache
-def _raw_fields(cls: type) -> tuple[str, ...]:
-    return tuple(name for name, hint in hints(cls).items() if optional(hint)[0] is Raw)
+def _fields(cls: type, kind: Any) -> tuple[str, ...]:
+    return tuple(name for name, hint in hints(cls).items() if optional(hint)[0] is kind)
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Writer:
 
 
 class Form(NamedTuple):
-    """How values of one type are written. `raw`: the fields that are written as text."""
+    """How values of one type are written. `times`: the fields that are numbers in Avro and text in JSON; all others are alike in both."""
 
     frame: bytes
     parsed: Any
-    raw: tuple[str, ...]
+    times: tuple[str, ...]
 
 
 class Codec:
@@ -71,13 +71,13 @@ class Codec:
             for number, schema in writers.items()
         }
 
-    def encode(self, value: Message) -> bytes:
-        """One framed record. Raises UnknownType when the type was never registered."""
+    def encode(self, value: Message, payload: dict[str, Any] | None = None) -> bytes:
+        """One framed record; `payload`: the value's `to_json`, where it is at hand. Raises UnknownType when the type was never registered."""
         cls = type(value)
         form = self._forms.get(cls) or self._form(cls)
-        fields = value.__dict__
-        if form.raw:
-            fields = fields | {name: str(fields[name]) for name in form.raw if fields[name] is not None}
+        fields = to_json(value) if payload is None else payload
+        if form.times:
+            fields = fields | {name: getattr(value, name) for name in form.times}
         out = io.BytesIO()
         out.write(form.frame)
         fastavro.schemaless_writer(out, form.parsed, fields)
@@ -89,7 +89,7 @@ class Codec:
             raise UnknownType(
                 f"{cls.__name__} has no schema id; run `payriver provision` so that the registry knows it"
             )
-        form = Form(FRAME.pack(MAGIC, number), reader_schema(cls), _raw_fields(cast(type, cls)))
+        form = Form(FRAME.pack(MAGIC, number), reader_schema(cls), _fields(cast(type, cls), datetime))
         self._forms[cls] = form
         return form
 
@@ -125,7 +125,7 @@ class Codec:
 
 
 def _value(cls: type[Message], fields: dict[str, Any]) -> Message:
-    for name in _raw_fields(cast(type, cls)):
+    for name in _fields(cast(type, cls), Raw):
         if fields[name] is not None:
             fields[name] = int(fields[name])
     return cls(**fields)

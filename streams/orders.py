@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from infra.errors import CommandIdReused
@@ -31,8 +31,7 @@ class Order:
     kept: bool = field(default=True, repr=False, compare=False)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an order led to: its events (empty: nothing to do), or the first answer when it had come before."""
 
     command_id: UUID

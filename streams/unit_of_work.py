@@ -7,7 +7,7 @@ much to decide decides it ahead, on streams that nobody holds; of that all stand
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -67,7 +67,7 @@ class UnitOfWork:
         fresh = {order.command_id: order for order in orders if order.command_id not in self._orders}
         if fresh:
             self._orders |= fresh
-            concerned = {each for order in fresh.values() for each in _streams(order)}
+            concerned = _streams(fresh.values())
             circumstances = self._look(fresh.values(), concerned)
             foreseen = self._standing(fresh, concerned, ahead) if ahead else {}
             for command_id, order in fresh.items():
@@ -81,7 +81,7 @@ class UnitOfWork:
 
         What was answered to the orders is not asked: whoever decides them under a lock asks.
         """
-        theirs = {each for order in before._orders.values() for each in _streams(order)} & before.heads.keys()
+        theirs = _streams(before._orders.values()) & before.heads.keys()
         self._take(before, theirs)
         self._before, self._locked = dict(self.heads), theirs
         self._asked = {order.command_id for order in orders}
@@ -95,12 +95,10 @@ class UnitOfWork:
         answers = [answer_to(self._orders[each.command_id], each) for each in outcomes]
         deadlines = [each.not_after for each in outcomes if each.not_after]
         store.append(self.cursor, self.codec, events, answers, min(deadlines, default=None))
-        for event in events:
-            stream_id, head = event.stream_id, Head(event.version, event.hash)
-            if head == self.heads[stream_id]:
-                before, category = self._before.get(stream_id, NOWHERE).version, category_of(event.message)
-                state = self.states[stream_id]
-                self.cursor.once_committed(partial(self.known.remember, category, stream_id, before, head, state))
+        for stream_id, last in {event.stream_id: event for event in events}.items():
+            before, head = self._before.get(stream_id, NOWHERE).version, self.heads[stream_id]
+            category, state = category_of(last.message), self.states[stream_id]
+            self.cursor.once_committed(partial(self.known.remember, category, stream_id, before, head, state))
 
     def _look(self, orders: Iterable[Order], stream_ids: set[UUID]) -> Circumstances:
         """Locks what is not locked yet, and learns what was answered before, where there can be an answer."""
@@ -127,10 +125,10 @@ class UnitOfWork:
     ) -> Mapping[UUID, Outcome]:
         """What was decided ahead, but for orders on a stream that has moved since, or that share a stream with such an order."""
         moved = {each for each in concerned if self._before.get(each) != ahead._before.get(each)}
-        moved |= {each for command_id in orders.keys() & self._outcomes.keys() for each in _streams(orders[command_id])}
+        moved |= _streams(orders[command_id] for command_id in orders.keys() & self._outcomes.keys())
         standing: Mapping[UUID, Outcome] = ahead._outcomes
         if moved:
-            reach = {command_id: set(_streams(order)) for command_id, order in orders.items()}
+            reach = {command_id: _streams([order]) for command_id, order in orders.items()}
             while touched := [each for each in reach.values() if each & moved and not each <= moved]:
                 moved = moved.union(*touched)
             standing = {each: standing[each] for each, streams in reach.items() if not streams & moved}
@@ -144,7 +142,8 @@ class UnitOfWork:
 
     def _decide(self, order: Order, circumstances: Circumstances) -> Outcome:
         decision = _decision(order.message)
-        of_payment, of_account = (self.states.get(each) if each else None for each in decision.streams(order.message))
+        payment_id, account_id = decision.streams(order.message)
+        of_payment, of_account = self._state(payment_id), self._state(account_id)
         deadline = getattr(order.message, "deadline", None) or (of_payment.deadline if of_payment else None)
         messages = decision.decide(order.message, of_payment, of_account, circumstances)
         events = self._placed(order, messages)
@@ -152,6 +151,9 @@ class UnitOfWork:
         return Outcome(
             order.command_id, events, {"events": [str(event.event_id) for event in events]}, not_after=not_after
         )
+
+    def _state(self, stream_id: UUID | None) -> State | None:
+        return self.states.get(stream_id) if stream_id else None
 
     def _placed(self, order: Order, messages: Iterable[Message]) -> tuple[NewEvent, ...]:
         """Each at the next version of its stream, whose state moves on."""
@@ -172,13 +174,15 @@ def _each_once(outcomes: list[Outcome]) -> list[Outcome]:
     told: set[UUID] = set()
     for place, each in enumerate(outcomes):
         if each.command_id in told:
-            outcomes[place] = replace(each, events=(), repeated=True)
+            outcomes[place] = each._replace(events=(), repeated=True)
         told.add(each.command_id)
     return outcomes
 
 
-def _streams(order: Order) -> Iterable[UUID]:
-    return (each for each in _decision(order.message).streams(order.message) if each)
+def _streams(orders: Iterable[Order]) -> set[UUID]:
+    """All that their decisions may touch."""
+    touched = {each for order in orders for each in _decision(order.message).streams(order.message)}
+    return {each for each in touched if each}
 
 
 def _decision(message: Any) -> Decision:

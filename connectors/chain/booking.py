@@ -103,9 +103,12 @@ class Booking:
         `before`: comes first, and may not be booked yet.
         """
         orders = self._orders(past, set(), set())
-        first = [each for each in orders if isinstance(each.message, facts.FinalizeTransfer) and not each.kept]
-        as_seen = {self._first(SEEN, {**(each.business or {}), "again": False}): _side(each.message) for each in first}
-        return Foreseen(orders, as_seen, self.handler.foresee(cursor, orders, before.decided if before else None))
+        decided = self.handler.foresee(cursor, orders, before.decided if before else None)
+        perhaps = [each for each in orders if not each.kept and _may_have_been_seen(each.message.transfer, decided)]
+        as_seen = {
+            self._first(SEEN, {**(each.business or {}), "again": False}): _side(each.message) for each in perhaps
+        }
+        return Foreseen(orders, as_seen, decided)
 
     def past(self, cursor: Cursor, past: Past, foreseen: Foreseen) -> None:
         """What happened in blocks that were final before they were read: all of it final at once.
@@ -220,6 +223,11 @@ def _business(fact: Any) -> dict[str, Any]:
 
 def _transfers(found: Sequence[Any]) -> list[Transfer]:
     return [fact.transfer for fact in found if isinstance(fact, facts.SeeTransfer)]
+
+
+def _may_have_been_seen(transfer: Transfer, decided: UnitOfWork) -> bool:
+    """Whether the account was followed as blocks came, up to that of the transfer."""
+    return bool(transfer.block.number <= decided.states[transfer.account_id].seen_up_to)
 
 
 def _side(fact: facts.SeeTransfer | facts.FinalizeTransfer) -> Side:

@@ -45,6 +45,7 @@ class Account:
 
     `debits`: transfers out that are not final (seen, or unseen and still possible), by transfer, and what they sum up to; of that,
     `unseen_spends_raw` a reorg took out of sight. `holds`: by payment, each whose leg has not been seen, and their sum.
+    `seen_up_to`: the highest block in which a transfer was seen before it was final; 0: none was.
     """
 
     account_id: UUID
@@ -72,6 +73,7 @@ class Account:
     unseen_spends_raw: int = 0
     holds: Map[UUID, int] = field(default_factory=Map)
     held_raw: int = 0
+    seen_up_to: int = 0
 
     def free_funds_raw(self) -> int:
         """Final balance less what is on its way out and what is held."""
@@ -118,6 +120,7 @@ def _registered(_: Account | None, event: events.AccountRegistered) -> Account:
 
 
 def _transfer_seen(account: Account, event: events.TransferSeen) -> Account:
+    account = replace(account, seen_up_to=max(account.seen_up_to, event.block_number))
     if event.direction == "in":
         return account
     queued = event.kind == "withdrawal" and not account.queue_empty

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -30,8 +30,7 @@ FROM look(%s::uuid[], %s::int[], %s::bytea[], %s, %s::uuid[], %s)
 """
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """A stream that exists. `kept`: its snapshot, where no version of it was known.
 
     Then come the events from the version known on, itself included, in their order, and the hash of the first of them; nothing of it where none

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,8 +14,7 @@ from schemas.upcasters import message_of
 from streams.event_store.canonical import canonical, canonical_of_ours
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(NamedTuple):
     """Why something is appended. `causation_id`: the command or event before it; `correlation_id`: the whole story."""
 
     causation_id: UUID
@@ -37,8 +35,7 @@ class Cause:
         }
 
 
-@dataclass(frozen=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event that is about to be appended at `version` of its stream."""
 
     event_id: UUID

@@ -94,8 +94,7 @@ class Filters:
         return "".join(FILTERS[name] for name in given), tuple(list(wanted) for wanted in given.values())
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A command's answer, stored under its id: the same command twice gives the first answer."""
 
     command_id: UUID

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from infra.database import Cursor
@@ -26,8 +26,7 @@ BY_IDS = f"SELECT {recorder.COLUMNS} FROM events WHERE event_id = ANY(%s::uuid[]
 LOCK = "SELECT stream_id, version, head_hash FROM lock_streams(%s::uuid[])"
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(NamedTuple):
     """Where a stream stands."""
 
     version: int
@@ -192,7 +191,7 @@ def entry(codec: Codec, event: NewEvent) -> Entry:
         metadata=event.metadata,
         hash=event.hash,
         topic=message.topic,
-        record=codec.encode(message),
+        record=codec.encode(message, event.payload),
     )
 
 

@@ -220,9 +220,9 @@ class SlowCodec:
     codec: Codec
     seconds: float
 
-    def encode(self, message: Message) -> bytes:
+    def encode(self, message: Message, payload: dict[str, Any] | None = None) -> bytes:
         time.sleep(self.seconds)
-        return self.codec.encode(message)
+        return self.codec.encode(message, payload)
 
     def decode(self, value: bytes) -> Message:
         return self.codec.decode(value)
