@@ -10,6 +10,8 @@ from pydantic import SecretStr
 from connectors.chain.keystore import write_keystore
 from infra.devchain.chain import DevChain
 from infra.devchain.values import Deployment
+from infra.stack import access
+from infra.stack.home import Home
 from infra.stack.supervisor import Stack
 from streams.audit_log.export_key import write_export_key
 
@@ -45,9 +47,13 @@ def devchain(stack: Stack) -> DevChain:
     """The world outside, as the demo and the tests play it."""
     node = stack.node()
     assert node is not None, "this stack runs against a node that is not ours"
-    path = stack.home.path(DEPLOYMENT)
-    deployment = Deployment.load(path) if path.exists() else None
-    return DevChain(stack.url("node"), node.node_modules, deployment)
+    return devchain_of(stack.home, node.node_modules)
+
+
+def devchain_of(home: Home, node_modules: Path) -> DevChain:
+    """The same, of a home whose stack another process may run."""
+    path = home.path(DEPLOYMENT)
+    return DevChain(access.url(home, "node"), node_modules, Deployment.load(path) if path.exists() else None)
 
 
 def password_of(stack: Stack) -> SecretStr:

@@ -17,6 +17,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
         "up": "api.cli.stack",
         "down": "api.cli.stack",
         "status": "api.cli.stack",
+        "customer": "api.cli.customer",
         "doctor": "api.cli.stack",
         "demo": "api.cli.demo",
     },

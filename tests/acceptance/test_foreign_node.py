@@ -221,6 +221,7 @@ def test_what_cannot_work_is_said_before_anything_starts(abroad: Abroad) -> None
 def begin(abroad: Abroad) -> None:
     """The river runs, and the accounts are under watch, each with a card."""
     abroad.payriver("up", "--chain", str(abroad.file), "--throwaway")
+    assert "payriver account bind" in abroad.payriver("customer", status=1)
     abroad.payriver("account", "register", abroad.chain.deployment.settlement, "--settlement")
     for each, card in zip(abroad.accounts, ("card-ana", "card-bo"), strict=True):
         abroad.payriver("account", "register", each.safe, "--roles", each.roles, "--delay", each.delay, "--card", card)
