@@ -20,8 +20,6 @@ from starlette.exceptions import HTTPException
 from infra.errors import (
     BadInput,
     Conflict,
-    FinalityBroken,
-    MissingCheckpoint,
     NotFound,
     PayriverError,
     Retry,
@@ -99,8 +97,6 @@ FALLBACKS: tuple[tuple[type[PayriverError], str], ...] = (
     (TooLate, "deadline_passed"),
     (Unreachable, "unreachable"),
     (Retry, "retry"),
-    (MissingCheckpoint, "stopped"),
-    (FinalityBroken, "stopped"),
     (Stop, "stopped"),
 )
 """For an error whose own word is not among the kinds: the word of the branch of the tree that it hangs on."""

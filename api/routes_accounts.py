@@ -13,8 +13,8 @@ from api.card_orders import CardLimits, MerchantBlock
 from api.context import Operator, Parts, Reader
 from api.models import Account, AccountPage, Balance, EventPage, Statement, problem_answers
 from api.orders import CardOrder
+from api.parameters import After, Limit, Moment, PageCursor
 from api.past import AsOf, Diff, From, To
-from api.routes_payments import After, Cursor, Limit, Moment
 from api.statement import Period, as_csv, statement
 from schemas.messages.card_controls import BlockCountry, BlockMcc, SetCardLimits, UnblockCountry, UnblockMcc
 
@@ -29,7 +29,7 @@ async def list_accounts(
     parts: Parts,
     caller: Reader,
     kind: Literal["customer", "settlement"] | None = None,
-    cursor: Cursor = None,
+    cursor: PageCursor = None,
     limit: Limit = 50,
 ) -> AccountPage:
     """Accounts, by id."""

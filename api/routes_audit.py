@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Response
 from api.audit_view import AuditAnchorPage
 from api.context import Parts, Reader
 from api.models import problem_answers
+from api.parameters import Limit
 
 router = APIRouter(prefix="/v1/audit", tags=["Audit"])
-Limit = Annotated[int, Query(ge=1, le=500, description="Rows of a page.")]
 Skip = Annotated[int, Query(ge=0, le=2**31 - 1, description="Leave out so many of the largest.")]
 PROOF_FORM: dict[int | str, dict[str, Any]] = {
     200: {

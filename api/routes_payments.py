@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator
 
 from api.context import Parts, Reader
 from api.models import EventPage, problem_answers
+from api.parameters import After, Limit, Moment, PageCursor
 from api.past import AsOf, Diff, From, To
 from api.payment_models import Payment, PaymentPage
 from api.queries import PaymentFilter
-from infra.moments import in_utc
 
 router = APIRouter(prefix="/v1/payments", tags=["Payments"])
 
 Outcome = Literal["open", "settled", "declined", "refunded", "unseen", "verified", "unpaid"]
-CardState = Literal["requested", "verified", "declined", "authorized", "captured", "reversed", "expired"]
-Limit = Annotated[int, Query(ge=1, le=500, description="Rows of a page.")]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
-After = Annotated[int, Query(ge=0, le=2**31 - 1, description="Give events after this version.")]
-
-
-Moment = Annotated[datetime, AfterValidator(in_utc)]
+CardState = Literal[
+    "requested", "verified", "declined", "authorized", "partly_captured", "captured", "reversed", "expired", "corrected",
+    "disputed", "refunded",
+]  # fmt: skip
 
 
 @router.get("", responses=problem_answers(401, 403, 422, 503))
@@ -38,7 +33,7 @@ async def list_payments(
     origin: Literal["network", "chain"] | None = None,
     since: Annotated[Moment | None, Query(description="Requested at or after, RFC 3339.")] = None,
     until: Annotated[Moment | None, Query(description="Requested before, RFC 3339.")] = None,
-    cursor: Cursor = None,
+    cursor: PageCursor = None,
     limit: Limit = 50,
 ) -> PaymentPage:
     """Payments, the newest first."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from api.context import Parts, PersonKeeper
 from api.models import problem_answers
 from api.orders import PersonDetails, Sent, Text
-from api.routes_payments import Moment
+from api.parameters import Moment
 from streams.persons.register import Shown
 from streams.persons.sealing import Details
 
