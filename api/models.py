@@ -1,4 +1,4 @@
-"""What the API says and takes, each field with its unit: minor units as integers, raw token units as base-10 strings, never a float.
+"""What the API says, each field with its unit: minor units as integers, raw token units as base-10 strings, never a float.
 
 Rows of the read models become these values once, here; the OpenAPI document is drawn from them.
 """
@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, computed_field
+
+from connectors.explain.sentences import SENTENCES, sentence
 
 PAYMENT_ID = "0b1f0a2e-6a52-5d5b-9d0a-2f7f1c3b9c11"
 ACCOUNT_ID = "5f3c9f0e-1d7b-5a44-8a55-0f1c2b3d4e5f"
@@ -61,6 +63,11 @@ class Event(Answer):
     offset: int | None = Field(examples=[611])
     recorded_at: Instant = Field(description="When it was stored, by the write server's clock.")
     delivered_at: Instant = Field(description="When the read side had it, by the read server's clock.")
+
+    @computed_field(description="The same in a sentence, as `payriver explain` tells it; null where it has none.")
+    def says(self) -> str | None:
+        """What it says, for a person."""
+        return sentence(self.type, self.payload) if self.type in SENTENCES else None
 
 
 class EventPage(Answer):
@@ -137,8 +144,8 @@ class Balance(Answer):
     held_raw: RawAmount = Field(description="Set aside for payments whose spend was not seen; raw units, base-10.")
     held_minor: int = Field(examples=[1234])
     blocked_by: str | None = Field(
-        description="Why nothing would be approved now whatever is spendable: card_frozen, account_integrity, "
-        "withdrawal_pending; null: nothing stands in the way.",
+        description="Why nothing would be approved now whatever is spendable: chain_stale, account_integrity, "
+        "withdrawal_pending, card_frozen; null: nothing stands in the way.",
         examples=[None],
     )
     allowance: Allowance
@@ -155,7 +162,8 @@ class StatementLine(Answer):
 
     booked_at: Instant = Field(description="The chain's time of the booking.")
     kind: str = Field(
-        description="opening, deposit, mint, spend, refund, withdrawal, burn or other.", examples=["spend"]
+        description="opening, deposit, mint, spend, refund, withdrawal or burn; settlement_in, settlement_out.",
+        examples=["spend"],
     )
     amount_raw: RawAmount = Field(
         description="In (positive) or out (negative), raw units, base-10.", examples=["-12340000000000000000"]

@@ -1,7 +1,8 @@
-// The page: puts the stream of changes, the river, the totals and the drawer together.
+// The page: puts the stream of changes, the river, the totals, how we are, and the drawer together.
 
 import { Drawer } from "./drawer.js";
 import { number } from "./format.js";
+import { Health } from "./health.js";
 import { River } from "./river.js";
 import { Totals } from "./totals.js";
 import { follow, openSession } from "./stream.js";
@@ -124,6 +125,7 @@ async function begin() {
     await openSession(given);
   }
   drawer.fromAddress();
+  new Health(byId("health"));
   start();
 }
 

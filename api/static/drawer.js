@@ -1,14 +1,9 @@
 // One payment's story: both axes, every event with its times and its place in Kafka, and what its account may spend.
 
 import { amount, date, make, short, span, time, tokens, words } from "./format.js";
-import { STAGES, stageOf } from "./stages.js";
+import { AXES, STAGES, stageOf, stepsOf } from "./stages.js";
 import { ask } from "./stream.js";
 
-const AXES = {
-  Card: { of: "state", steps: ["requested", "authorized", "captured"] },
-  Spend: { of: "spend_state", steps: ["planned", "submitted", "seen", "settled"] },
-  Refund: { of: "refund_state", steps: ["planned", "submitted", "seen", "settled"] },
-};
 const MOST_EVENTS = 500;
 
 export class Drawer {
@@ -97,10 +92,10 @@ export class Drawer {
     const fold = make("details", { open: this.unfolded.has(event.event_id) },
       make("summary", { "data-key": event.event_id },
         make("span", { class: "type" }, words(event.type)),
-        make("span", { class: "detail" }, detail(event)),
+        make("span", { class: "detail" }, event.says ?? ""),
         make("span", { class: "when" }, time(event.recorded_at)),
         make("span", { class: "after" }, event.version === 1 ? "begins" : `+ ${span(after)}`),
-        make("span", { class: "where" }, `${where} · read ${span(way)} later`)),
+        make("span", { class: "where" }, `${by(event)}${where} · read ${span(way)} later`)),
       table(event.payload), make("h4", {}, "Headers"), table({ position: event.position, event_id: event.event_id, ...event.headers }));
     fold.addEventListener("toggle", () => this.unfolded[fold.open ? "add" : "delete"](event.event_id));
     return make("li", {}, fold);
@@ -116,25 +111,18 @@ function head(payment) {
 }
 
 function axes(payment) {
-  const rows = Object.entries(AXES).filter(([, axis]) => payment[axis.of]).map(([name, axis]) => {
-    const now = payment[axis.of];
-    const steps = axis.steps.includes(now) ? axis.steps : [...began(name, axis, payment), now];
-    const reached = steps.indexOf(now);
+  const rows = Object.keys(AXES).filter((name) => payment[AXES[name].of]).map((name) => {
+    const steps = stepsOf(name, payment);
+    const reached = steps.indexOf(payment[AXES[name].of]);
     return make("div", { class: "axis" }, make("span", { class: "name" }, name),
       make("ol", {}, ...steps.map((step, at) => make("li", { class: at <= reached ? "done" : "", "aria-current": at === reached ? "step" : null }, words(step)))));
   });
   return make("section", { class: "axes", "aria-label": "Card leg and chain legs" }, ...rows);
 }
 
-/** The steps that a leg had behind it before it left the usual way. */
-function began(name, axis, payment) {
-  const behind = { Card: payment.authorization_code ? 2 : 1, Spend: payment.spend_tx_hash ? 3 : 1, Refund: payment.refund_tx_hash ? 2 : 1 };
-  return axis.steps.slice(0, behind[name]);
-}
-
 function facts(payment) {
   const rows = {
-    payment: payment.payment_id, account: payment.account_id, card: payment.card_token, asked: `${date(payment.requested_at)}, ${time(payment.requested_at)}`,
+    payment: payment.payment_id, account: payment.account_id, card: payment.card_token, began: `${date(payment.requested_at)}, ${time(payment.requested_at)}`,
     origin: payment.origin, country: payment.merchant_country, "category (MCC)": payment.mcc, "response code": payment.response_code,
     "authorization code": payment.authorization_code, "network reference": payment.network_reference,
     approved: payment.authorized_minor ? amount(payment.authorized_minor, payment.currency) : null,
@@ -143,7 +131,7 @@ function facts(payment) {
     "given back": payment.refunded_minor ? amount(payment.refunded_minor, payment.currency) : null,
     "credited for a dispute": payment.credited_minor ? amount(payment.credited_minor, payment.currency) : null,
     "owed by the holder": payment.receivable_raw !== "0" ? tokens(payment.receivable_raw, payment.decimals) : null,
-    tokens: tokens(payment.amount_raw, payment.decimals), block: payment.block_number,
+    "in tokens": tokens(payment.amount_raw, payment.decimals), block: payment.block_number,
     "spend transaction": payment.spend_tx_hash, "refund transaction": payment.refund_tx_hash,
   };
   return make("section", {}, table(rows));
@@ -157,10 +145,9 @@ function account(balance, payment) {
     make("dl", {}, ...parts.map(([name, minor]) => make("div", {}, make("dt", {}, name), make("dd", {}, amount(minor, balance.currency))))), blocked);
 }
 
-function detail(event) {
-  const said = event.payload;
-  const parts = [said.kind, said.verdict, said.reason, said.authorization_code, said.block_number ? `block ${said.block_number}` : null];
-  return parts.filter(Boolean).map((part) => String(part).replaceAll("_", " ")).join(" · ");
+/** Which order led to it, and whose. */
+function by({ headers }) {
+  return headers.command ? `${headers.command} by ${headers.actor} · ` : "";
 }
 
 function table(values) {

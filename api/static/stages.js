@@ -1,4 +1,5 @@
-// Where a payment stands on the page: five stages down the river, six places on its banks. The words are the API's own.
+// Where a payment stands on the page: five stages down the river, six places on its banks, and how far it is on each axis. The words are
+// the API's own.
 
 export const STREAM = [
   { id: "asked", name: "Asked", says: "waits for our answer" },
@@ -28,4 +29,26 @@ export function stageOf(row) {
   if (row.spend_state === "submitted") return "sent";
   if (row.spend_state === "seen" || row.spend_state === "settled") return "seen";
   return row.state === "requested" ? "asked" : "approved";
+}
+
+const LEG = ["planned", "submitted", "seen", "settled"];
+export const AXES = {
+  Card: { of: "state", steps: ["requested", "authorized", "captured"] },
+  Spend: { of: "spend_state", steps: LEG },
+  Refund: { of: "refund_state", steps: LEG },
+};
+
+/** The steps of an axis for where the payment stands now. A spend that the chain showed us first was neither planned nor sent by us. */
+export function stepsOf(name, payment) {
+  const now = payment[AXES[name].of];
+  const foreign = name === "Spend" && payment.origin === "chain" && !["planned", "submitted"].includes(now);
+  const steps = foreign ? ["seen", "settled"] : AXES[name].steps;
+  return steps.includes(now) ? steps : [...steps.slice(0, behind(name, payment, steps)), now];
+}
+
+/** How many steps lie behind what left the usual way. */
+function behind(name, payment, steps) {
+  if (name === "Card") return payment.authorization_code ? 2 : 1;
+  if (name === "Spend") return payment.spend_tx_hash ? steps.indexOf("seen") + 1 : 1;
+  return payment.refund_tx_hash ? 2 : 1;
 }

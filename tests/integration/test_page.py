@@ -10,10 +10,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import Engine
 
 from infra.database import transaction
+from infra.errors import Undecodable
 from streams.domain.card_table import KNOWN
 from streams.projections.outcomes import FAR, outcome
+from streams.runtime.parked import park
+from streams.runtime.records import Place, Record
 from tests.browser.chromium import running_browser
 from tests.integration.conftest import Databases
 from tests.integration.programme import KEYS, Programme, client, running_api
@@ -144,6 +148,8 @@ def test_a_payments_story_opens_by_keyboard_and_closes_back_to_its_card(
     expect(drawer).to_be_visible()
     expect(drawer.locator(".story li")).to_have_count(8)
     expect(drawer.locator(".story li").last).to_contain_text("leg settled")
+    expect(drawer.locator(".story li").last).to_contain_text("the money has moved")
+    expect(drawer.locator(".story li").first).to_contain_text("RequestPayment by network")
     expect(drawer.locator(".story li").first).to_contain_text("payments.events / 1 @")
     expect(drawer.locator(".account")).to_contain_text("spendable")
     assert page.url.endswith(f"#payment={payment_id}")
@@ -170,6 +176,44 @@ def test_what_is_looked_for_and_is_not_there_is_said(page: Page, address: str, p
     page.get_by_label("Find by merchant").fill("")
     expect(page.locator("#not-found")).to_be_hidden()
     expect(card(page, "approved", payment_id)).to_be_visible()
+
+
+def test_a_spend_that_the_chain_showed_first_was_neither_planned_nor_sent_by_us(page: Page) -> None:
+    ask = "async (rows) => { const { stepsOf } = await import('/static/stages.js'); return rows.map((row) => stepsOf('Spend', row)); }"
+    hash_ = "0x" + "5c" * 32
+    rows = [
+        {"origin": origin, "spend_state": state, "spend_tx_hash": hash_}
+        for origin, state in (("network", "settled"), ("chain", "settled"), ("chain", "unseen"), ("network", "unseen"))
+    ]
+    assert page.evaluate(ask, rows) == [
+        ["planned", "submitted", "seen", "settled"],
+        ["seen", "settled"],
+        ["seen", "unseen"],
+        ["planned", "submitted", "seen", "unseen"],
+    ]
+
+
+def test_an_operator_sees_how_far_behind_the_read_side_is_and_what_waits_for_a_person(
+    page: Page, databases: Databases
+) -> None:
+    health, owner = page.locator("#health"), databases.as_role("read", "owner")
+    expect(health).to_contain_text("read side")
+    poison = Record("payments.events", 0, 1, None, b"poison", {}, 0)
+    with transaction(owner) as cursor:
+        park(cursor, "projections", Place("page", "page", poison.topic, 0), poison, Undecodable("poison"))
+    try:
+        waiting = sum(_waiting(databases.as_role(server, "owner")) for server in ("read", "write"))
+        expect(health).to_contain_text(f"{waiting} message{'s' * (waiting != 1)}", timeout=15_000)
+        expect(health.locator("[data-state=bad]").last).to_contain_text("payriver parked list")
+    finally:
+        with transaction(owner) as cursor:
+            cursor.execute("DELETE FROM parked_messages WHERE topic_id = 'page'")
+
+
+def _waiting(server: Engine) -> int:
+    with transaction(server) as cursor:
+        cursor.execute("SELECT count(*) FROM parked_messages WHERE state IN ('parked', 'queued')")
+        return int(cursor.fetchall()[0][0])
 
 
 def test_on_a_phone_the_river_runs_down_one_column(page: Page, address: str, programme: Programme) -> None:
