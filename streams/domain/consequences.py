@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.definition import Message, Raw
+from schemas.definition import Raw
 from schemas.messages import account_events as on_account
 from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as on_payment
@@ -17,11 +17,10 @@ from streams.domain import ids, legs
 from streams.domain.account import Account
 from streams.domain.circumstances import Circumstances
 from streams.domain.money import minor_of
+from streams.domain.opening import Events
 from streams.domain.payment import evolve
 from streams.domain.payment_state import Payment
 from streams.domain.values import replace
-
-Events = list[Message]
 
 
 def with_consequences(

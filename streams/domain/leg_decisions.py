@@ -12,8 +12,9 @@ from schemas.messages import payment_events as on_payment
 from streams.domain import legs
 from streams.domain.account import Account
 from streams.domain.circumstances import Circumstances
-from streams.domain.consequences import Events, hold, less_owed, more_owed, plan, release
+from streams.domain.consequences import hold, less_owed, more_owed, plan, release
 from streams.domain.facts import FinalizeInvalidation, LoseTransfer
+from streams.domain.opening import Events
 from streams.domain.payment import Leg, Payment, evolve
 
 

@@ -15,6 +15,7 @@ from streams.domain.payment_state import Payment
 from streams.domain.reasons import Reason, response_code
 
 Events = list[Message]
+"""What a decision gives: what happened, in the order in which it is appended."""
 LATER = Raw(0)
 """`due_raw` of an event, until the consequences are drawn: they fill it in."""
 TOLD = (
