@@ -42,7 +42,7 @@ def timeouts(root: Root) -> Timeouts:
 
 
 def projections(root: Root) -> Handler:
-    """payments.events and accounts.events -> the read models on R."""
+    """payments.events, accounts.events and persons.events -> the read models on R."""
     from streams.projections.projector import Projector
 
     return Projector(root.codec, root.write)
