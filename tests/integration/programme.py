@@ -40,7 +40,7 @@ from tests.integration.conftest import Databases
 CENT = 10**16
 KEYS = {role: f"{role}-key-of-the-tests" for role in ("reader", "network", "operator", "privacy", "admin")}
 OUTBOX = """
-SELECT o.topic, e.position, o.key, o.payload, o.ce_id, o.ce_type, o.ce_time, o.stream_version, o.correlation_id
+SELECT o.topic, e.position, o.key, o.payload, o.ce_id, o.ce_type, o.ce_time, o.stream_version, o.correlation_id, o.actor, o.command
 FROM outbox AS o INNER JOIN events AS e ON e.event_id = o.id
 WHERE e.stream_id = ANY(%s) AND e.position > %s ORDER BY e.position
 """
@@ -183,6 +183,8 @@ def _record(
     ce_time: str,
     version: str,
     correlation: str,
+    actor: str,
+    command: str,
 ) -> Record:
     headers = {
         "ce_id": ce_id,
@@ -191,6 +193,8 @@ def _record(
         "stream_version": version,
         "position": str(position),
         "correlation_id": correlation,
+        "actor": actor,
+        "command": command,
     }
     return Record(topic, 1, position, key.encode(), bytes(value), headers, 0)
 
