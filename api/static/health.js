@@ -34,8 +34,7 @@ function read({ lag_events, lag_seconds }) {
 
 function chain({ chain_block_number, chain_age_seconds }) {
   if (chain_block_number === null) return null;
-  const late = chain_age_seconds > LATE.chain;
-  return [late ? "bad" : "well", `block ${number(chain_block_number)}, ${span(chain_age_seconds * 1000)} ago${late ? ": nothing is approved" : ""}`];
+  return [chain_age_seconds > LATE.chain ? "bad" : "well", `block ${number(chain_block_number)}, ${span(chain_age_seconds * 1000)} ago`];
 }
 
 function parked(told) {
