@@ -94,9 +94,11 @@ def _increment_refusal(
 def store_reversal(
     order: orders.ReversePayment, payment: Payment | None, account: Account | None, circumstances: Circumstances
 ) -> Events:
-    """A reversal that came before its authorization: kept, so that the authorization finds it."""
+    """A reversal that came before its authorization: kept, so that the authorization finds it; or refused, once, where nothing can be booked."""
     events, opened = opening(order, "reversal", account)
-    return [*events, *(_reversed(order, opened) if opened.open else [])]
+    if opened.unfit is not None:
+        return [*events, refused(opened, "reversal", order.reversal_id, opened.unfit)]
+    return [*events, *_reversed(order, opened)]
 
 
 def reverse_open(

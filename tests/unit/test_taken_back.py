@@ -136,3 +136,13 @@ def test_what_another_cards_reversal_names_is_not_taken_back() -> None:
     streams = opened().given(*UNANSWERED, DECLINE)
     assert refusal(streams, replace(reverse(), account_id=PAYMENT)) == "card_unknown"
     assert "PaymentAuthorized" in names(streams.when(advice()))
+
+
+def test_a_reversal_of_nothing_that_can_be_booked_is_refused_once() -> None:
+    """It is the first word on its payment, and its card is nobody's."""
+    streams = opened()
+    lost = replace(reverse(1_000), account_id=PAYMENT, card_token="nobody's", currency="EUR")
+    assert names(streams.when(lost)) == ["PaymentRequested", "PaymentDeclined", "CardMessageRefused"]
+    assert streams.when(lost) == []
+    answer = streams.payment.answer("reversal", "r1")
+    assert answer is not None and (answer.response_code, answer.reason) == ("14", "account_unknown")
