@@ -60,16 +60,17 @@ def upcast(kind: str, schema_version: int, payload: Payload, today: int, table: 
 
 def message_of(kind: str, schema_version: int, payload: Payload) -> Message:
     """The typed value of a stored payload of any version. Raises UnknownType."""
-    return _reader(message_class(kind), schema_version)(payload)  # type: ignore[arg-type]
+    return _reader(kind, schema_version)(payload)
 
 
 @cache
-def _reader(cls: type[Message], schema_version: int) -> Callable[[Payload], Message]:
+def _reader(kind: str, schema_version: int) -> Callable[[Payload], Message]:
     """For all payloads of one shape, found once."""
+    cls = message_class(kind)
     read, today = reader(cls), cls.schema_version  # type: ignore[arg-type]
     if schema_version == today:
         return read
-    return lambda payload: read(upcast(cls.__name__, schema_version, payload, today))
+    return lambda payload: read(upcast(kind, schema_version, payload, today))
 
 
 def problems(messages: Iterable[type[Message]], table: Table = UPCASTERS) -> list[str]:
