@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from infra.database import Cursor
-from infra.errors import Retry, TooLate, Undecodable
+from infra.errors import Retry, TooLate
 from schemas.codec import Codec
 from streams.command_handler import CommandHandler
 from streams.event_store.recorded import Cause
@@ -34,23 +34,12 @@ class CommandAgent:
 
 
 def order_of(codec: Codec, record: Record, actor: str) -> Order:
-    """A command as it came, with the id and the cause that its headers carry."""
-    command_id = header_id(record, "ce_id")
+    """A command as it came, with the id and the cause that its headers carry. Raises Undecodable where they carry none."""
+    command_id = record.header("ce_id", UUID)
     cause = Cause(
         causation_id=command_id,
-        correlation_id=header_id(record, "correlation_id"),
+        correlation_id=record.header("correlation_id", UUID),
         traceparent=record.headers.get("traceparent", ""),
         actor=actor,
     )
     return Order(command_id, codec.decode(record.value), cause)
-
-
-def header_id(record: Record, name: str) -> UUID:
-    """A header that is an id. Raises Undecodable when it is missing or no UUID."""
-    value = record.headers.get(name)
-    try:
-        return UUID(value)
-    except (TypeError, ValueError) as error:
-        raise Undecodable(
-            f"header {name} is {value!r}, not a UUID; the message did not come through our outbox"
-        ) from error

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 from uuid import UUID
 
 from infra.errors import Undecodable
@@ -13,8 +12,6 @@ from schemas.codec import Codec
 from schemas.definition import Message
 from streams.event_store.recorded import RecordedEvent
 from streams.runtime.records import Record
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,12 @@ def from_record(codec: Codec, record: Record) -> Delivered:
     """A record of an events topic. Raises Undecodable for one that did not come through our outbox, UnknownType for one we lack."""
     message = codec.decode(record.value)
     event = Delivered(
-        event_id=_header(record, "ce_id", UUID),
+        event_id=record.header("ce_id", UUID),
         stream_id=message.key,
-        version=_header(record, "stream_version", int),
-        position=_header(record, "position", int),
+        version=record.header("stream_version", int),
+        position=record.header("position", int),
         message=message,
-        recorded_at=_header(record, "ce_time", datetime.fromisoformat).astimezone(UTC),
+        recorded_at=record.header("ce_time", datetime.fromisoformat).astimezone(UTC),
         headers=record.headers,
         place=(record.topic, record.partition, record.offset),
     )
@@ -70,11 +67,3 @@ def from_store(recorded: RecordedEvent) -> Delivered:
         headers={name: told[name] for name in kept if told.get(name)},
         place=None,
     )
-
-
-def _header(record: Record, name: str, read: Callable[[str], T]) -> T:
-    value = record.headers.get(name)
-    try:
-        return read(value or "")
-    except ValueError as error:
-        raise Undecodable(f"header {name} is {value!r}; the message did not come through our outbox") from error

@@ -16,7 +16,6 @@ from infra.errors import BadInput, UnknownType
 from schemas.codec import Codec
 from schemas.definition import Raw
 from schemas.messages.chain_commands import InvalidateSpend, SubmitRefund, SubmitSpend
-from streams.command_agent import header_id
 from streams.domain import ids
 from streams.runtime.records import Record
 
@@ -106,4 +105,4 @@ class IntentAgent:
 
 def _told(record: Record) -> tuple[str, str, str | None]:
     """Where an intent begins, and whose story it is part of."""
-    return "planned", str(header_id(record, "correlation_id")), record.headers.get("traceparent")
+    return "planned", str(record.header("correlation_id", UUID)), record.headers.get("traceparent")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import TypeVar
 
+from infra.errors import Undecodable
+
+T = TypeVar("T")
 KEY_CHARACTERS, SHOWN_CHARACTERS = 300, 200
 
 
@@ -30,6 +34,14 @@ class Record:
     value: bytes | None
     headers: dict[str, str]
     timestamp_ms: int
+
+    def header(self, name: str, read: Callable[[str], T]) -> T:
+        """A header as `read` makes it of its text (UUID, int). Raises Undecodable where there is none, or none such."""
+        value = self.headers.get(name)
+        try:
+            return read(value or "")
+        except ValueError as error:
+            raise Undecodable(f"header {name} is {value!r}; the message did not come through our outbox") from error
 
     @property
     def key_text(self) -> str | None:

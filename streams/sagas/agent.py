@@ -11,11 +11,9 @@ import structlog
 from sqlalchemy import Engine as Database
 
 from infra.database import Cursor, transaction
-from infra.errors import Undecodable
 from infra.failpoints import failpoint
 from infra.transient import is_transient
 from schemas.codec import Codec
-from streams.command_agent import header_id
 from streams.runtime.records import Record
 from streams.sagas.engine import Engine
 
@@ -35,7 +33,9 @@ class SagaAgent:
         delivered: dict[UUID, list[tuple[int, UUID]]] = {}
         for record in records:
             message = self.codec.decode(record.value)
-            delivered.setdefault(message.key, []).append((_version(record), header_id(record, "ce_id")))
+            delivered.setdefault(message.key, []).append(
+                (record.header("stream_version", int), record.header("ce_id", UUID))
+            )
         self.engine.deliver(cursor, delivered)
 
 
@@ -63,13 +63,3 @@ class Timeouts:
             failpoint("timeout.before_commit")
         failpoint("timeout.after_commit")
         return fired
-
-
-def _version(record: Record) -> int:
-    value = record.headers.get("stream_version")
-    try:
-        return int(value or "")
-    except ValueError:
-        raise Undecodable(
-            f"header stream_version is {value!r}, not a number; the message did not come through our outbox"
-        ) from None
