@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from infra.database import transaction
-from schemas.topics import ACCOUNT_EVENTS, PAYMENT_EVENTS, SUBSCRIPTIONS
+from infra.database import Cursor, transaction
+from schemas.topics import SUBSCRIPTIONS
 
 PAUSE_SECONDS = 0.1
 STORED = "SELECT count(*) FROM events"
@@ -106,17 +106,16 @@ def motion(write: Engine, read: Engine) -> Motion:
     return Motion({name: count for name, count in waits.items() if count})
 
 
-def _count(cursor: object, query: str) -> int:
-    cursor.execute(query)  # type: ignore[attr-defined]
-    (row,) = cursor.fetchall()  # type: ignore[attr-defined]
-    return int(row[0])
+def _count(cursor: Cursor, query: str) -> int:
+    cursor.execute(query)
+    ((count,),) = cursor.fetchall()
+    return int(count)
 
 
-def _standing(cursor: object) -> dict[tuple[str, str, int], int]:
-    cursor.execute(STANDING, ([PAYMENT_EVENTS, ACCOUNT_EVENTS],))  # type: ignore[attr-defined]
-    rows = cursor.fetchall()  # type: ignore[attr-defined]
+def _standing(cursor: Cursor) -> dict[tuple[str, str, int], int]:
+    cursor.execute(STANDING, ([topic for _, topic in READERS],))
     return {
         (consumer, topic, partition): offset
-        for consumer, topic, partition, offset in rows
+        for consumer, topic, partition, offset in cursor.fetchall()
         if (consumer, topic) in READERS
     }

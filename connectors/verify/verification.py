@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import Engine
 
-from connectors.chain.rpc import Rpc, rpc_of
+from connectors.chain.rpc import rpc_of
 from connectors.chain.settings import ChainSettings
 from connectors.verify import blocks, consumers, vocabulary
 from connectors.verify.answers import Answers
@@ -47,7 +47,7 @@ def verify(
     Raises Unreachable when the node does not answer.
     """
     began, findings = time.monotonic(), Findings()
-    node = _node(chain) if chain is not None and ask_node else None
+    node = rpc_of(chain) if chain is not None and ask_node else None
     try:
         with pair(write, read, patience) as (of_write, of_read):
             codec = vocabulary.load(of_write, findings)
@@ -87,10 +87,6 @@ def _subjects(context: Context, balances: Balances) -> list[Subject]:
         Webhooks(context),
         KeptStates(context),
     ]
-
-
-def _node(chain: ChainSettings) -> Rpc:
-    return rpc_of(chain)
 
 
 def _silent(what: str, done: int, total: int) -> None:

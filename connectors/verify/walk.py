@@ -10,6 +10,7 @@ from uuid import UUID
 
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
+from connectors.debezium.register import HEADERS
 from connectors.verify.report import Findings
 from connectors.verify.snapshot import Snapshot
 from infra.errors import UnknownType
@@ -17,11 +18,7 @@ from schemas.codec import Codec
 from schemas.definition import Message
 from schemas.upcasters import message_of
 
-OUTBOX_COLUMNS = (
-    "id", "topic", "key", "type", "payload", "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time",
-    "traceparent", "causation_id", "correlation_id", "stream_version", "position",
-    "actor", "command", "transaction_id",
-)  # fmt: skip
+OUTBOX_COLUMNS = ("id", "topic", "key", "type", "payload", *HEADERS)
 EVENTS = f"""
 SELECT e.position, e.event_id, e.stream_id, e.version, e.category, e.type, e.schema_version, e.payload, e.metadata,
        e.recorded_at, e.hash, e.transaction_id::text::bigint, e.archived, {", ".join(f"o.{name}" for name in OUTBOX_COLUMNS)}
