@@ -37,6 +37,7 @@ TABLE: upcasters.Table = {
 def shapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[type[Message]]]:
     """One message in the three shapes it has had, oldest first; the last is today's."""
     before = dict(MESSAGES)
+    upcasters._reader.cache_clear()  # it is known by its name, and each test makes it anew
 
     def first() -> type[Message]:
         @message(PAYMENT_EVENTS, "payment_id")
