@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,11 +81,11 @@ class Endpoint:
         began = time.monotonic()
         try:
             answers = _by_number(self.transport.post(body if len(body) > 1 else body[0]), numbers)
+            found = [_result(method, answers[number]) for number, (method, _) in zip(numbers, questions, strict=True)]
         except NoAnswer as error:
             self._failed(error)
-            raise NoAnswer(f"{self.name}: {error}", error.retry_after, busy=error.busy) from None
+            raise NoAnswer(f"{self.name}: {error}", error.retry_after, busy=error.busy, refusal=error.refusal) from None
         self._well(time.monotonic() - began)
-        found = [_result(method, answers[number]) for number, (method, _) in zip(numbers, questions, strict=True)]
         for question, answer in zip(questions, found, strict=True):
             self._learn(question, answer)
         return found
@@ -120,6 +121,7 @@ class Endpoint:
                 self.rests_until = time.monotonic() + min(error.retry_after or FIRST_REST_SECONDS, LONGEST_REST_SECONDS)
                 return
             self.failures += 1
+            self.checked = False  # what comes back at its address may be another node
             if self.failures >= FAILURES_TO_OPEN:
                 rest = min(FIRST_REST_SECONDS * 2 ** (self.failures - FAILURES_TO_OPEN), LONGEST_REST_SECONDS)
                 self.rests_until = time.monotonic() + min(max(rest, error.retry_after or 0), LONGEST_REST_SECONDS)
@@ -171,10 +173,61 @@ def _is_busy(error: Any) -> bool:
     return error.get("code") == 429 or rate
 
 
+INTERNAL_ERROR = -32603
+"""JSON-RPC 2.0: the node is in trouble. Some say it of a revert too; what has a name of its own is an answer."""
+
+
 def _result(method: str, answer: dict[str, Any]) -> Any:
-    if answer.get("error"):
-        return refused(method, answer["error"])
-    return answer.get("result")
+    """What it says, or its refusal. Raises NoAnswer where it is neither: another node may know."""
+    if error := answer.get("error"):
+        if not isinstance(error, dict):
+            raise NoAnswer(f"says {str(error)[:100]!r} in place of an error")
+        refusal = refused(method, error)
+        if refusal.code == INTERNAL_ERROR and type(refusal) is RpcRefused:
+            raise NoAnswer(f"in trouble: {refusal.message}", refusal=refusal)
+        return refusal
+    result = answer.get("result")
+    if not SHAPES.get(method, _anything)(result):
+        raise NoAnswer(f"says {str(result)[:100]!r} to {method}")
+    return result
+
+
+def _anything(_: Any) -> bool:
+    return True
+
+
+def _number(result: Any) -> bool:
+    return isinstance(result, str) and NUMBER.fullmatch(result) is not None
+
+
+def _bytes(result: Any) -> bool:
+    return isinstance(result, str) and BYTES.fullmatch(result) is not None
+
+
+def _record(result: Any) -> bool:
+    return result is None or isinstance(result, dict)
+
+
+def _block(result: Any) -> bool:
+    return result is None or (isinstance(result, dict) and _number(result.get("number")) and _bytes(result.get("hash")))
+
+
+NUMBER, BYTES = re.compile("0x[0-9a-fA-F]+"), re.compile("0x(?:[0-9a-fA-F]{2})*")
+SHAPES: Mapping[str, Callable[[Any], bool]] = {
+    "eth_chainId": _number,
+    "eth_blockNumber": _number,
+    "eth_getTransactionCount": _number,
+    "eth_getBalance": _number,
+    "eth_maxPriorityFeePerGas": _number,
+    "eth_call": _bytes,
+    "eth_sendRawTransaction": _bytes,
+    "eth_getLogs": lambda result: isinstance(result, list),
+    "eth_getTransactionReceipt": _record,
+    "eth_getTransactionByHash": _record,
+    "eth_getBlockByNumber": _block,
+    "eth_getBlockByHash": _block,
+}
+"""What an answer is at least, by the method; what is inside is read by who asked."""
 
 
 def good(answer: Any) -> Any:

@@ -33,7 +33,7 @@ from connectors.chain.quorum import Quorum
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.reorgs import Reorgs
 from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import UnknownBlock
+from connectors.chain.rpc_errors import RpcRefused, UnknownBlock
 from connectors.chain.settings import ByDepth, ChainSettings
 from connectors.chain.sightings import TAKEN_BACK, sightings_up_to
 from connectors.chain.stretches import Stretches
@@ -96,8 +96,8 @@ class Listener:
                 if not self.step():
                     self._await_head(stop)
             except Exception as error:
-                # A reorg may take a block while we ask about it.
-                if not (is_transient(error) or isinstance(error, UnknownBlock)):
+                # A reorg may take a block while we ask about it; a node may refuse what it gave before.
+                if not (is_transient(error) or isinstance(error, RpcRefused)):
                     raise
                 log.warning("listener_waits", error=str(error))
                 stop.wait(self.poll_seconds)

@@ -25,6 +25,14 @@ class LogFilter:
         topics = [None if each is None else list(each) for each in self.topics]
         return ({"address": list(self.addresses)} if self.addresses else {}) | ({"topics": topics} if topics else {})
 
+    def wants(self, log: Log) -> bool:
+        """Whether the node would give this log for it."""
+        if self.addresses and log.address not in {each.lower() for each in self.addresses}:
+            return False
+        return len(log.topics) >= len(self.topics) and all(
+            wanted is None or topic in wanted for topic, wanted in zip(log.topics, self.topics, strict=False)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Log:

@@ -82,6 +82,8 @@ class Pool:
         try:
             return list(self._retrying()(once))
         except NoAnswer as error:
+            if error.refusal is not None:  # nobody knows better
+                raise error.refusal from None
             raise RpcUnreachable(f"no answer to {questions[0][0]} after {self.tries} tries; last: {error}") from None
 
     def pick(self, failed: Sequence[Endpoint] = ()) -> Endpoint:
@@ -171,7 +173,9 @@ class Pool:
         if endpoint.checked or self.chain_id is None:
             return
         (answer,) = endpoint.ask([("eth_chainId", [])])
-        said = int(answer, 16) if isinstance(answer, str) else 0
+        if isinstance(answer, RpcRefused):
+            raise NoAnswer(f"{endpoint.name} does not tell which chain it is of", refusal=answer)
+        said = int(answer, 16)
         if said != self.chain_id:
             endpoint.ban(f"is of chain {said}, not of chain {self.chain_id}")
             raise NoAnswer(f"{endpoint.name} {endpoint.banned}")

@@ -19,7 +19,7 @@ from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.chain.sightings import Sighting, sightings_above
 from infra.database import transaction
-from infra.errors import FinalityBroken
+from infra.errors import FinalityBroken, Retry
 from infra.failpoints import failpoint
 from streams.domain.facts import Block
 
@@ -61,14 +61,17 @@ class Reorgs:
         return True
 
     def _ancestor(self, position: Position) -> Block:
-        """The newest of our blocks that still stands. Raises FinalityBroken when a final one does not."""
+        """The newest of our blocks that still stands. Raises FinalityBroken when a final one does not, Retry where the node has none there."""
         with transaction(self.database) as cursor:
             ours = rows.seen_blocks(cursor, self.chain.chain_id, position.number, REORG_WINDOW)
             last = rows.final_block(cursor, self.chain.chain_id, position.final)
-        for number, digest, time in [*ours, *([last] if last else [])]:
+        known, standing = [*ours, *([last] if last else [])], None
+        for number, digest, time in known:
             standing = self.rpc.block(number)
             if standing is not None and standing.hash == digest:
                 return Block(number, digest, time)
+        if known and standing is None:
+            raise Retry(f"{self.rpc.node} has no block {position.final}, which was final: it lags, or was set up anew")
         raise FinalityBroken(
             f"block {position.final} was final as {last[1] if last else 'unknown'} and is another one now: {self.rpc.node} lies, or "
             "finality in the chain file is set too low; nothing more is read until a person decides (infra/decisions)"

@@ -71,9 +71,15 @@ class Rpc:
         return [Header.from_json(record) if record else None for record in map(good, self.batch(questions))]
 
     def logs_of_blocks(self, block_hashes: Sequence[str], filters: Sequence[LogFilter]) -> list[Log]:
-        """All logs of these blocks that any filter wants, in one request. Raises `UnknownBlock` when one was orphaned."""
+        """All logs of these blocks that any filter wants, in one request. Raises `UnknownBlock` when one was orphaned.
+
+        Where a block has more than the node gives at once, they are read by their receipts.
+        """
         wheres = [{"blockHash": each} for each in block_hashes]
-        return _merged(map(good, self.batch([_logs_question(where, each) for where in wheres for each in filters])))
+        try:
+            return _merged(map(good, self.batch([_logs_question(where, each) for where in wheres for each in filters])))
+        except RangeTooWide:
+            return [log for each in block_hashes for log in self._of_receipts(each, filters)]
 
     def logs(
         self, first: int, last: int, topics: Iterable[str] = (), addresses: Sequence[str] | None = None
@@ -82,7 +88,7 @@ class Rpc:
         return self._logs(first, last, [_by_topics(topics, addresses or ())])
 
     def find_logs(self, first: int, last: int, filters: Sequence[LogFilter]) -> list[Log]:
-        """As `logs`, for any of several filters, in as many requests as the node wants. Raises RangeTooWide for one block with too many."""
+        """As `logs`, for any of several filters, in as many requests as the node wants; one block with too many is read by its receipts."""
         found: list[Log] = []
         waiting = [(first, last)]
         while waiting:
@@ -97,7 +103,8 @@ class Rpc:
                 found += self._logs(first, last, filters)
             except RangeTooWide as error:
                 if first == last:
-                    raise
+                    found += self._of_receipts(first, filters)
+                    continue
                 middle = first + min(error.hint or last, (last - first + 1) // 2) - 1
                 waiting += [(middle + 1, last), (first, middle)]
         return found
@@ -105,6 +112,13 @@ class Rpc:
     def _logs(self, first: int, last: int, filters: Sequence[LogFilter]) -> list[Log]:
         where = {"fromBlock": hex(first), "toBlock": hex(last)}
         return _merged(map(good, self.batch([_logs_question(where, each) for each in filters])))
+
+    def _of_receipts(self, at: At, filters: Sequence[LogFilter]) -> list[Log]:
+        """The logs of one block that any filter wants, by its receipts: anybody may fill a block with logs that are like ours."""
+        header = self.block(at)
+        if header is None:
+            raise UnknownBlock("eth_getBlockByNumber", 0, f"block {at} is gone")
+        return [log for log in self.logs_of_receipts(header) if any(each.wants(log) for each in filters)]
 
     def logs_of_receipts(self, header: Header) -> list[Log]:
         """All logs of a block, by its receipts: what `eth_getLogs` is held against. Raises UnknownBlock when it is gone."""
@@ -198,9 +212,9 @@ def _logs_question(where: dict[str, Any], wanted: LogFilter) -> Question:
 
 
 def _merged(answers: Iterable[Any]) -> list[Log]:
-    """The logs of several answers in the chain's order, each once: filters may overlap, and nodes have told a log twice."""
+    """The logs of several answers in the chain's order, each once: filters may overlap, and nodes have told a log twice. None that was taken back."""
     found = {(log.block_hash, log.index): log for answer in answers for log in map(Log.from_json, answer)}
-    return sorted(found.values(), key=_place)
+    return sorted((log for log in found.values() if not log.removed), key=_place)
 
 
 def _place(log: Log) -> tuple[int, int]:

@@ -98,11 +98,12 @@ class CallReverted(RpcRefused):
 WORDINGS: tuple[tuple[type[RpcRefused], re.Pattern[str]], ...] = tuple(
     (kind, re.compile(text, re.IGNORECASE))
     for kind, text in (
-        (AlreadyKnown, r"already known|already imported|known transaction|already in (the )?mempool"),
+        (CallReverted, r"revert|VM (execution )?error|out\s?of\s?gas|invalid opcode|execution aborted"),
+        (AlreadyKnown, r"already\s?known|already imported|known transaction|already in (the )?mempool|existing tx with same hash"),
         (NonceTooLow, r"nonce (is )?too low|OldNonce|nonce has already been used"),
-        (Underpriced, r"underpriced|fee too low|FeeTooLow|max fee per gas less than block base fee|gas price.* too low"),
-        (NoFunds, r"insufficient (funds|balance|MaxFeePerGas for sender balance)"),
-        (CallReverted, r"revert|VM execution error|out of gas|invalid opcode"),
+        (Underpriced, r"underpriced|fee too low|FeeTooLow|max fee per gas less than block base fee|gas price.* too low"
+                      r"|ReplacementNotAllowed|could not replace existing|another transaction with same nonce"),
+        (NoFunds, r"insufficient\s?(funds|balance|MaxFeePerGas for sender balance)|upfront cost exceeds"),
         (RangeTooWide, r"range (is )?too (large|wide)|block range|max(imum)? range|ranges? over|range limit|range exceeds"
                        r"|too many (results|logs|blocks)|more than [\d,]+ (results|logs)|(results|logs) [^.]*limit|max results"
                        r"|response (is )?too (big|large)|response size|limit(ed)? (exceeded|to)|query (returned more|exceeds)"
@@ -116,9 +117,9 @@ WORDINGS: tuple[tuple[type[RpcRefused], re.Pattern[str]], ...] = tuple(
 
 def refused(method: str, error: dict[str, Any]) -> RpcRefused:
     """The named error of a JSON-RPC error object."""
-    message = str(error.get("message", ""))
+    message, code = str(error.get("message", "")), error.get("code")
     kind = next((kind for kind, wording in WORDINGS if wording.search(message)), RpcRefused)
-    return kind(method, int(error.get("code", 0)), message, error.get("data"))
+    return kind(method, code if isinstance(code, int) else 0, message, error.get("data"))
 
 
 NUMBER = re.compile(r"(\d[\d,_]*)\s*(k)?\b", re.IGNORECASE)

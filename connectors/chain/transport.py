@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
@@ -19,11 +20,16 @@ SUBSCRIBE = {"jsonrpc": "2.0", "id": "heads", "method": "eth_subscribe", "params
 
 
 class NoAnswer(Exception):
-    """A node did not answer well this time; `retry_after` seconds where it said so, `busy` where it only wants to be asked less."""
+    """A node did not answer well this time; `retry_after` seconds where it said so, `busy` where it only wants to be asked less.
 
-    def __init__(self, why: str, retry_after: float | None = None, *, busy: bool = False) -> None:
+    `refusal`: what it said, where that is all that may be had.
+    """
+
+    def __init__(
+        self, why: str, retry_after: float | None = None, *, busy: bool = False, refusal: Exception | None = None
+    ) -> None:
         super().__init__(why)
-        self.retry_after, self.busy = retry_after, busy
+        self.retry_after, self.busy, self.refusal = retry_after, busy, refusal
 
 
 class Transport(Protocol):
@@ -65,7 +71,10 @@ class Http:
 
 
 class WebSocket:
-    """One connection, opened when it is needed and again when it broke. `on_head` is called with each new head's JSON, from a thread."""
+    """One connection, opened when it is needed, and again when it broke or answers nothing.
+
+    `on_head` is called with each new head's JSON, from a thread.
+    """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._url, self._timeout = url, timeout_seconds
@@ -73,10 +82,11 @@ class WebSocket:
         self._connection: ClientConnection | None = None
         self._waiting: dict[Any, Future[Any]] = {}
         self._on_head: Callable[[dict[str, Any]], None] | None = None
+        self._answered = 0.0
 
     def post(self, body: Any) -> Any:
         """The answer. Raises NoAnswer."""
-        key, future = _key(body), Future[Any]()
+        key, future, asked = _key(body), Future[Any](), time.monotonic()
         try:
             with self._lock:
                 connection = self._connection or self._open()
@@ -84,6 +94,8 @@ class WebSocket:
                 connection.send(orjson.dumps(body), text=True)
             return future.result(self._timeout)
         except Late:
+            if self._answered < asked:  # nobody's question was, though it may answer pings and tell of heads
+                self._drop("silent", connection)
             raise NoAnswer(f"no answer within {self._timeout} s") from None
         except (OSError, WebSocketException) as error:
             self._drop(f"{type(error).__name__} {error}")
@@ -140,12 +152,14 @@ class WebSocket:
 
     def _take(self, told: Any) -> None:
         if isinstance(told, dict) and told.get("method") == "eth_subscription":
-            head = told.get("params", {}).get("result")
+            params = told.get("params")
+            head = params.get("result") if isinstance(params, dict) else None
             if self._on_head is not None and isinstance(head, dict):
                 self._on_head(head)
             return
         future = self._waiting.get(_key(told))
         if future is not None and not future.done():
+            self._answered = time.monotonic()
             future.set_result(told)
 
     def _drop(self, why: str, only: ClientConnection | None = None) -> None:
@@ -169,8 +183,9 @@ def transport_for(url: str, timeout_seconds: float) -> Transport:
 def _key(body: Any) -> Any:
     """By what a question and its answer are brought together: the ids, in whatever order they come back."""
     if isinstance(body, list):
-        return frozenset(each.get("id") for each in body if isinstance(each, dict))
-    return body.get("id") if isinstance(body, dict) else None
+        return frozenset(_key(each) for each in body)
+    number = body.get("id") if isinstance(body, dict) else None
+    return number if isinstance(number, int | str) else None
 
 
 def _parsed(content: bytes | str) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,10 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from websockets.sync.server import Server, serve
 
 from connectors.chain.directory import Directory, Wallet
-from connectors.chain.heads import Heads
 from connectors.chain.logs import LogFilter
 from connectors.chain.quorum import Quorum
 from connectors.chain.rpc import Rpc
@@ -96,6 +92,51 @@ def test_a_limit_of_results_halves_the_question_and_is_no_limit_of_blocks() -> N
         assert rpc.pool.current.range_limit is None
 
 
+def test_a_block_with_more_logs_than_a_node_gives_is_read_by_its_receipts() -> None:
+    """Anybody may fill a block with logs like ours, for less than a cent: the listener stood before it for ever."""
+    block_hash = f"0x{5:064x}"
+    block = {
+        "number": "0x5", "hash": block_hash, "parentHash": f"0x{4:064x}", "timestamp": "0x1", "logsBloom": "0x0",
+        "transactions": ["0xaa", "0xbb"],
+    }  # fmt: skip
+    other = log_at(5, 7) | {"address": "0x" + "22" * 20}
+
+    def one(q: Any) -> Any:
+        if q["method"] == "eth_getLogs":
+            return {"id": q["id"], "error": {"code": -32005, "message": "query returned more than 10000 results"}}
+        if q["method"] == "eth_getTransactionReceipt":
+            logs = [log_at(5, 3), other] if q["params"] == ["0xaa"] else [log_at(5, 9)]
+            told = {"transactionHash": q["params"][0], "status": "0x1", "blockNumber": "0x5", "blockHash": block_hash}
+            return {"id": q["id"], "result": told | {"gasUsed": "0x1", "effectiveGasPrice": "0x1", "logs": logs}}
+        return {"id": q["id"], "result": block}
+
+    with serving(told(one)) as node:
+        for found in (
+            hurried(node).find_logs(5, 5, [TRANSFER]),
+            hurried(node).logs_of_blocks([block_hash], [TRANSFER]),
+        ):
+            assert [each.index for each in found] == [3, 9]
+
+
+def test_a_log_that_a_node_says_was_taken_back_is_none() -> None:
+    with serving(good([log_at(1), log_at(2) | {"removed": True}])) as node:
+        assert [each.block_number for each in hurried(node).find_logs(0, 5, [TRANSFER])] == [1]
+
+
+def test_a_node_that_was_away_is_asked_again_which_chain_it_is_of() -> None:
+    """What answers at its address now may be another."""
+    with serving(good("0x64"), good("0x1"), http(502), good("0x64"), good("0x1")) as node:
+        rpc = hurried(node, chain_id=100)
+        assert rpc.nonce("0x") == 1
+        assert rpc.nonce("0x") == 1
+        assert [each["method"] for each in node.asked].count("eth_chainId") == 2
+    with serving(good("0x64"), good("0x1"), http(502), good("0xd")) as another:
+        rpc = hurried(another, chain_id=100)
+        assert rpc.nonce("0x") == 1
+        with pytest.raises(Misconfigured, match="is of chain 13"):
+            rpc.nonce("0x")
+
+
 def test_a_log_that_is_told_twice_or_out_of_order_is_one_log_in_its_place() -> None:
     with serving(good([log_at(2), log_at(1, 1), log_at(1), log_at(2)])) as node:
         found = hurried(node).find_logs(0, 5, [TRANSFER, TRANSFER])
@@ -138,6 +179,11 @@ def test_a_node_of_another_chain_is_never_asked_and_named_when_there_is_no_other
         with pytest.raises(Misconfigured, match="is of chain 1, not of chain 100; mend rpc_urls"):
             hurried(other, chain_id=100).call("eth_anything")
     assert all(each["method"] == "eth_chainId" for each in other.asked)
+
+
+def test_a_node_that_does_not_tell_its_chain_now_is_asked_again_and_not_banned() -> None:
+    with serving(refusing(-32000, "not now"), good("0x64"), good("0x1")) as node:
+        assert hurried(node, chain_id=100).nonce("0x") == 1
 
 
 def at_height(number: int, block_hash: str = "0xaa") -> Callable[[Any], Any]:
@@ -217,68 +263,3 @@ def test_a_large_sum_is_final_when_two_nodes_have_its_receipt_whatever_its_token
             quorum = Quorum(hurried(one, other), ChainSettings.model_validate(chain))
             assert quorum.attests(moved(999), Directory.of(WALLETS)), "a small sum is taken on one node's word"
             assert quorum.attests(moved(1_000), Directory.of(WALLETS)) is attested
-
-
-# -- over a WebSocket
-
-
-@contextmanager
-def speaking(port: int = 0) -> Iterator[tuple[Server, list[Any]]]:
-    """A node over a WebSocket: chain 100; `open` are the connections to which heads may be sent."""
-    opened: list[Any] = []
-
-    def handle(connection: Any) -> None:
-        for message in connection:
-            asked = json.loads(message)
-            if isinstance(asked, dict) and asked["method"] == "eth_subscribe":
-                opened.append(connection)
-                connection.send(json.dumps({"id": asked["id"], "result": "0x1"}))
-            else:
-                listed = asked if isinstance(asked, list) else [asked]
-                answers = [{"id": each["id"], "result": "0x64"} for each in reversed(listed)]
-                connection.send(json.dumps(answers if isinstance(asked, list) else answers[0]))
-
-    with serve(handle, "127.0.0.1", port) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server, opened
-        for connection in opened:
-            connection.close()
-        server.shutdown()
-
-
-def url_of(server: Server) -> str:
-    return f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
-
-
-def until(so: Callable[[], bool], seconds: float = 5) -> None:
-    end = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def test_a_node_over_a_websocket_answers_and_tells_of_heads_also_after_it_was_gone() -> None:
-    with speaking() as (server, opened):
-        url = url_of(server)
-        rpc = Rpc([url], pause_seconds=0.01, timeout_seconds=2)
-        assert rpc.batch([("a", []), ("b", [])]) == ["0x64", "0x64"]
-        heads = Heads(rpc.pool)
-        assert heads.told()
-        until(lambda: bool(opened))
-        assert not heads.wait(0.05)
-        opened[0].send(json.dumps({"method": "eth_subscription", "params": {"result": {"number": "0x1"}}}))
-        assert heads.wait(2)
-    until(lambda: not rpc.pool.current.transport.connected)  # type: ignore[attr-defined]
-    with speaking(int(url.rpartition(":")[2])) as (_, again):
-        until(heads.told)
-        until(lambda: bool(again))
-        again[0].send(json.dumps({"method": "eth_subscription", "params": {"result": {"number": "0x2"}}}))
-        assert heads.wait(2)
-        assert rpc.chain_id() == 100
-    rpc.close()
-
-
-def test_nobody_tells_of_heads_where_no_node_speaks_over_a_websocket() -> None:
-    with serving(good("0x64")) as node:
-        assert not Heads(hurried(node).pool).told()

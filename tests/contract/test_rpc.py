@@ -15,7 +15,17 @@ import pytest
 
 from connectors.chain.chain_values import Header
 from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import CallReverted, RangeTooWide, RpcRefused, RpcUnreachable, UnknownBlock
+from connectors.chain.rpc_errors import (
+    AlreadyKnown,
+    CallReverted,
+    NoFunds,
+    NonceTooLow,
+    RangeTooWide,
+    RpcRefused,
+    RpcUnreachable,
+    Underpriced,
+    UnknownBlock,
+)
 from infra.errors import Undecodable
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -96,6 +106,12 @@ PASSING = {
     "an empty body": http(200),
     "another's answer": lambda _: (200, {}, b'{"jsonrpc": "2.0", "id": 999999, "result": "0x1"}'),
     "no answer in it": http(200, b"[]"),
+    "an internal error": refusing(-32603, "Internal error"),
+    "an error that is text": told(lambda q: {"id": q["id"], "error": "something went wrong", "result": None}),
+    "neither result nor error": told(lambda q: {"id": q["id"]}),
+    "a number that is none": good("0xzz"),
+    "a number that is no text": good(100),
+    "a record": good({"chainId": "0x64"}),
     "a connection closed in the middle": http(200, b"0", content_length="5000", connection="close"),
 }
 
@@ -150,6 +166,20 @@ def test_a_refusal_is_an_answer_and_is_not_asked_again() -> None:
         assert len(node.asked) == 1
 
 
+def test_an_internal_error_is_told_as_it_was_said_once_every_node_was_asked() -> None:
+    with serving(refusing(-32603, "Internal error")) as one, serving(refusing(-32603, "Internal error")) as other:
+        with pytest.raises(RpcRefused, match="Internal error") as error:
+            hurried(one, other).call("eth_foo")
+        assert type(error.value) is RpcRefused
+        assert one.asked and other.asked
+
+
+@pytest.mark.parametrize("code", [None, "E_NONE", 1.5])
+def test_a_refusal_whose_code_is_none_is_a_refusal(code: Any) -> None:
+    with serving(refusing(code, "nonce too low")) as node, pytest.raises(NonceTooLow):
+        hurried(node).send_raw(b"")
+
+
 def test_answers_out_of_order_come_back_in_order() -> None:
     with serving(told(lambda q: {"id": q["id"], "result": hex(int(q["params"][0], 16) + 1)}, order=-1)) as node:
         assert hurried(node).batch([("plus_one", [hex(i)]) for i in range(5)]) == [hex(i + 1) for i in range(5)]
@@ -181,7 +211,28 @@ WORDINGS = {
         "missing trie node 12ab",
         "BlockOutOfRangeError: block height is 4",
     ),
-    CallReverted: ("execution reverted", "VM execution error.", "execution reverted: header not found"),
+    CallReverted: (
+        "execution reverted",
+        "VM execution error.",
+        "execution reverted: header not found",
+        "execution reverted: insufficient balance",
+        "EVM error OutOfGas",
+        "out of gas",
+    ),
+    AlreadyKnown: ("already known", "AlreadyKnown", "Known transaction", "INTERNAL_ERROR: existing tx with same hash"),
+    NonceTooLow: ("nonce too low: next nonce 5, tx nonce 4", "OldNonce, Current nonce: 5, nonce of rejected tx: 4."),
+    Underpriced: (
+        "replacement transaction underpriced",
+        "transaction underpriced",
+        "ReplacementNotAllowed",
+        "FeeTooLowToCompete",
+        "INTERNAL_ERROR: could not replace existing tx",
+    ),
+    NoFunds: (
+        "insufficient funds for gas * price + value: balance 0, tx cost 1, overshot 1",
+        "InsufficientFunds, Account balance: 0, cumulative cost: 1",
+        "Upfront cost exceeds account balance",
+    ),
 }
 
 
@@ -193,7 +244,7 @@ def test_providers_wordings_are_told_apart(kind: type[RpcRefused], message: str)
 
 
 def test_a_block_or_a_log_that_is_none_is_named() -> None:
-    with serving(good({"number": "0x1"})) as node, pytest.raises(Undecodable, match="no mined block"):
+    with serving(good({"number": "0x1", "hash": "0x12"})) as node, pytest.raises(Undecodable, match="no mined block"):
         hurried(node).block(1)
     with serving(good([{"address": "0x"}])) as node, pytest.raises(Undecodable, match="no log"):
         hurried(node).logs(0, 1)
