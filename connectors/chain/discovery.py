@@ -22,6 +22,7 @@ from connectors.chain.interpret import REREAD, Seen
 from connectors.chain.logs import Log
 from connectors.chain.modules import ACCOUNT, Module
 from connectors.chain.multicall import aggregate, decoded
+from connectors.chain.reading import LIST_BEGIN
 from connectors.chain.registration import Found, Registrar, Request
 from connectors.chain.scope import scoped_tokens
 from connectors.chain.settings import ChainSettings, Token
@@ -30,12 +31,13 @@ from infra.errors import Retry
 
 log = structlog.get_logger(__name__)
 AT_ONCE = 100
+MODULES = "getModulesPaginated(address,uint256)"
 TOPICS_OF_MAKING = frozenset(chain_events.TOPICS[each] for each in (chain_events.ModuleProxyCreation, *REREAD))
 
 
 @dataclass(frozen=True)
 class _Guards:
-    """The newest modifier of each kind that says it acts for the wallet."""
+    """Of each kind the newest modifier that says it acts for the wallet, and that the wallet has enabled."""
 
     wallet: str
     roles: Module | None
@@ -112,7 +114,7 @@ class Discovery:
     def judge(self, asked: Sequence[Module], final: Header) -> int:
         """Register the accounts that these modifiers guard, and remember what became of each. Gives how many accounts."""
         avatars = dict(zip(asked, self._avatars(asked, final), strict=True))
-        guards = self._guards({each for each in avatars.values() if each is not None}, avatars)
+        guards = self._guards({each for each in avatars.values() if each is not None}, avatars, final)
         whole = [each for each in guards if each.roles is not None and each.delay is not None]
         tokens = scoped_tokens(
             self.registrar.rpc, self.chain, [each.roles.address for each in whole if each.roles], final.hash
@@ -136,14 +138,26 @@ class Discovery:
         said = [decoded(("address",), answer) for answer in found]
         return [str(values[0]).lower() if values else None for values in said]
 
-    def _guards(self, wallets: set[str], avatars: dict[Module, str | None]) -> list[_Guards]:
+    def _guards(self, wallets: set[str], avatars: dict[Module, str | None], final: Header) -> list[_Guards]:
+        """Whoever makes a modifier says whom it acts for; whether it does, the wallet alone says."""
         with transaction(self.database) as cursor:
             known = rows.of_wallets(cursor, self.chain.chain_id, sorted(wallets))
-        of: dict[str, dict[str, Module]] = {wallet: {} for wallet in sorted(wallets)}
+        enabled = self._enabled(sorted(wallets), final)
+        of: dict[str, dict[str, Module]] = {wallet: {} for wallet in enabled}
         for module, wallet in [*((each, each.wallet) for each in known), *avatars.items()]:
-            if wallet in of:
+            if wallet is not None and module.address in enabled[wallet]:
                 of[wallet][module.kind] = module
         return [_Guards(wallet, found.get("roles"), found.get("delay")) for wallet, found in of.items()]
+
+    def _enabled(self, wallets: Sequence[str], final: Header) -> dict[str, set[str]]:
+        """The modules of each wallet, the first ten: an account has two."""
+        calls = [(wallet, call_data(MODULES, LIST_BEGIN, 10)) for wallet in wallets]
+        said = aggregate(self.registrar.rpc, self.chain.multicall_address, calls, final.hash) if calls else []
+        told = [decoded(("address[]", "address"), answer) for answer in said]
+        return {
+            wallet: {str(each).lower() for each in values[0]} if values else set()
+            for wallet, values in zip(wallets, told, strict=True)
+        }
 
     def _register(self, accounts: Sequence[tuple[_Guards, Token]], final: Header) -> None:
         found = [
@@ -170,5 +184,5 @@ def _verdict(guards: _Guards, ours: bool) -> str:
     if ours:
         return ACCOUNT
     if guards.roles is None or guards.delay is None:
-        return f"its wallet has no {'Roles' if guards.roles is None else 'Delay'} modifier that we know"
+        return f"its wallet has enabled no {'Roles' if guards.roles is None else 'Delay'} modifier that we know"
     return "does not let our spender pay settlement"

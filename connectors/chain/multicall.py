@@ -9,7 +9,9 @@ import eth_abi
 
 from connectors.chain.abi import answers, selector
 from connectors.chain.chain_values import At
+from connectors.chain.endpoint import good
 from connectors.chain.rpc import Rpc
+from connectors.chain.rpc_errors import CallReverted
 from infra.errors import Undecodable
 
 AGGREGATE = selector("aggregate3((address,bool,bytes)[])")
@@ -17,10 +19,21 @@ BLOCK_TIME = "getCurrentBlockTimestamp()"
 
 
 def aggregate(rpc: Rpc, multicall: str, calls: Sequence[tuple[str, bytes]], at: At) -> list[bytes | None]:
-    """Answers of `calls` (address, call data) in order; None where one failed or answered nothing."""
+    """Answers of `calls` (address, call data) in order; None where one failed or answered nothing.
+
+    What failed is asked once more by itself: a stranger's contract may have used up the gas of all that came after it, or have answered so
+    much that none was left.
+    """
     data = AGGREGATE + bytes(eth_abi.encode(["(address,bool,bytes)[]"], [[(to, True, data) for to, data in calls]]))
-    (found,) = answers(("(bool,bytes)[]",), rpc.eth_call(multicall, data, at))
-    return [bytes(data) if good and data else None for good, data in found]
+    try:
+        (said,) = answers(("(bool,bytes)[]",), rpc.eth_call(multicall, data, at))
+        found = [bytes(data) if well and data else None for well, data in said]
+    except CallReverted:
+        found = [None] * len(calls)
+    failed = [place for place, answer in enumerate(found) if answer is None]
+    for place, answer in zip(failed, rpc.eth_calls([calls[place] for place in failed], at), strict=True):
+        found[place] = None if isinstance(answer, CallReverted) else good(answer) or None
+    return found
 
 
 def decoded(types: Sequence[str], data: bytes | None) -> tuple[Any, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -13,7 +13,8 @@ from connectors.chain.openings import opening_balances
 from connectors.chain.reading import AccountContracts, AccountReader
 from connectors.chain.reconcile import verdict
 from connectors.chain.rpc import Rpc
-from connectors.chain.settings import ByDepth, ChainSettings, Token
+from connectors.chain.scope import scoped_tokens
+from connectors.chain.settings import ByDepth, ChainSettings, Token, written_address
 from infra.database import Cursor, reading, transaction
 from infra.errors import BadInput, Forgotten, NotFound, Retry
 from infra.telemetry import new_traceparent
@@ -35,6 +36,7 @@ CARD = "INSERT INTO cards (card_token, account_id) VALUES (%s, %s) ON CONFLICT (
 WHOSE = "SELECT account_id FROM cards WHERE card_token = %s"
 CARD_OF = "SELECT card_token FROM cards WHERE account_id = %s"
 WATCHED = "SELECT account_id FROM chain_wallets WHERE chain_id = %s AND lower(wallet) = lower(%s) AND token = %s"
+THEIRS = "SELECT account_id FROM chain_wallets WHERE account_id = ANY(%s::uuid[])"
 UNMADE = "RolesNotDeployed"
 """Integrity of an account in the block before its modifiers were made."""
 
@@ -87,9 +89,10 @@ class Registrar:
     def register(self, request: Request, actor: str) -> UUID:
         """Take the wallet under watch; one that is under watch already stays as it is, and may be given its card. Gives the account's id.
 
-        Raises BadInput for a wallet that the chain does not know as one, and for a card that is another account's; NotFound, Forgotten for its
-        holder.
+        Raises BadInput for a wallet that the chain does not know as one, or not in this token, and for a card that is another account's;
+        NotFound, Forgotten for its holder.
         """
+        request = _written(request)
         if request.person_id is not None:
             self._must_be_known(request.person_id)
         known = self._watched(request)
@@ -97,7 +100,9 @@ class Registrar:
             if request.card_token:
                 self.bind_card(known, request.card_token, actor)
             return known
-        order = self._registration(request, self.read(request, self.final_block()))
+        final = self.final_block()
+        order = self._registration(request, self.read(request, final))
+        self._must_be_scoped(request, final)
         with transaction(self.database) as cursor:
             self.handler.handle(cursor, [_order("register", order, actor)])
             _watch(cursor, order)
@@ -107,7 +112,7 @@ class Registrar:
 
     def account_of(self, wallet: str, token: Token) -> UUID:
         """The account of a wallet under watch. Raises NotFound."""
-        found = self._watched(Request(wallet, token))
+        found = self._watched(_written(Request(wallet, token)))
         if found is None:
             raise NotFound(
                 f"wallet {wallet} is not under watch in {token.symbol}; `payriver account register` takes it"
@@ -126,7 +131,13 @@ class Registrar:
             self.handler.handle(cursor, [_order(f"bind/{card_token}", order, actor)])
 
     def register_found(self, found: Sequence[Found], final: Header) -> None:
-        """Take accounts under watch that were found by a final block, all in one append, with what they were before they were made."""
+        """Take accounts under watch that were found by a final block, all in one append, with what they were before they were made.
+
+        Those that are under watch stay as they are: what of them differs now, their integrity says.
+        """
+        found = self._unwatched(found)
+        if not found:
+            return
         orders = [self._registration(each.request, opening) for each, opening in self._openings(found, final)]
         contracts = [_contracts(each.request) for each in found]
         readings = {each.contracts.safe: each for each in self.reader.read(contracts, final.hash)}
@@ -193,11 +204,31 @@ class Registrar:
         ]
         return [*early, *late]
 
+    def _unwatched(self, found: Sequence[Found]) -> list[Found]:
+        by_id = {
+            ids.account_id(self.chain.chain_id, each.request.wallet, each.request.token.address): each for each in found
+        }
+        with transaction(self.database) as cursor:
+            cursor.execute(THEIRS, (list(by_id),))
+            watched = {row[0] for row in cursor.fetchall()}
+        return [each for account_id, each in by_id.items() if account_id not in watched]
+
     def _watched(self, request: Request) -> UUID | None:
         with transaction(self.database) as cursor:
             cursor.execute(WATCHED, (self.chain.chain_id, request.wallet, request.token.address))
             row = cursor.fetchone()
         return row[0] if row else None
+
+    def _must_be_scoped(self, request: Request, final: Header) -> None:
+        """Whether it is an account in this very token: in any other, nothing that we approve could ever be spent."""
+        if request.roles_module is None:
+            return
+        (token,) = scoped_tokens(self.rpc, self.chain, [request.roles_module], final.hash, [request.token])
+        if token is None:
+            raise BadInput(
+                f"wallet {request.wallet}: its Roles modifier {request.roles_module} does not let our spender pay settlement, and it alone, in "
+                f"{request.token.symbol} at the final block {final.number}; name another --currency, or have its scope mended"
+            )
 
     def _must_be_known(self, person_id: UUID) -> None:
         with reading(self.database) as cursor:
@@ -235,6 +266,20 @@ class Registrar:
             block_hash=opening.block.hash,
             block_time=opening.block.time,
         )
+
+
+def _written(request: Request) -> Request:
+    """With its addresses as EIP-55 writes them. Raises BadInput for what is none."""
+    roles, delay = request.roles_module, request.delay_module
+    try:
+        return replace(
+            request,
+            wallet=written_address(request.wallet),
+            roles_module=roles and written_address(roles),
+            delay_module=delay and written_address(delay),
+        )
+    except ValueError as error:
+        raise BadInput(str(error)) from None
 
 
 def _contracts(request: Request) -> AccountContracts:

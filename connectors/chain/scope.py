@@ -25,10 +25,15 @@ REFUSALS = tuple(
 )
 
 
-def scoped_tokens(rpc: Rpc, chain: ChainSettings, roles: Sequence[str], at: At) -> list[Token | None]:
-    """For each Roles modifier the token that our spender may send to settlement, and to nobody else; None: there is none."""
+def scoped_tokens(
+    rpc: Rpc, chain: ChainSettings, roles: Sequence[str], at: At, among: Sequence[Token] = ()
+) -> list[Token | None]:
+    """For each Roles modifier the token that our spender may send to settlement, and to nobody else; None: there is none.
+
+    `among`: only these tokens.
+    """
     sender = _sender(rpc, chain, at)
-    pairs = [(each, token) for each in roles for token in chain.tokens]
+    pairs = [(each, token) for each in roles for token in among or chain.tokens]
     receivers = (chain.settlement_address, STRANGER)
     answers = (
         rpc.batch([_question(chain, sender, *pair, to, at) for pair in pairs for to in receivers]) if pairs else []

@@ -27,7 +27,8 @@ DELAY_MASTERCOPIES = ("0x22d903fd45F441F51bcad198D14eBa8a75EA1ef0", "0x4A97E6518
 """Both generations live (account-kit, src/deployments.ts before and since June 2026): no account is known by one alone."""
 
 
-def _address(text: str) -> str:
+def written_address(text: str) -> str:
+    """The address as EIP-55 writes it. Raises ValueError, which says what is wrong with one that is none, or whose letters are in the wrong case."""
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
         raise ValueError(f"{text!r} is no address: 0x and 40 hex digits")
     written = checksummed(text.lower())
@@ -50,7 +51,7 @@ def _rpc_url(text: str) -> str:
     return text
 
 
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(written_address)]
 Bytes32 = Annotated[str, AfterValidator(_bytes32)]
 RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
 

@@ -10,6 +10,7 @@ import pytest
 from eth_account import Account
 from eth_utils.address import to_checksum_address as checksummed
 
+from connectors.chain.registration import Request
 from infra.devchain.values import NEWER, AccountInfo, Mastercopies
 from infra.errors import BadInput
 from infra.stack.supervisor import Stack
@@ -171,8 +172,8 @@ def test_an_account_of_a_generation_that_nobody_told_us_of_is_not_followed(at: S
         assert at.rows("SELECT wallet FROM chain_wallets WHERE wallet = %s", each.safe) == []
     assert [_verdicts(at, each) for each in (unknown, no_roles, no_delay)] == [
         [],
-        [("its wallet has no Roles modifier that we know",)],
-        [("its wallet has no Delay modifier that we know",)],
+        [("its wallet has enabled no Roles modifier that we know",)],
+        [("its wallet has enabled no Delay modifier that we know",)],
     ]
     assert at.audit().differences == ()
 
@@ -211,6 +212,9 @@ def test_an_account_of_another_programme_is_nobodys_of_ours(at: Shore, other: st
     assert at.rows("SELECT wallet FROM chain_wallets WHERE wallet = %s", wallet) == []
     ((verdict,),) = at.rows("SELECT DISTINCT verdict FROM chain_modules WHERE wallet = %s", wallet.lower())
     assert verdict == "does not let our spender pay settlement"
+    named = Request(wallet, at.river.settings.tokens[0], roles_module=made[0]["roles"], delay_module=made[0]["delay"])
+    with pytest.raises(BadInput, match=r"does not let our spender pay settlement, and it alone, in EURe"):
+        at.river.registrar("operator").register(named, "test")
 
 
 def test_a_card_is_bound_later_by_command_and_pays(at: Shore) -> None:
