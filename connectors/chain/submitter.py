@@ -233,6 +233,7 @@ class Submitter:
         gone = [each for each in waiting if each.nonce < used[each.sender]]
         for sent in gone:
             with transaction(self.database) as cursor:
+                rows.pass_over(cursor, self.chain.chain_id, sent.sender, used[sent.sender])
                 siblings = rows.at_nonce(cursor, self.chain.chain_id, sent.sender, sent.nonce)
                 receipts = self.rpc.receipts([each.tx_hash for each in siblings])
                 self._lose(cursor, sent, dict(zip(siblings, receipts, strict=True)), final)
@@ -244,8 +245,8 @@ class Submitter:
         if mined is not None and mined[0].tx_hash == sent.tx_hash:
             return  # the node knows it after all
         if mined is None:
-            rows.mark(cursor, sent, "lost", None)
-            self._end_refund(cursor, sent)
+            if self._end_refund(cursor, sent):
+                rows.mark(cursor, sent, "lost", None)
             return
         rows.mark_replaced(cursor, sent)
         other, receipt = mined
@@ -269,15 +270,21 @@ class Submitter:
             return None
         return reason_of(self.rpc, sent.sender, order_of(sent.signed), receipt)
 
-    def _end_refund(self, cursor: Cursor, sent: Sent) -> None:
-        """A refund whose one nonce is used up without it can never be paid any more; settlement has its money back, if it had left."""
-        if sent.kind == "refund":
-            rows.end_intent(cursor, sent.leg_id)
-            tell(cursor, self.handler, "ended", [(sent, ended(sent))])
-            settlement = rows.settlement_of(cursor, sent.account_id)
-            if settlement is not None:
-                transfer_id = ids.leg_transfer_id(self.chain.chain_id, sent.leg_id)
-                tell(cursor, self.handler, "lost", [(sent, LoseTransfer(settlement, transfer_id, sent.leg_id))])
+    def _end_refund(self, cursor: Cursor, sent: Sent) -> bool:
+        """A refund whose one nonce is used up without it can never be paid any more; settlement has its money back, if it had left.
+
+        False for one that the listener has seen in a block: the node that was asked has not come that far.
+        """
+        if sent.kind != "refund":
+            return True
+        if not rows.end_intent(cursor, sent.leg_id):
+            return False
+        tell(cursor, self.handler, "ended", [(sent, ended(sent))])
+        settlement = rows.settlement_of(cursor, sent.account_id)
+        if settlement is not None:
+            transfer_id = ids.leg_transfer_id(self.chain.chain_id, sent.leg_id)
+            tell(cursor, self.handler, "lost", [(sent, LoseTransfer(settlement, transfer_id, sent.leg_id))])
+        return True
 
 
 STATES: Mapping[tuple[bool, bool], str] = {

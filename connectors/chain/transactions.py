@@ -68,7 +68,11 @@ TO_WATCH = f"""{SENT} (t.state = 'broadcast' OR (t.state IN ('mined', 'reverted'
 LOOKED = "UPDATE chain_transactions SET looked_at = clock_timestamp() WHERE tx_hash = ANY(%s)"
 AT_NONCE = f"{SENT} t.sender = %(sender)s AND t.nonce = %(nonce)s"
 FINISHED = "UPDATE chain_intents SET state = 'final' WHERE leg_id = %s AND kind = 'invalidation'"
-ENDED = "UPDATE chain_intents SET state = 'ended_unpaid' WHERE leg_id = %s AND state IN ('planned', 'submitted')"
+ENDED = "UPDATE chain_intents SET state = 'ended_unpaid' WHERE leg_id = %s AND state NOT IN ('seen', 'final')"
+PASS_OVER = """
+UPDATE chain_nonces SET of_others = of_others + int8multirange(int8range(next_nonce, %(used)s)), next_nonce = %(used)s
+WHERE chain_id = %(chain_id)s AND sender = %(sender)s AND next_nonce < %(used)s
+"""
 BROADCAST = """
 UPDATE chain_transactions SET state = CASE state WHEN 'signed' THEN 'broadcast' ELSE state END, broadcast_at = clock_timestamp(),
     marked_at = clock_timestamp() WHERE tx_hash = ANY(%s)
@@ -163,6 +167,11 @@ def count_nonce(cursor: Cursor, chain_id: int, sender: str, nonce: int) -> None:
     cursor.postpone(COUNT_NONCE, (chain_id, sender, nonce + 1))
 
 
+def pass_over(cursor: Cursor, chain_id: int, sender: str, used: int) -> None:
+    """A stranger has the key too: so many nonces of the sender are used up to a final block, and none of them is given out any more."""
+    cursor.postpone(PASS_OVER, {"used": used, "chain_id": chain_id, "sender": sender})
+
+
 def _counted(cursor: Cursor, chain_id: int, sender: str) -> int | None:
     cursor.execute(LOCK_NONCE, (chain_id, sender))
     row = cursor.fetchone()
@@ -201,9 +210,10 @@ def at_nonce(cursor: Cursor, chain_id: int, sender: str, nonce: int) -> list[Sen
     return [_sent(row) for row in cursor.fetchall()]
 
 
-def end_intent(cursor: Cursor, leg_id: UUID) -> None:
-    """The leg can never happen any more."""
-    cursor.postpone(ENDED, (leg_id,))
+def end_intent(cursor: Cursor, leg_id: UUID) -> bool:
+    """The leg can never happen any more. False where the listener has seen it happen."""
+    cursor.execute(ENDED, (leg_id,))
+    return cursor.rowcount == 1
 
 
 def finish_intent(cursor: Cursor, leg_id: UUID) -> None:

@@ -37,7 +37,11 @@ TRANSACTION = (
     "tx_hash", "leg_id", "chain_id", "sender", "nonce", "signed", "max_fee_wei", "state", "block_number",
     "kind", "target", "call_data", "signer",
 )  # fmt: skip
-NONCES = "SELECT chain_id, sender, next_nonce FROM chain_nonces"
+NONCES = """
+SELECT chain_id, sender, next_nonce,
+       ARRAY(SELECT n FROM unnest(of_others) AS used, generate_series(lower(used), upper(used) - 1) AS n)
+FROM chain_nonces
+"""
 STATES: Mapping[str, tuple[str, ...]] = {
     "planned": ("planned",),
     "submitted": ("submitted",),
@@ -234,9 +238,11 @@ class Transactions:
             )
 
     def _count(self, counted: Sequence[Row]) -> None:
-        """No nonce of a sender is missing, and the next one is counted right: whatever was signed is stored."""
-        counts = {(chain_id, sender): next_nonce for chain_id, sender, next_nonce in counted}
-        for (chain_id, sender), nonces in self._nonces.items():
+        """No nonce of a sender is missing but those that others used, and the next one is counted right: whatever was signed is stored."""
+        counts = {(chain_id, sender): next_nonce for chain_id, sender, next_nonce, _ in counted}
+        others = {(chain_id, sender): used for chain_id, sender, _, used in counted}
+        for (chain_id, sender), ours in self._nonces.items():
+            nonces = [*ours, *others.get((chain_id, sender), ())]
             key = f"{chain_id} {sender}"
             counted_to = counts.get((chain_id, sender), 0)
             missing = sorted(set(range(min(nonces), max(max(nonces), counted_to))) - set(nonces))

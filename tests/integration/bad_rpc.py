@@ -108,6 +108,15 @@ def _lagging(asked: Any, told: Any) -> bool:
     return found
 
 
+def _no_receipts(asked: Any, told: Any) -> bool:
+    """As a node that has not come to their blocks yet."""
+    found = False
+    for question, answer in each_pair(asked, told):
+        if question["method"] == "eth_getTransactionReceipt" and answer.get("result"):
+            answer["result"], found = None, True
+    return found
+
+
 def _ten_megabytes(asked: Any, told: Any) -> bool:
     for _, answer in each_pair(asked, told):
         answer["padding"] = PADDING
@@ -120,6 +129,7 @@ SPOILING: dict[str, Callable[[Any, Any], bool]] = {
     "duplicate logs": _twice,
     "wrong chain id": _wrong_chain,
     "lagging head": _lagging,
+    "no receipts": _no_receipts,
     "10 MB answers": _ten_megabytes,
 }
 EARLY: dict[str, Callable[[Any], None]] = {

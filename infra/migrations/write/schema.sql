@@ -535,7 +535,8 @@ CREATE TABLE chain_modules (
 CREATE TABLE chain_nonces (
     chain_id bigint NOT NULL,
     sender text NOT NULL,
-    next_nonce bigint NOT NULL
+    next_nonce bigint NOT NULL,
+    of_others int8multirange DEFAULT '{}'::int8multirange NOT NULL
 );
 
 CREATE TABLE chain_sightings (
