@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from connectors.anchoring import rows
 from connectors.anchoring.rows import Anchor, Sent
 from connectors.chain.chain_values import Receipt
+from connectors.chain.fees import Bid, first_bid, higher_bid
 from connectors.chain.rpc import Rpc
 from connectors.chain.rpc_errors import NonceTooLow, Underpriced
 from connectors.chain.settings import ByDepth, ChainSettings
@@ -58,7 +59,7 @@ class Anchorer:
 
     def begin(self) -> Anchor | None:
         """Decide and sign the next anchor, unless one is open or nothing came since. Raises LogBroken, and then anchors nothing."""
-        fees = self.rpc.fees()
+        bid = first_bid(self.rpc.fees(), self.chain.max_fee_wei)
         with transaction(self.write) as cursor:
             rows.lock(cursor)
             last = rows.newest(cursor, self.chain.chain_id, self.signer.address)
@@ -69,7 +70,7 @@ class Anchorer:
             if last is not None:
                 goes_on(cursor, last.head, head)
             nonce = last.nonce + 1 if last else self.rpc.nonce(self.signer.address, "latest")
-            rows.decide(cursor, head, self._signed(head, nonce, fees.cap_wei(), fees.tip_wei))
+            rows.decide(cursor, head, self._signed(head, nonce, bid))
             failpoint("audit.before_anchor_commit")
         failpoint("audit.after_anchor_commit")
         return self.newest()
@@ -99,7 +100,7 @@ class Anchorer:
         size = min(log.end(cursor).size, witnessed)
         return Head(log.log_id(cursor), size, merkle.root(size, log.Hashes(cursor)), self.key)
 
-    def _signed(self, head: Head, nonce: int, max_fee_wei: int, tip_wei: int) -> SignedTransaction:
+    def _signed(self, head: Head, nonce: int, bid: Bid) -> SignedTransaction:
         """Nothing is called and nothing moves: the sender tells itself the head."""
         order = TransactionOrder(
             chain_id=self.chain.chain_id,
@@ -107,8 +108,8 @@ class Anchorer:
             to=self.signer.address,
             data=head.encode(),
             gas=GAS,
-            max_fee_wei=max_fee_wei,
-            tip_wei=tip_wei,
+            max_fee_wei=bid.max_fee_wei,
+            tip_wei=bid.tip_wei,
         )
         return self.signer.sign_transaction(order)
 
@@ -134,9 +135,8 @@ class Anchorer:
             return any(moved)
         if current.state == "broadcast" and not current.late:
             return False
-        fees = self.rpc.fees()
-        if current.state == "broadcast" and fees.base_wei > current.max_fee_wei:
-            return self._replace(cursor, current)
+        if current.state == "broadcast" and self._waits_in_vain(current) and self._replace(cursor, current):
+            return True
         try:
             self.rpc.send_raw(current.signed)
         except NonceTooLow:  # mined already, perhaps by this very one: its receipt will tell
@@ -147,12 +147,21 @@ class Anchorer:
         rows.mark_broadcast(cursor, current)
         return True
 
+    def _waits_in_vain(self, current: Sent) -> bool:
+        """The fee that it offers has gone; or it has long been its sender's next, and nobody mines it."""
+        if self.rpc.fees().base_wei > current.max_fee_wei:
+            return True
+        return current.old and self.rpc.nonce(self.signer.address, "latest") == current.nonce
+
     def _replace(self, cursor: Cursor, current: Sent) -> bool:
-        """The same head at the same nonce with at least an eighth more (pools ask for a tenth); it goes out with the next step."""
+        """The same head at the same nonce with a fee that the node takes; it goes out with the next step. False where that is too dear."""
+        bid = higher_bid(current.bid, self.rpc.fees(), self.chain.max_fee_wei)
+        if bid is None:
+            logger.warning("not_replaced", tx_hash=current.tx_hash, max_fee_gwei=self.chain.max_fee_gwei)
+            return False
         anchor = rows.newest(cursor, self.chain.chain_id, self.signer.address)
         assert anchor is not None and anchor.nonce == current.nonce
-        max_fee_wei = max(self.rpc.fees().cap_wei(), current.max_fee_wei + current.max_fee_wei // 8 + 1)
-        rows.store(cursor, self._signed(anchor.head, current.nonce, max_fee_wei, max_fee_wei // 2))
+        rows.store(cursor, self._signed(anchor.head, current.nonce, bid))
         rows.mark(cursor, current, "replaced")
         return True
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.chain.signing import SignedTransaction
+from connectors.chain.fees import Bid
+from connectors.chain.signing import SignedTransaction, order_of
 from infra.audit.check import Head
 from infra.database import Cursor
 
@@ -35,7 +36,8 @@ VALUES (%s, %s, %s, %s, %s, %s, 'signed')
 """
 SENT = """
 SELECT tx_hash, nonce, signed, max_fee_wei, state, block_number, block_hash,
-       coalesce(broadcast_at < clock_timestamp() - %s * interval '1 second', true)
+       coalesce(broadcast_at < clock_timestamp() - %s * interval '1 second', true),
+       signed_at < clock_timestamp() - %s * interval '1 second'
 FROM audit_transactions WHERE chain_id = %s AND sender = %s AND nonce = %s ORDER BY signed_at FOR UPDATE
 """
 MARK = """
@@ -46,6 +48,7 @@ BROADCAST = """
 UPDATE audit_transactions SET state = 'broadcast', block_number = NULL, block_hash = NULL, broadcast_at = clock_timestamp(),
     marked_at = clock_timestamp() WHERE tx_hash = %s
 """
+STUCK_SECONDS = 60  # after which one that is its sender's next, and still not mined, offers more
 FROZEN_SECONDS = 60  # an anchorer frozen while it sends holds its rows no longer than this
 
 
@@ -71,7 +74,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Sent:
-    """A signed transaction. `late`: it was not broadcast, or too long ago."""
+    """A signed transaction. `late`: it was not broadcast, or too long ago. `old`: it was signed long ago."""
 
     tx_hash: str
     nonce: int
@@ -81,6 +84,13 @@ class Sent:
     block_number: int | None
     block_hash: str | None
     late: bool
+    old: bool
+
+    @property
+    def bid(self) -> Bid:
+        """What it offers."""
+        order = order_of(self.signed)
+        return Bid(order.max_fee_wei, order.tip_wei)
 
 
 def lock(cursor: Cursor) -> None:
@@ -101,7 +111,9 @@ def last_final(cursor: Cursor) -> Anchor | None:
 def find(cursor: Cursor, wanted: str) -> Anchor | None:
     """An anchor by its transaction's hash, or one of the open log by its size."""
     return (
-        _first(cursor, BY_TRANSACTION, wanted.lower()) if wanted.startswith("0x") else _first(cursor, BY_SIZE, wanted)
+        _first(cursor, BY_TRANSACTION, wanted.lower())
+        if wanted.startswith("0x")
+        else _first(cursor, BY_SIZE, int(wanted))
     )
 
 
@@ -133,7 +145,7 @@ def store(cursor: Cursor, signed: SignedTransaction) -> None:
 def sent(cursor: Cursor, anchor: Anchor, patience_seconds: int) -> list[Sent]:
     """All transactions of an anchor, the newest last, locked: one of them at most is ever mined."""
     cursor.execute("SET LOCAL idle_in_transaction_session_timeout = %s", (f"{FROZEN_SECONDS}s",))
-    cursor.execute(SENT, (patience_seconds, anchor.chain_id, anchor.sender, anchor.nonce))
+    cursor.execute(SENT, (patience_seconds, STUCK_SECONDS, anchor.chain_id, anchor.sender, anchor.nonce))
     return [Sent(row[0], row[1], bytes(row[2]), int(row[3]), *row[4:]) for row in cursor.fetchall()]
 
 
