@@ -11,14 +11,14 @@ from sqlalchemy import Engine, text
 
 KEPT_SECONDS = 1.0
 LOOK = text("""
-SELECT seen_number, seen_time, extract(epoch FROM clock_timestamp() - moved_at) AS age_seconds
+SELECT seen_number, seen_time, extract(epoch FROM clock_timestamp() - least(moved_at, to_timestamp(seen_time))) AS age_seconds
 FROM chain_cursors ORDER BY seen_time DESC LIMIT 1
 """)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The newest block seen: its height, its time (Unix seconds), and how long ago the listener last moved."""
+    """The newest block seen: its height, its time (Unix seconds), and how old the view is: as a decision takes it."""
 
     block_number: int
     block_time: int

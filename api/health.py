@@ -21,7 +21,9 @@ SELECT (SELECT max(position) FROM events) AS newest_position, newest_position() 
        (SELECT count(*) FROM parked_messages WHERE state IN ('parked', 'queued')) AS parked_write_messages,
        (SELECT count(*) FROM sagas WHERE state = 'parked' AND ended_at IS NULL) AS parked_sagas,
        (SELECT count(*) FROM webhook_messages WHERE state = 'parked') AS parked_webhooks,
-       extract(epoch FROM clock_timestamp() - cursors.moved_at)::float AS chain_age_seconds,
+       extract(epoch FROM clock_timestamp() - least(cursors.moved_at, to_timestamp(cursors.seen_time)))::float AS chain_age_seconds,
+       (SELECT coalesce(sum(times), 0)::bigint FROM chain_contradictions WHERE kind = 'drift_observed') AS drifts_observed,
+       (SELECT coalesce(sum(times), 0)::bigint FROM chain_contradictions WHERE kind = 'endpoint_outvoted') AS endpoints_outvoted,
        (SELECT extract(epoch FROM clock_timestamp() - e.recorded_at)::float FROM events AS e
         WHERE e.position > coalesce((SELECT l.position FROM audit_leaves AS l WHERE l.leaf_index = anchored.size - 1), 0)
         ORDER BY e.position LIMIT 1) AS unanchored_seconds

@@ -61,13 +61,23 @@ def exposition(times: AnswerTimes, live_pages: int, found: Readiness) -> str:
         ),
         "payriver_read_lag_events": ("Positions between the newest event stored and delivered.", found.lag_events),
         "payriver_read_lag_seconds": ("Age of the oldest event that is not delivered.", found.lag_seconds),
-        "payriver_chain_age_seconds": ("Since the chain listener last moved.", found.chain_age_seconds),
+        "payriver_chain_age_seconds": ("How old our view of the chain is.", found.chain_age_seconds),
         "payriver_unanchored_seconds": ("Age of the oldest event that no anchor covers.", found.unanchored_seconds),
     }
     lines = list(times.lines())
     for name, (meaning, value) in gauges.items():
         if value is not None:
             lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
+    counters = {
+        "payriver_drifts_observed_total": (
+            "Contracts that contradicted our view of an account.",
+            found.drifts_observed,
+        ),
+        "payriver_endpoints_outvoted_total": ("Nodes that most others contradicted.", found.endpoints_outvoted),
+    }
+    for name, (meaning, value) in counters.items():
+        if value is not None:
+            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} counter", f"{name} {value}"]
     lines += ["# HELP payriver_parked What waits for a person, by kind.", "# TYPE payriver_parked gauge"]
     lines += [f'payriver_parked{{kind="{kind}"}} {count}' for kind, count in _parked(found) if count is not None]
     return "\n".join(lines) + "\n"

@@ -251,7 +251,14 @@ class Readiness(Answer):
     )
     chain_block_number: int | None = Field(default=None, description="Newest block seen.", examples=[41030])
     chain_age_seconds: float | None = Field(
-        default=None, description="Since the listener last moved; authorizations stop when it is stale."
+        default=None,
+        description="How old the view of the chain is: since the listener moved, or the newest block's age. Authorizations stop when it is stale.",
+    )
+    drifts_observed: int | None = Field(
+        default=None, description="How often the contracts contradicted our view of an account.", examples=[0]
+    )
+    endpoints_outvoted: int | None = Field(
+        default=None, description="How often a node was contradicted by most of the others.", examples=[0]
     )
     unanchored_seconds: float | None = Field(
         default=None, description="Age of the oldest event that no final anchor covers; null: there is none."

@@ -15,6 +15,7 @@ from api.cli.chain import ChainRoot
 from api.cli.chain_climb import TAGS
 from api.cli.chain_watch import watch
 from api.cli.options import HomeOption, JsonOption
+from connectors.chain.contradictions import outvoted
 from connectors.chain.endpoint import Endpoint
 from connectors.chain.rpc_errors import RpcRefused
 from infra.database import transaction
@@ -56,8 +57,11 @@ def status(
 def nodes(root: ChainRoot) -> list[dict[str, Any]]:
     """Every node of the chain file, asked now."""
     pool = root.rpc.pool
+    with transaction(root.write) as cursor:
+        times = outvoted(cursor, root.chain.chain_id)
     said = {tag: pool.everywhere(("eth_getBlockByNumber", [tag, False])) for tag in TAGS}
-    return [_node(each, {tag: _height(said[tag].get(each)) for tag in TAGS}) for each in pool.endpoints]
+    heights = {each: {tag: _height(said[tag].get(each)) for tag in TAGS} for each in pool.endpoints}
+    return [_node(each, heights[each], times.get(each.name, 0)) for each in pool.endpoints]
 
 
 def listener(root: ChainRoot) -> dict[str, Any]:
@@ -109,24 +113,26 @@ def show(console: Console, told: dict[str, Any]) -> None:
 
 def _nodes(told: dict[str, Any]) -> Table:
     table = Table(title=f"Chain {told['chain_id']}", title_justify="left", box=None)
-    for name in ("node", "state", "latency", *TAGS, "blocks at once", "last error"):
-        figure = name in ("latency", *TAGS, "blocks at once")
+    for name in ("node", "state", "latency", *TAGS, "blocks at once", "outvoted", "last error"):
+        figure = name in ("latency", *TAGS, "blocks at once", "outvoted")
         table.add_column(name, justify="right" if figure else "left", no_wrap=name == "node", overflow="fold")
     for each in told["nodes"]:
         state = Text(each["state"], style="green" if each["state"] == "well" else "red")
         heights = ["-" if each[tag] is None else f"{each[tag]:,}" for tag in TAGS]
         at_once = "-" if each["range_limit"] is None else f"{each['range_limit']:,}"
-        table.add_row(each["node"], state, f"{each['latency_ms']:.1f} ms", *heights, at_once, each["last_error"])
+        lies = Text(str(each["outvoted"] or "-"), style="red" if each["outvoted"] else "")
+        table.add_row(each["node"], state, f"{each['latency_ms']:.1f} ms", *heights, at_once, lies, each["last_error"])
     return table
 
 
-def _node(endpoint: Endpoint, heights: dict[str, int | None]) -> dict[str, Any]:
+def _node(endpoint: Endpoint, heights: dict[str, int | None], outvoted: int) -> dict[str, Any]:
     return {
         "node": endpoint.name,
         "state": endpoint.state,
         "latency_ms": round(endpoint.latency * 1000, 2),
         **heights,
         "range_limit": endpoint.range_limit,
+        "outvoted": outvoted,
         "last_error": endpoint.banned or endpoint.last_error,
     }
 

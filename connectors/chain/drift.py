@@ -6,6 +6,7 @@ approvals back; a balance is never rewritten: a person must find out which trans
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,6 +17,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine
 
+from connectors.chain import contradictions
 from connectors.chain.booking import Booking
 from connectors.chain.cursor import Position, move
 from connectors.chain.directory import Directory, Wallet
@@ -61,6 +63,8 @@ class Drift:
         with transaction(self.database) as cursor:
             if move(cursor, self.booking.chain_id, position, position):
                 self.booking.observe(cursor, found)
+                drifts = Counter(fact.what for fact in found if isinstance(fact, facts.ObserveDrift))
+                contradictions.count(cursor, self.booking.chain_id, contradictions.DRIFT_OBSERVED, drifts)
         return True
 
     def differences(self, wallets: Sequence[Wallet], final: int) -> list[Any]:

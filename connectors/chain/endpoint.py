@@ -31,7 +31,7 @@ WIDEN_AFTER = 50
 
 @dataclass(eq=False)
 class Endpoint:
-    """A node. `banned`: why it is never asked again (another chain)."""
+    """A node. `banned`: why it is never asked again (another chain); `lies`: how often the others outvoted it."""
 
     url: str
     transport: Transport
@@ -44,6 +44,7 @@ class Endpoint:
     failed_at: float = 0.0
     rests_until: float = 0.0
     head: int = 0
+    lies: int = 0
     banned: str | None = None
     checked: bool = False
     last_error: str = ""

@@ -84,7 +84,7 @@ class Listener:
         self.ahead = Ahead(self.database, self.history, self.booking)
         self.heads = Heads(self.rpc.pool)
         self.drift = Drift(self.database, self.reconciler, self.booking, self.chain.reconcile_accounts)
-        self.quorum = Quorum(self.rpc, self.chain)
+        self.quorum = Quorum(self.rpc, self.chain, self.database)
         self.reorgs = Reorgs(self.database, self.rpc, self.chain, self.booking, self.reconciler)
 
     def run(self, stop: Event) -> None:

@@ -129,7 +129,7 @@ class Pool:
         return {each: answer for each, answer in said.items() if answer is not _Silent}
 
     def vote(self, question: Question, reads: Callable[[Any], Any]) -> tuple[Any, int]:
-        """(what most nodes say, how many of them). Who says otherwise is named, and rests; who does not know abstains.
+        """(what most nodes say, how many of them). Who says otherwise is named and counted, and rests; who does not know abstains.
 
         `reads` takes the part of an answer that must be the same, None for one that does not know. (None, 0): nobody knows, or a tie.
         """
@@ -150,6 +150,7 @@ class Pool:
         winner, count = counts[0]
         for each, vote in votes.items():
             if vote != winner:
+                each.lies += 1
                 log.error("endpoint_outvoted", node=each.name, says=str(vote), others_say=str(winner), of=question[0])
                 each.rests_until = time.monotonic() + MAX_PAUSE_SECONDS
         return winner, count

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from sqlalchemy import Engine
 
+from connectors.chain import contradictions
 from connectors.chain.directory import Directory
+from connectors.chain.endpoint import Question
 from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
+from infra.database import transaction
 from streams.domain.facts import Transfer
 
 log = structlog.get_logger(__name__)
@@ -18,17 +23,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Quorum:
-    """Asks several nodes of one chain. Where there is one node only, its word is all there is."""
+    """Asks several nodes of one chain. Where there is one node only, its word is all there is.
+
+    `database`: where it is counted who was outvoted.
+    """
 
     rpc: Rpc
     chain: ChainSettings
+    database: Engine | None = None
+    _counted: Counter[str] = field(default_factory=Counter)
 
     def stands(self, number: int, block_hash: str) -> bool:
         """Whether the nodes that answer agree that this block stands at its height: the majority, and as many as the policy wants."""
         wanted = min(self.chain.quorum.nodes, len(self.rpc.pool.answering))
         if wanted < 2:
             return True
-        said, count = self.rpc.pool.vote(("eth_getBlockByNumber", [hex(number), False]), _hash_of)
+        said, count = self._vote(("eth_getBlockByNumber", [hex(number), False]), _hash_of)
         good = said == block_hash and count >= wanted
         if not good:
             log.error("quorum_missing", block_number=number, ours=block_hash, others=said, nodes=count, wanted=wanted)
@@ -50,11 +60,22 @@ class Quorum:
         return token is None or transfer.amount_raw >= above * 10**token.decimals
 
     def _attested(self, transfer: Transfer, wanted: int) -> bool:
-        said, count = self.rpc.pool.vote(("eth_getTransactionReceipt", [transfer.tx_hash]), _receipt_of)
+        said, count = self._vote(("eth_getTransactionReceipt", [transfer.tx_hash]), _receipt_of)
         good = count >= wanted and said is not None and said[0] == transfer.block.hash
         if not good:
             log.error("large_sum_not_attested", tx_hash=transfer.tx_hash, nodes=count, wanted=wanted)
         return good
+
+    def _vote(self, question: Question, reads: Callable[[Any], Any]) -> tuple[Any, int]:
+        said = self.rpc.pool.vote(question, reads)
+        lies: Counter[str] = Counter()
+        for each in self.rpc.pool.endpoints:
+            lies[each.name] += each.lies
+        if self.database is not None and (fresh := lies - self._counted):
+            with transaction(self.database) as cursor:
+                contradictions.count(cursor, self.chain.chain_id, contradictions.ENDPOINT_OUTVOTED, fresh)
+            self._counted.update(fresh)
+        return said
 
 
 def _hash_of(answer: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from itertools import pairwise
+from time import sleep
 from typing import Any
 from uuid import UUID
 
@@ -87,6 +88,25 @@ def test_a_balance_is_what_the_write_side_would_decide_by(
     assert told["total_raw"] == str(account.final_raw) == str((10_000 - 300 + 55) * CENT + 10)
     assert (told["total_minor"], told["held_minor"], told["pending_minor"]) == (9755, 100, 200)
     assert told["blocked_by"] is None
+
+
+def test_an_old_block_makes_an_old_view_however_lately_the_listener_came_by_it(
+    reader: httpx.Client, network: httpx.Client, customer: Programme
+) -> None:
+    """It reads what it missed for an hour: nothing is approved meanwhile, and balance, health and alarm say so too."""
+    with transaction(customer.owner) as cursor:
+        cursor.execute(
+            "UPDATE chain_cursors SET moved_at = clock_timestamp(), seen_time = extract(epoch FROM now()) - 3600"
+        )
+    try:
+        assert swipe(network, customer, 100)["reason"] == "chain_stale"
+        sleep(1.1)  # the page's view is kept for a second
+        customer.deliver()
+        assert reader.get(f"/v1/accounts/{customer.account_id}/balance").json()["blocked_by"] == "chain_stale"
+        assert network.get("/health/ready").json()["chain_age_seconds"] >= 3600
+        assert "payriver_chain_age_seconds 36" in reader.get("/metrics").text
+    finally:
+        customer.see_block()
 
 
 def test_a_statement_opens_books_and_closes_to_the_last_unit(

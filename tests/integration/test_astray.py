@@ -7,15 +7,24 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from eth_abi import encode
+from eth_utils.crypto import keccak
 from pydantic import SecretStr
 
+from connectors.chain.contradictions import outvoted
+from connectors.chain.quorum import Quorum
 from connectors.chain.remote_signer import NotSigned, RemoteSigner
 from connectors.chain.rpc import Rpc
+from infra.database import transaction
 from infra.errors import Retry
-from tests.contract.test_rpc import good, serving, told
+from tests.contract.test_pool import nodes
+from tests.contract.test_rpc import good, hurried, serving, told
 from tests.integration.bad_rpc import spoiling
 from tests.integration.customers import FINAL, Customer, Shore, shore
 from tests.integration.little_river import EUR
+
+BALANCES_SLOT = 2  # of the token (ERC20PresetMinterPauser)
+
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Shore]:
@@ -149,3 +158,35 @@ def test_a_reorg_is_not_taken_for_a_broken_finality_because_a_node_has_no_blocks
             reorgs.rewind(position, listener.directory)
     assert listener.reorgs.rewind(position, listener.directory)
     at.must_be_right()
+
+
+# -- who is contradicted is counted, for whoever watches from outside
+
+
+def test_a_node_that_is_outvoted_is_counted_on_w(at: Shore) -> None:
+    with nodes("0xbb", "0xaa", "0xaa") as asked:
+        rpc = hurried(*asked)
+        quorum = Quorum(rpc, at.river.settings, at.river.as_role("write", "listener"))
+        for _ in range(3):
+            assert quorum.stands(7, "0xaa")
+        liar = rpc.pool.endpoints[0]
+    with transaction(at.river.as_role("write", "auditor")) as cursor:
+        assert outvoted(cursor, 100) == {liar.name: liar.lies} and liar.lies > 0
+
+
+def test_a_view_that_the_contracts_contradict_is_counted_on_w(at: Shore) -> None:
+    """A transfer that no log told of: the token's balance is another than the books'."""
+    ana, chain = at.customer(100), at.river.chain
+    place = "0x" + keccak(encode(["address", "uint256"], [ana.account.safe, BALANCES_SLOT])).hex()
+    chain.ask("anvil_setStorageAt", chain.deployment.token, place, "0x" + (90 * EUR).to_bytes(32, "big").hex())
+    assert chain.balance(ana.account.safe) == 90 * EUR
+    counted: list[tuple[object, ...]] = []
+    for _ in range(20):
+        at.river.listener.drift._not_before = 0.0
+        at.river.flow(FINAL)
+        counted = at.rows("SELECT subject, times > 0 FROM chain_contradictions WHERE kind = 'drift_observed'")
+        if counted:
+            break
+    assert counted == [("balance", True)]
+    assert "DriftObserved" in at.types(ana.account_id, "Drift")
+    chain.ask("anvil_setStorageAt", chain.deployment.token, place, "0x" + (100 * EUR).to_bytes(32, "big").hex())

@@ -488,6 +488,15 @@ CREATE TABLE chain_blocks (
     CONSTRAINT chain_blocks_state_check CHECK ((state = ANY (ARRAY['seen'::text, 'final'::text, 'orphaned'::text])))
 );
 
+CREATE TABLE chain_contradictions (
+    chain_id bigint NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    times bigint NOT NULL,
+    last_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT chain_contradictions_kind_check CHECK ((kind = ANY (ARRAY['drift_observed'::text, 'endpoint_outvoted'::text])))
+);
+
 CREATE TABLE chain_cursors (
     chain_id bigint NOT NULL,
     seen_number bigint NOT NULL,
@@ -1061,6 +1070,9 @@ ALTER TABLE ONLY chain_backfills
 ALTER TABLE ONLY chain_blocks
     ADD CONSTRAINT chain_blocks_pkey PRIMARY KEY (chain_id, hash);
 
+ALTER TABLE ONLY chain_contradictions
+    ADD CONSTRAINT chain_contradictions_pkey PRIMARY KEY (chain_id, kind, subject);
+
 ALTER TABLE ONLY chain_cursors
     ADD CONSTRAINT chain_cursors_pkey PRIMARY KEY (chain_id);
 
@@ -1402,6 +1414,10 @@ GRANT SELECT ON TABLE chain_backfills TO auditor;
 GRANT SELECT,INSERT,UPDATE ON TABLE chain_blocks TO listener;
 GRANT SELECT ON TABLE chain_blocks TO auditor;
 GRANT SELECT ON TABLE chain_blocks TO gateway;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE chain_contradictions TO listener;
+GRANT SELECT ON TABLE chain_contradictions TO gateway;
+GRANT SELECT ON TABLE chain_contradictions TO auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE chain_cursors TO listener;
 GRANT SELECT ON TABLE chain_cursors TO submitter;
