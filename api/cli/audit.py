@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api.cli import audit_view as view
 from api.cli.chain import ChainRoot
 from api.cli.files import must_take
-from api.cli.options import HomeOption, JsonOption
+from api.cli.options import HomeOption, JsonOption, seconds_option
 from api.cli.stack import doors_of
 from api.cli.work import until_signalled
 from connectors.anchoring import rows
@@ -39,6 +39,9 @@ from streams.audit_log.filler import Filler
 
 AnchorArgument = Annotated[str, typer.Argument(help="An anchor: its size, or its transaction's hash.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the file goes.")]
+
+MOST_DIGITS = 18
+"""Of a size: what W's bigint holds."""
 
 out, err = Console(), Console(stderr=True)
 audit = typer.Typer(
@@ -69,7 +72,7 @@ def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 @audit.command()
 def anchor(
-    wait: Annotated[float, typer.Option(help="Seconds to wait until it is final.")] = 60,
+    wait: Annotated[float, seconds_option("Seconds to wait until it is final.")] = 60,
     home: HomeOption = None,
 ) -> None:
     """Bring the log up to date and state its root on chain now; what is sent is carried to finality by `payriver audit run`."""
@@ -237,7 +240,7 @@ def _until_final(anchorer: Anchorer, made: Anchor, seconds: float) -> Anchor:
 
 def _anchor(cursor: Cursor, wanted: str | None) -> Anchor:
     """The anchor that is meant; it must be final. Raises NotFound, BadInput."""
-    if wanted is not None and not (wanted.startswith("0x") or wanted.isdecimal()):
+    if wanted is not None and not (wanted.startswith("0x") or (wanted.isdecimal() and len(wanted) <= MOST_DIGITS)):
         raise BadInput(
             f"{wanted!r} is neither the size of an anchor nor the hash of its transaction; `payriver audit status` shows some"
         )

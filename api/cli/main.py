@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import sys
@@ -57,6 +58,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
         "bench": "api.cli.bench",
     },
 }
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 COMMANDS = {name: (module, panel) for panel, modules in PANELS.items() for name, module in modules.items()}
 
 
@@ -111,6 +113,8 @@ def _named(error: Exception) -> PayriverError | None:
         return Unreachable(f"a database does not answer: {said}; do it again when it does, what was done stands")
     if isinstance(found, OSError) and found.filename is not None:
         return BadInput(f"{found.filename}: {found.strerror}; name a file or folder that can be had")
+    if isinstance(found, OSError) and found.errno in FULL:
+        return BadInput(f"what is said or written has no room: {found.strerror}; make some, and do it again")
     return None
 
 

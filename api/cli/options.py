@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The embedded stack's folder; also PAYRIVER_HOME.")]
+
+MOST_SECONDS = 86_400
+"""That a command waits."""
+
+
+def seconds_option(words: str) -> Any:
+    """So long a command waits. Neither for ever nor for what is no number: a wait that no clock ends would never return."""
+    return typer.Option(help=words, callback=_seconds)
+
+
+def _seconds(wanted: float) -> float:
+    if not 0 <= wanted <= MOST_SECONDS:
+        raise typer.BadParameter(f"{wanted} is no number of seconds from 0 to {MOST_SECONDS}")
+    return wanted
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

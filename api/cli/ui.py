@@ -28,7 +28,7 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
 def ui(
-    port: Annotated[int, typer.Option(help="Where to listen on loopback; 0: any free port.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen on loopback; 0: any free port.")] = 0,
     home: HomeOption = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Fetch nothing; what is not in the cache is an error.")

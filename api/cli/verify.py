@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.chain import ChainRoot
-from api.cli.options import HomeOption, JsonOption
+from api.cli.options import HomeOption, JsonOption, seconds_option
 from connectors.verify import verification
 from connectors.verify.report import Covered, Difference, Verification
 from connectors.verify.settle import settle
@@ -27,7 +27,7 @@ SHOWN_AT_MOST = 200
 
 def verify(
     as_json: JsonOption = False,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for a river in motion to come to rest.")] = 10,
+    wait: Annotated[float, seconds_option("Seconds to wait for a river in motion to come to rest.")] = 10,
     chain: Annotated[bool, typer.Option(help="Ask the node too.")] = True,
     home: HomeOption = None,
 ) -> None:

@@ -142,9 +142,16 @@ def write_private(path: Path, text: str) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Misconfigured(
+            f"{path} is not what was written there; bring it back from a copy. state.json and ports.json may be removed where nothing runs:"
+            " they are made anew. secrets.json may not: nobody else knows the databases' passwords"
+        )
     return found
 
 

@@ -6,7 +6,10 @@ A folder of three files: `events.jsonl` (each line is a leaf, byte for byte), `m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,19 +81,49 @@ def export(
     piece, hashes = stretch(cursor, *period, head), Hashes(cursor)
     left = [hashes(*each) for each in merkle.subtrees(0, piece.first)]
     right = [hashes(*each) for each in merkle.subtrees(piece.end, head.size)]
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise BadInput(f"{folder} is there already; name a folder that is not") from None
     written = hashlib.sha256()
-    with (folder / "events.jsonl").open("wb") as file:
-        leaves = _write(cursor, piece, file, written, progress)
-        root = root_by_range(piece.first, leaves, head.size, left, right)
-    if root != head.root:
-        raise LogBroken("the events do not lead to the anchored root: some were changed; run `payriver verify`")
-    manifest = {
+    with _whole(folder) as fresh:
+        with (fresh / "events.jsonl").open("wb") as file:
+            leaves = _write(cursor, piece, file, written, progress)
+            root = root_by_range(piece.first, leaves, head.size, left, right)
+        if root != head.root:
+            raise LogBroken("the events do not lead to the anchored root: some were changed; run `payriver verify`")
+        manifest = _manifest(head, key, period, piece, written.hexdigest(), left, right)
+        text = canonical(manifest) + b"\n"
+        (fresh / "manifest.json").write_bytes(text)
+        (fresh / "manifest.sig").write_text(key.sign(text).hex() + "\n")
+    return manifest
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder that is there once all of it is; broken off, nothing is left. Raises BadInput where one is there."""
+    if folder.exists() or folder.is_symlink():
+        raise BadInput(f"{folder} is there already; name a folder that is not")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        fresh.mkdir()
+        yield fresh
+        fresh.rename(folder)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def _manifest(
+    head: Head,
+    key: ExportKey,
+    period: tuple[datetime, datetime],
+    piece: Stretch,
+    digest: str,
+    left: Sequence[bytes],
+    right: Sequence[bytes],
+) -> dict[str, Any]:
+    """What is signed. `left`, `right`: the subtrees beside the piece, `digest`: SHA-256 of its lines."""
+    return {
         "count": piece.end - piece.first,
-        "events_sha256": written.hexdigest(),
+        "events_sha256": digest,
         "exported_at": leaf.moment(datetime.now(UTC)),
         "first_index": piece.first,
         "first_position": piece.first_position,
@@ -105,10 +138,6 @@ def export(
         "size": head.size,
         "to": leaf.moment(period[1]),
     }
-    text = canonical(manifest) + b"\n"
-    (folder / "manifest.json").write_bytes(text)
-    (folder / "manifest.sig").write_text(key.sign(text).hex() + "\n")
-    return manifest
 
 
 def _write(cursor: Cursor, piece: Stretch, file: IO[bytes], written: Any, progress: Progress) -> Iterator[bytes]:

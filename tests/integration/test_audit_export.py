@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -172,6 +173,23 @@ def test_what_cannot_be_exported_is_said_and_leaves_no_folder(
             with pytest.raises(error):
                 export.export(cursor, head, signer, period, folder, lambda done, total: None)
     assert not folder.exists()
+
+
+def test_an_export_that_is_broken_off_leaves_nothing_and_can_be_made_again(
+    databases: Databases, key: ExportKey, anchored: tuple[Head, Period], tmp_path: Path
+) -> None:
+    """Ctrl-C, a full disk: half a folder would be taken for a whole one, and stand in the way of the next."""
+    head, period = anchored
+    folder = tmp_path / "made" / "export"
+
+    def break_off(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    for progress in (break_off, lambda done, total: None):
+        with transaction(databases.as_role("write", "auditor")) as cursor, suppress(KeyboardInterrupt):
+            export.export(cursor, head, key, period, folder, progress)
+        assert [each.name for each in folder.parent.iterdir()] == ([] if progress is break_off else ["export"])
+    assert check.check_export(folder, head)["count"] == 300
 
 
 @given(st.binary(max_size=200))

@@ -63,3 +63,31 @@ def test_a_file_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
     done = payriver("up", "--chain", str(tmp_path))
     assert done.returncode == 1
     assert str(tmp_path) in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1e999"])
+@pytest.mark.parametrize("words", [("verify",), ("audit", "anchor")], ids=" ".join)
+def test_a_wait_that_no_clock_would_end_is_refused(words: tuple[str, ...], seconds: str) -> None:
+    done = payriver(*words, "--wait", seconds)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is no number of seconds" in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1]", "null", "\x00\x00"], ids=["empty", "half", "a list", "null", "zeros"]
+)
+@pytest.mark.parametrize("command", ["status", "down"])
+def test_a_home_whose_state_cannot_be_read_is_named_with_what_to_do(tmp_path: Path, command: str, content: str) -> None:
+    (tmp_path / "state.json").write_text(content)
+    done = payriver(command, "--home", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"misconfigured: {tmp_path}/state.json is not what was written there"), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_where_there_is_no_room_for_the_answer_it_is_said_in_a_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "api.cli.main", "--help"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("bad_input: what is said or written has no room"), done.stderr
