@@ -39,7 +39,7 @@ class Projector:
     write_engine: Engine
 
     def apply(self, cursor: Cursor, records: Sequence[Record]) -> None:
-        """Project the run. Raises Retry while a gap cannot be filled yet; Undecodable, UnknownType for what is no event of ours."""
+        """Project the run. Raises NotFound for a gap that W does not fill; Undecodable, UnknownType for what is no event of ours."""
         delivered = [from_record(self.codec, record) for record in records]
         known = _known_versions(cursor, {event.stream_id for event in delivered})
         fresh = _fresh(delivered, known, GapReader(self.write_engine))
