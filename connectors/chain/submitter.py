@@ -31,10 +31,10 @@ from connectors.chain.telling import ended, reverted, submitted, tell
 from connectors.chain.transactions import Intent, Sent
 from infra.database import Cursor, transaction
 from infra.failpoints import failpoint
+from infra.transient import is_transient
 from streams.command_handler import CommandHandler
 from streams.domain import ids
 from streams.domain.facts import LoseTransfer
-from streams.runtime.consumer import is_transient
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.5  # so often it looks by itself, for receipts and for what another one left

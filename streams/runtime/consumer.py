@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from infra.database import Cursor, transaction
 from infra.errors import PayriverError, Stop
 from infra.failpoints import failpoint
-from infra.transient import is_transient as is_transient
+from infra.transient import is_transient
 from streams.runtime import checkpoint, parked
 from streams.runtime.records import Record, Run
 
