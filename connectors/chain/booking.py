@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from connectors.chain import sightings as rows
-from connectors.chain import wallets
+from connectors.chain import vanished, wallets
 from connectors.chain.interpret import TakenBack
 from connectors.chain.legs import end_legs, mark_legs
 from connectors.chain.sightings import Sighting
+from connectors.chain.vanished import Carrier, Key
 from infra.database import Cursor
 from infra.failpoints import failpoint
 from infra.telemetry import traceparent_of
@@ -71,6 +73,7 @@ class Booking:
         reread: Iterable[tuple[UUID, Block]],
         visits: Mapping[str, int],
         taken_back: Iterable[TakenBack] = (),
+        sent_by: Mapping[Key, Carrier] = MappingProxyType({}),
     ) -> None:
         """Facts of blocks that now stand on the chain. Transfers that had vanished before are marked as seen again.
 
@@ -91,6 +94,7 @@ class Booking:
         said = [rows.sighting_of_taken_back(each, visits[each.block.hash]) for each in taken_back]
         sightings += {each.sighting_id: each for each in said}.values()
         rows.sight(cursor, self.chain_id, sightings)
+        vanished.remember(cursor, sent_by)
         mark_legs(cursor, transfers, "seen")
         self._queue(cursor, found)
         failpoint("listener.after_sightings")
@@ -146,6 +150,7 @@ class Booking:
         mark_legs(cursor, [each.transfer() for each in sightings if each.kind == "transfer"], "final")
         wallets.emptied(cursor, [fact.account_id for fact in extra if isinstance(fact, facts.EmptyDelayQueue)])
         end_legs(cursor, [fact.leg_id for fact in extra if isinstance(fact, facts.FinalizeInvalidation)])
+        vanished.forget(cursor, [fact for fact in extra if isinstance(fact, facts.EndTransfer)])
         failpoint("listener.after_final_sightings")
         self._handle(cursor, [*told, *extra], {each.block.hash: each.visit for each in sightings})
 

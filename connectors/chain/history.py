@@ -81,6 +81,11 @@ class History:
         ]
 
 
+def facts_of(meanings: Sequence[tuple[Header, Meaning]]) -> list[Any]:
+    """What these blocks say, in the chain's order."""
+    return [fact for _, meaning in meanings for fact in meaning.facts]
+
+
 def taken_back(meanings: Sequence[tuple[Header, Meaning]]) -> list[TakenBack]:
     """Our spends that these blocks say were taken back."""
     return [each for _, meaning in meanings for each in meaning.taken_back]

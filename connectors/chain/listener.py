@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Engine
 
 from connectors.chain import cursor as rows
-from connectors.chain import wallets
+from connectors.chain import vanished, wallets
 from connectors.chain.ahead import Ahead
 from connectors.chain.blocks import Blocks, Forked
 from connectors.chain.booking import Booking
@@ -26,7 +26,7 @@ from connectors.chain.directory import Directory, Wallet
 from connectors.chain.discovery import Discovery
 from connectors.chain.drift import Drift
 from connectors.chain.heads import Heads
-from connectors.chain.history import History, taken_back
+from connectors.chain.history import History, facts_of, taken_back
 from connectors.chain.lease import Lease
 from connectors.chain.legs import signed_spends
 from connectors.chain.quorum import Quorum
@@ -230,14 +230,14 @@ class Listener:
         reread, readings = self.history.reread(meanings, self.directory)
         newest = headers[-1]
         new = replace(position, number=newest.number, hash=newest.hash, time=newest.time)
+        sent_by = vanished.carriers(self.rpc, facts_of(meanings))
         with transaction(self.database) as cursor:
             if not rows.move(cursor, self.chain.chain_id, position, new):
                 return None
             failpoint("listener.after_move")
             visits = rows.add_blocks(cursor, self.chain.chain_id, headers)
-            found = [fact for _, meaning in meanings for fact in meaning.facts]
             self.discovery.note(cursor, [each for logs in seen.values() for each in logs])
-            self.booking.seen(cursor, [*found, *readings], reread, visits, taken_back(meanings))
+            self.booking.seen(cursor, [*facts_of(meanings), *readings], reread, visits, taken_back(meanings), sent_by)
             failpoint("listener.before_commit")
         failpoint("listener.after_commit")
         return new
@@ -254,14 +254,14 @@ class Listener:
         meanings = self.history.meanings(headers, self.blocks.logs(headers, theirs), theirs)
         reread, readings = self.history.reread(meanings, theirs)
         new = replace(position, welcomes=position.welcomes + 1)
+        sent_by = vanished.carriers(self.rpc, facts_of(meanings))
         with transaction(self.database) as cursor:
             if not rows.move(cursor, self.chain.chain_id, position, new):
                 return False
             visits = rows.visits(cursor, self.chain.chain_id, [header.hash for header, _ in meanings])
-            found = [fact for _, meaning in meanings for fact in meaning.facts]
             visits = {header.hash: 1 for header, _ in meanings} | visits
             wallets.follow(cursor, [each.account_id for each in newcomers])
-            self.booking.seen(cursor, [*found, *readings], reread, visits, taken_back(meanings))
+            self.booking.seen(cursor, [*facts_of(meanings), *readings], reread, visits, taken_back(meanings), sent_by)
             failpoint("listener.before_welcome_commit")
         if self._welcomes == position.welcomes:
             self._add(newcomers, new.welcomes)
@@ -292,6 +292,7 @@ class Listener:
         with transaction(self.database) as cursor:
             sightings = sightings_up_to(cursor, self.chain.chain_id, final)
             waiting = wallets.queues(cursor, self.chain.chain_id, final)
+            gone = vanished.waiting(cursor, self.chain.chain_id)
             said = [each for each in sightings if each.kind == TAKEN_BACK]
             signed = signed_spends(cursor, [UUID(each.detail["leg_id"]) for each in said])
         if not sightings and final <= position.final:
@@ -300,7 +301,7 @@ class Listener:
         if not (self._stands(final) and self.quorum.attests(moved, self.directory)):
             return False
         asked = self.reconciler.emptied([self.directory.of_account(each) for each in waiting], final)
-        asked += self.reconciler.taken_back(said, signed, final)
+        asked += self.reconciler.taken_back(said, signed, final) + vanished.used_up(self.rpc, gone, final)
         with transaction(self.database) as cursor:
             if not rows.move(
                 cursor, self.chain.chain_id, position, replace(position, final=max(final, position.final))

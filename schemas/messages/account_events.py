@@ -138,7 +138,9 @@ class TransferEnded(Message):
     decimals: int = f(DECIMALS)
     payment_id: UUID | None = f(PAYMENT, default=None)
     leg_id: UUID | None = f("The payment's chain leg.", default=None)
-    reason: str = f("invalidated (a spend), nonce_used (a refund) or queue_emptied (a withdrawal).")
+    reason: str = f(
+        "invalidated (a spend), nonce_used (a refund, or what others sent) or queue_emptied (a withdrawal)."
+    )
 
 
 @message(ACCOUNT_EVENTS, "account_id")

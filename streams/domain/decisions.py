@@ -87,6 +87,7 @@ DECISIONS: Mapping[type, Decision] = {
     facts.FinalizeTransfer: Decision(fact_decisions.finalize, _transfer),
     facts.FinalizeInvalidation: Decision(leg_decisions.invalidated, _both),
     facts.LoseTransfer: Decision(leg_decisions.lose, _account),
+    facts.EndTransfer: Decision(leg_decisions.end, _account),
     facts.ConsumeAllowance: Decision(fact_decisions.consume_allowance, _account),
     facts.ObserveAllowance: Decision(fact_decisions.observe_allowance, _account),
     facts.FinalizeAllowanceRaise: Decision(fact_decisions.finalize_raise, _account),

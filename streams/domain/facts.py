@@ -80,6 +80,15 @@ class LoseTransfer:
 
 
 @dataclass(frozen=True)
+class EndTransfer:
+    """A debit that others sent and that vanished with this block can never be mined again: at a final block its nonce is used, without it."""
+
+    account_id: UUID
+    transfer_id: UUID
+    block: Block
+
+
+@dataclass(frozen=True)
 class ConsumeAllowance:
     """A spend consumed the allowance: the log tells what is left, the contract accrued first."""
 

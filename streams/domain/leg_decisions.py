@@ -13,7 +13,7 @@ from streams.domain import legs
 from streams.domain.account import Account
 from streams.domain.circumstances import Circumstances
 from streams.domain.consequences import hold, less_owed, more_owed, plan, release
-from streams.domain.facts import FinalizeInvalidation, LoseTransfer
+from streams.domain.facts import EndTransfer, FinalizeInvalidation, LoseTransfer
 from streams.domain.opening import Events
 from streams.domain.payment import Leg, Payment, evolve
 
@@ -127,6 +127,11 @@ def end_unpaid(
 def lose(fact: LoseTransfer, payment: Payment | None, account: Account | None, circumstances: Circumstances) -> Events:
     """The settlement wallet's side of a refund that vanished for good."""
     return ended_transfer(account, fact.transfer_id, "nonce_used", None, fact.leg_id)
+
+
+def end(fact: EndTransfer, payment: Payment | None, account: Account | None, circumstances: Circumstances) -> Events:
+    """A withdrawal or a burn that vanished for good; nothing where it was given back with its queue."""
+    return ended_transfer(account, fact.transfer_id, "nonce_used", None, None)
 
 
 def ended_transfer(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.devchain.values import Withdrawal
+from infra.devchain.values import Sent, Withdrawal
 from tests.integration.customers import FINAL, Customer, Shore, shore
 from tests.integration.little_river import EUR
 
@@ -93,3 +93,36 @@ def test_a_withdrawal_that_a_reorg_drops_is_reserved_until_the_queue_is_empty(at
     at.must_be_right(ana)
     assert at.state(ana.account_id).free_funds_raw() == (70 if again else 100) * EUR
     assert at.river.authorize(f"a{ana.card}", ana.card, 100).approved
+
+
+def taken(at: Shore, customer: Customer, raw: int) -> Sent:
+    """Somebody whom the Safe once gave an ERC-20 allowance takes: no queue is asked."""
+    chain, (safe, token) = at.river.chain, (customer.account.safe, at.river.deployment.asset)
+    outsider = chain.w3.eth.account.from_key(at.river.deployment.outsider_key).address
+    chain.ask("anvil_impersonateAccount", safe)
+    chain.ask("anvil_setBalance", safe, hex(10**18))
+    allowed = chain.call("approve(address,uint256)", outsider, raw)
+    order = {"from": safe, "to": token, "data": "0x" + allowed.hex()}
+    at.mined(Sent(chain.ask("eth_sendTransaction", order), b""))
+    call = chain.call("transferFrom(address,address,uint256)", safe, chain.deployment.settlement, raw)
+    return chain.send(at.river.deployment.outsider_key, token, call)
+
+
+def test_what_others_sent_and_a_reorg_drops_is_reserved_until_their_nonce_is_used_finally(at: Shore) -> None:
+    ana, chain = at.customer(100), at.river.chain
+    at.mined(taken(at, ana, 30 * EUR))
+    at.river.flow()
+    chain.stop_mining()
+    chain.reorg(1)
+    chain.automine()
+    chain.mine(FINAL)
+    at.settle()
+    assert (at.state(ana.account_id).debits_raw, at.types(ana.account_id, "Ended")) == (30 * EUR, [])
+    key = at.river.deployment.outsider_key
+    at.mined(chain.send(key, at.river.deployment.settlement, value=1))
+    at.river.flow()
+    assert at.state(ana.account_id).debits_raw == 30 * EUR, "used, and not finally"
+    at.must_be_right(ana)
+    assert at.types(ana.account_id, "Ended") == ["TransferEnded"]
+    assert at.state(ana.account_id).free_funds_raw() == 100 * EUR
+    assert at.rows("SELECT count(*) FROM chain_sightings WHERE state = 'unseen' AND nonce IS NOT NULL") == [(0,)]

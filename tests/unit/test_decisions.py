@@ -73,6 +73,7 @@ ORDERS: tuple[Any, ...] = (
     *(seen(transfer()), facts.UnseeTransfer(transfer()), facts.FinalizeTransfer(transfer())),
     *(facts.QueueWithdrawal(CUSTOMER, 1, "0xq", "0xt", "0xtx", block(12)), facts.EmptyDelayQueue(CUSTOMER, 1, block(13))),
     facts.LoseTransfer(CUSTOMER, transfer().transfer_id, SPEND),
+    facts.EndTransfer(CUSTOMER, transfer().transfer_id, block(12)),
     facts.ObserveIntegrity(CUSTOMER, "SafeMisconfigured", block(12)),
     facts.ConsumeAllowance(CUSTOMER, 5_000 * CENT, block(12)),
     facts.ObserveDrift(CUSTOMER, "queue", "empty", "1 of 2", block(12)),

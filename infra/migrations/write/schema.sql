@@ -560,6 +560,8 @@ CREATE TABLE chain_sightings (
     tx_hash text NOT NULL,
     visit integer NOT NULL,
     detail jsonb NOT NULL,
+    sender text,
+    nonce numeric(20,0),
     CONSTRAINT chain_sightings_state_check CHECK ((state = ANY (ARRAY['seen'::text, 'unseen'::text, 'final'::text])))
 );
 
@@ -1174,6 +1176,8 @@ CREATE INDEX chain_modules_of ON chain_modules USING btree (chain_id, wallet);
 CREATE INDEX chain_modules_to_ask ON chain_modules USING btree (chain_id, look_block) WHERE (look_block IS NOT NULL);
 
 CREATE INDEX chain_sightings_seen ON chain_sightings USING btree (chain_id, block_number) WHERE (state = 'seen'::text);
+
+CREATE INDEX chain_sightings_vanished ON chain_sightings USING btree (chain_id) WHERE ((state = 'unseen'::text) AND (nonce IS NOT NULL));
 
 CREATE INDEX chain_transactions_leg ON chain_transactions USING btree (leg_id);
 
