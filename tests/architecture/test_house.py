@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+from infra.migrations import runner
 from schemas import files
 from tests.architecture.tree import ROOT, named, text_of, tracked
 
@@ -77,3 +78,9 @@ def test_nothing_names_a_place_of_one_machine() -> None:
 
 def test_the_schema_files_are_what_their_classes_say_and_break_with_nothing_released() -> None:
     assert files.problems() == []
+
+
+def test_the_steps_of_a_database_are_numbered_without_a_gap_or_a_double() -> None:
+    for server in ("write", "read", "keys"):
+        numbers = [int(path.name[:4]) for path in runner.files(server)]
+        assert numbers == list(range(1, len(numbers) + 1)), server
