@@ -50,7 +50,7 @@ def test_what_waited_behind_a_dead_gateways_lease_is_taken_with_its_timeout(side
     side.gateway().messages.reverse(payment_id, "r1", "test")
     side.deliver(payment_id)
     pending = "SELECT version FROM saga_inbox WHERE saga_id = %s AND state = 'pending' ORDER BY 1"
-    assert side.rows(pending, payment_id) == [(2,), (3,)]
+    assert side.rows(pending, payment_id) == [(2,), (3,), (4,)], "held, declined, the reversal acknowledged"
     until(lambda: fired(side, payment_id), "the lease's end")
     assert side.rows(pending, payment_id) == []
     must_have_ended(side, payment_id, account_id, ("declined",))
