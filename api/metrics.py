@@ -65,9 +65,6 @@ def exposition(times: AnswerTimes, live_pages: int, found: Readiness) -> str:
         "payriver_unanchored_seconds": ("Age of the oldest event that no anchor covers.", found.unanchored_seconds),
     }
     lines = list(times.lines())
-    for name, (meaning, value) in gauges.items():
-        if value is not None:
-            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
     counters = {
         "payriver_drifts_observed_total": (
             "Contracts that contradicted our view of an account.",
@@ -75,9 +72,10 @@ def exposition(times: AnswerTimes, live_pages: int, found: Readiness) -> str:
         ),
         "payriver_endpoints_outvoted_total": ("Nodes that most others contradicted.", found.endpoints_outvoted),
     }
-    for name, (meaning, value) in counters.items():
-        if value is not None:
-            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} counter", f"{name} {value}"]
+    for kind, told in (("gauge", gauges), ("counter", counters)):
+        for name, (meaning, value) in told.items():
+            if value is not None:
+                lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", f"{name} {value}"]
     lines += ["# HELP payriver_parked What waits for a person, by kind.", "# TYPE payriver_parked gauge"]
     lines += [f'payriver_parked{{kind="{kind}"}} {count}' for kind, count in _parked(found) if count is not None]
     return "\n".join(lines) + "\n"

@@ -99,7 +99,7 @@ class Allowances:
         """After an `AllowanceObserved` of that cause: the contract stores this at the block."""
         if cause == "set":
             return replace(self, pending=(*self.pending, PendingAllowance(block_number, stored)))
-        standing = self._up_to(block_number) if cause in ("consumed", "unspent") else ()
+        standing = self.up_to(block_number) if cause in ("consumed", "unspent") else ()
         if not standing:
             return Allowances(stored)
         newest = standing[-1]
@@ -111,8 +111,9 @@ class Allowances:
 
     def finalized(self, block_number: int) -> Allowances:
         """What was set up to this block is final."""
-        done = self._up_to(block_number)
+        done = self.up_to(block_number)
         return Allowances(done[-1].allowance, self.pending[len(done) :]) if done else self
 
-    def _up_to(self, block_number: int) -> tuple[PendingAllowance, ...]:
+    def up_to(self, block_number: int) -> tuple[PendingAllowance, ...]:
+        """What was set up to this block, and is not final."""
         return tuple(each for each in self.pending if each.block_number <= block_number)

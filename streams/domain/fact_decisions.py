@@ -10,7 +10,6 @@ from schemas.messages import payment_events as on_payment
 from streams.domain.account import Account
 from streams.domain.circumstances import Circumstances
 from streams.domain.facts import (
-    Block,
     ConsumeAllowance,
     EmptyDelayQueue,
     FinalizeAllowanceRaise,
@@ -198,7 +197,7 @@ def observe_allowance(
 
     A reorg below which something that the owner set still stands, and is not final, is `unspent`: it only takes back what came above.
     """
-    stands = account is not None and _pending(account, fact.block)
+    stands = account is not None and bool(account.allowances.up_to(fact.block.number))
     return [
         on_account.AllowanceObserved(
             account_id=fact.account_id,
@@ -219,18 +218,13 @@ def finalize_raise(
     fact: FinalizeAllowanceRaise, payment: Payment | None, account: Account | None, _: Circumstances
 ) -> Events:
     """A raise that is final counts; one that was taken back meanwhile, or came later, does not."""
-    if account is None or not _pending(account, fact.block):
+    if account is None or not account.allowances.up_to(fact.block.number):
         return []
     return [
         on_account.AllowanceRaiseFinalized(
             account_id=fact.account_id, block_number=fact.block.number, block_hash=fact.block.hash
         )
     ]
-
-
-def _pending(account: Account, block: Block) -> bool:
-    """Whether something that the owner set up to this block is not final."""
-    return any(each.block_number <= block.number for each in account.allowances.pending)
 
 
 def queue_withdrawal(

@@ -124,11 +124,14 @@ def takes_over(at: Shore, listener: Listener) -> None:
 
 
 @contextmanager
-def shore() -> Iterator[Shore]:
-    """W, R, a chain, the settlement wallet under watch."""
+def shore(settlement_raw: int = 0) -> Iterator[Shore]:
+    """W, R, a chain, the settlement wallet under watch, with so much to pay refunds from, final."""
     with Stack(servers=("write", "read", "node"), components=()) as stack:
         made = Shore(LittleRiver(stack))
         made.river.chain.mine(FINAL)
         made.river.register(None)
         made.river.flow(FINAL)
+        if settlement_raw:
+            made.river.chain.wait_receipts([made.river.chain.mint(made.river.deployment.settlement, settlement_raw)])
+            made.river.flow(FINAL)
         yield made

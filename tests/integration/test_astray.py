@@ -28,9 +28,7 @@ BALANCES_SLOT = 2  # of the token (ERC20PresetMinterPauser)
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Shore]:
-    with shore() as made:
-        made.river.chain.wait_receipts([made.river.chain.mint(made.river.deployment.settlement, 1_000 * EUR)])
-        made.river.flow(FINAL)
+    with shore(settlement_raw=1_000 * EUR) as made:
         yield made
 
 

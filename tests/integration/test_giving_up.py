@@ -15,7 +15,7 @@ from schemas.messages.payment_commands import GiveUpSpend
 from streams.domain import ids
 from streams.event_store.recorded import Cause
 from streams.orders import Order
-from tests.integration.customers import FINAL, Customer, Shore, shore
+from tests.integration.customers import Customer, Shore, shore
 from tests.integration.little_river import EUR
 
 STATES = "SELECT kind, state FROM chain_intents WHERE payment_id = %s ORDER BY planned_at, kind"
@@ -24,9 +24,7 @@ SENT = "SELECT tx_hash, signed FROM chain_transactions WHERE leg_id = %s ORDER B
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Shore]:
-    with shore() as made:
-        made.river.chain.wait_receipts([made.river.chain.mint(made.river.deployment.settlement, 1_000 * EUR)])
-        made.river.flow(FINAL)
+    with shore(settlement_raw=1_000 * EUR) as made:
         yield made
 
 

@@ -30,9 +30,7 @@ ON_CHAIN = "SELECT state, nonce, tx_hash FROM chain_transactions WHERE leg_id = 
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Shore]:
-    with shore() as made:
-        made.river.chain.wait_receipts([made.river.chain.mint(made.river.deployment.settlement, 1_000 * EUR)])
-        made.river.flow(FINAL)
+    with shore(settlement_raw=1_000 * EUR) as made:
         yield made
 
 
