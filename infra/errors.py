@@ -110,6 +110,12 @@ class VersionConflict(Retry):
         self.stream_id, self.expected, self.actual = stream_id, expected, actual
 
 
+class Deadlocked(Retry):
+    """Rival transactions waited for each other, and the write server ended this one's statement (SQLSTATE 40P01); nothing was changed."""
+
+    reason = "deadlocked"
+
+
 class NotAnswered(Retry):
     """The message follows an answer that is still to come, within seconds; nothing was stored."""
 

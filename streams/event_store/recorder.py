@@ -23,7 +23,7 @@ import psycopg2
 import psycopg2.errors
 
 from infra.database import Cursor
-from infra.errors import EventIdReused, Misconfigured, PayriverError, Retry, TooLate, VersionConflict
+from infra.errors import Deadlocked, EventIdReused, Misconfigured, PayriverError, Retry, TooLate, VersionConflict
 from streams.event_store.arrays import blobs, documents, numbers, texts, uuids
 from streams.event_store.recorded import RecordedEvent
 
@@ -112,6 +112,9 @@ def insert(
     A stream's first entry says what is expected: version 1, that there is no stream; n, that it is at n - 1. The same entries again
     give the positions that they have. Raises VersionConflict when a stream is elsewhere, EventIdReused for an id that came before
     with other content, TooLate when the server's clock is past `not_after`, Retry when the same command is being appended just now.
+
+    Heads are locked in one order. A stream that is new to the caller has none to lock yet: of rivals that make it and hold others besides,
+    one may be ended by the server. Raises Deadlocked there.
     """
     ids, categories, expected, added, heads = _streams(entries)
     values = (
@@ -226,7 +229,7 @@ def named(error: psycopg2.Error) -> Exception:
     if error.pgcode == NOT_READ_COMMITTED:
         return Misconfigured(f"{primary}: in an older snapshot a late commit could be missed")
     if isinstance(error, psycopg2.errors.DeadlockDetected):
-        return Retry("two appends over the same streams waited for each other, and this one gave way; again")
+        return Deadlocked("appends that make the same streams waited for each other, and this one gave way; again")
     return error
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from infra.database import Cursor
-from infra.errors import EventIdReused, VersionConflict
+from infra.errors import Deadlocked, EventIdReused, VersionConflict
 from schemas.codec import Codec
 from schemas.definition import Message
 from streams.event_store import recorder
@@ -141,7 +141,10 @@ def append_any(
         heads = lock(cursor, {draft.message.key for draft in drafts})
         try:
             positions = append(cursor, codec, _placed(drafts, heads), answers, not_after)
-        except VersionConflict:  # a stream that was not there, to be locked, was made meanwhile; the locks go, too
+        except (
+            VersionConflict,
+            Deadlocked,
+        ):  # a stream that was not there, to be locked, is made by others; our locks go, too
             cursor.execute("ROLLBACK TO SAVEPOINT append_any")
             continue
         cursor.execute("RELEASE SAVEPOINT append_any")

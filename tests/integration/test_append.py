@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +14,7 @@ import pytest
 
 from api.cli.store_state import store_state, warnings
 from infra.database import transaction
-from infra.errors import EventIdReused, VersionConflict
+from infra.errors import Deadlocked, EventIdReused, VersionConflict
 from schemas.messages.account_events import CardFrozen
 from streams.event_store import store
 from streams.event_store.recorded import NewEvent, new_event
@@ -178,6 +179,39 @@ def test_two_that_make_one_stream_at_any_version_both_find_their_place(side: Wri
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: append_any(side, draft(stream_id)), range(16)))
     assert [version for _, version in stored(side, stream_id)] == list(range(1, 17))
+
+
+@pytest.mark.parametrize("at_any_version", [False, True], ids=["exact", "any"])
+def test_of_rivals_that_make_one_stream_and_hold_others_one_gives_way(side: WriteSide, at_any_version: bool) -> None:
+    """An exact append is told so by name, one at any version goes again. The server ends whoever began to wait before the circle closed."""
+    first, held, last = sorted(uuid4() for _ in range(3))
+    all_three = [draft(each) for each in (first, held, last)]
+
+    def waiting(rivals: int, seconds: float) -> None:
+        until = time.monotonic() + 10
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid' AND clock_timestamp() > query_start + %s * interval '1s'"
+        while side.rows(asked, seconds)[0][0] < rivals:
+            assert time.monotonic() < until, "nobody waits"
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(2) as pool, closing(side.door("commands").raw_connection()) as third:
+        store.append(third.cursor(), side.codec, [frozen(held, 1)])
+        to_any = pool.submit(append_any, side, *all_three)  # makes `first`, waits for `held`
+        waiting(1, 0)
+        append(side, frozen(last, 1))
+        exact = pool.submit(append, side, frozen(first, 1), frozen(last, 2))  # holds `last`, waits for `first`
+        waiting(
+            2, 1.5 if at_any_version else 0
+        )  # longer than deadlock_timeout: this one has looked for a circle and found none
+        third.rollback()  # and now the other wants `last`
+        to_any.result()
+        assert type(exact.exception()) is (type(None) if at_any_version else Deadlocked)
+    at = 2 if at_any_version else 1
+    assert [dict(stored(side, each))[it.event_id] for each, it in zip((first, held, last), all_three, strict=True)] == [
+        at,
+        1,
+        at + 1,
+    ]
 
 
 # -- reading one stream

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from infra.database import engine, transaction
-from infra.errors import VersionConflict
+from infra.errors import Retry
 from infra.stack import access
 from infra.stack.supervisor import Stack
 from schemas.codec import Codec
@@ -60,7 +60,7 @@ class Writer:
         self.acknowledged.append([draft.event_id for draft in drafts])
 
     def _at_the_version_read(self, chosen: Sequence[UUID]) -> None:
-        """Without a lock: whoever lost the race reads again."""
+        """Without a lock: whoever lost the race, or gave way to a rival that makes the same streams, reads again."""
         while True:
             try:
                 with transaction(self._pool) as cursor:
@@ -71,7 +71,7 @@ class Writer:
                     store.append(cursor, self._codec, events)
                 self.acknowledged.append([event.event_id for event in events])
                 return
-            except VersionConflict:
+            except Retry:
                 time.sleep(self._random.random() / 100)
 
 
