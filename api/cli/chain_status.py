@@ -16,8 +16,8 @@ from api.cli.chain_climb import TAGS
 from api.cli.chain_watch import watch
 from api.cli.options import HomeOption, JsonOption
 from connectors.chain.contradictions import outvoted
-from connectors.chain.endpoint import Endpoint
-from connectors.chain.rpc_errors import RpcRefused
+from connectors.chain.node.endpoint import Endpoint
+from connectors.chain.node.errors import RpcRefused
 from infra.database import transaction
 
 chain = typer.Typer(no_args_is_help=True, help="The chain, its nodes and the listener.")

@@ -14,10 +14,10 @@ from sqlalchemy import Engine
 
 from connectors.anchoring import rows
 from connectors.anchoring.rows import Anchor, Sent
-from connectors.chain.chain_values import Receipt
 from connectors.chain.fees import Bid, first_bid, higher_bid
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import NonceTooLow, Underpriced
+from connectors.chain.node.errors import NonceTooLow, Underpriced
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import Receipt
 from connectors.chain.settings import ByDepth, ChainSettings
 from connectors.chain.signing import Key, SignedTransaction, TransactionOrder
 from infra.audit.check import Head, Refused, roots_by_consistency

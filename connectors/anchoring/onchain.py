@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.anchoring.anchorer import final_number
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import RpcRefused
+from connectors.chain.node.errors import RpcRefused
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import Anchors, ChainSettings
 from infra.audit.check import Head, Refused
 

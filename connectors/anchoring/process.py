@@ -9,7 +9,7 @@ from threading import Event
 import structlog
 
 from connectors.anchoring.anchorer import Anchorer
-from connectors.chain.rpc_errors import RpcRefused
+from connectors.chain.node.errors import RpcRefused
 from infra.errors import Stop
 from infra.transient import is_transient
 from streams.audit_log.filler import Filler

@@ -9,13 +9,13 @@ from itertools import pairwise
 import structlog
 
 from connectors.chain import events as chain_events
-from connectors.chain.bloom import may_hold
-from connectors.chain.chain_values import Header
 from connectors.chain.decode import decode_all
 from connectors.chain.directory import Directory
 from connectors.chain.interpret import WATCHED_TOPICS, Seen
-from connectors.chain.logs import Log, LogFilter
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.bloom import may_hold
+from connectors.chain.node.logs import Log, LogFilter
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import Header
 from connectors.chain.settings import ChainSettings
 from infra.errors import Retry
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from eth_utils.crypto import keccak
 
-from connectors.chain.abi import call_data, selector
+from connectors.chain.node.abi import call_data, selector
 
 SPENDING_ROLE = "0x349476e3982666749979c85ce800cd2947a4b8dc9fe20a01a00a1b526072a8a3"  # keccak("SPENDING_ROLE")
 SPENDING_ALLOWANCE = (

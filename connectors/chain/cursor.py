@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg2.extras import execute_values
 
-from connectors.chain.chain_values import Header
+from connectors.chain.node.values import Header
 from infra.database import Cursor
 
 READ = "SELECT seen_number, seen_hash, seen_time, final_number, welcomes FROM chain_cursors WHERE chain_id = %s"

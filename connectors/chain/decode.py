@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.chain.abi import answers, argument_types
 from connectors.chain.events import SHAPES, ChainEvent, Shape
-from connectors.chain.logs import Log
+from connectors.chain.node.abi import answers, argument_types
+from connectors.chain.node.logs import Log
 from infra.errors import Undecodable
 
 Reader = Callable[[str], Any]

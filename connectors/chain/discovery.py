@@ -15,13 +15,13 @@ from sqlalchemy import Engine
 
 from connectors.chain import events as chain_events
 from connectors.chain import modules as rows
-from connectors.chain.abi import call_data, checksummed
-from connectors.chain.chain_values import Header
 from connectors.chain.decode import decode_all
 from connectors.chain.interpret import REREAD, Seen
-from connectors.chain.logs import Log
 from connectors.chain.modules import ACCOUNT, Module
-from connectors.chain.multicall import aggregate, decoded
+from connectors.chain.node.abi import call_data, checksummed
+from connectors.chain.node.logs import Log
+from connectors.chain.node.multicall import aggregate, decoded
+from connectors.chain.node.values import Header
 from connectors.chain.reading import LIST_BEGIN
 from connectors.chain.registration import Found, Registrar, Request
 from connectors.chain.scope import scoped_tokens

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.chain.abi import topic
+from connectors.chain.node.abi import topic
 
 
 @dataclass(frozen=True, slots=True)

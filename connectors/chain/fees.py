@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.chain.chain_values import Fees
+from connectors.chain.node.values import Fees
 
 
 @dataclass(frozen=True)

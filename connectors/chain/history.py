@@ -12,11 +12,11 @@ from sqlalchemy import Engine as Database
 from connectors.chain import events as chain
 from connectors.chain.blocks import Blocks
 from connectors.chain.booking import Past
-from connectors.chain.chain_values import Header
 from connectors.chain.directory import Directory
 from connectors.chain.interpret import Legs, Meaning, Seen, TakenBack, interpret
 from connectors.chain.legs import our_legs
-from connectors.chain.logs import Log
+from connectors.chain.node.logs import Log
+from connectors.chain.node.values import Header
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.stretches import Stretch
 from infra.database import reading

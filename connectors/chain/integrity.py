@@ -5,7 +5,7 @@ One difference: where no contract stands at all, its decoding fails and it says 
 
 from __future__ import annotations
 
-from connectors.chain.abi import selector
+from connectors.chain.node.abi import selector
 from connectors.chain.reading import AccountReading, Bounces
 
 NOBODY = "0x" + "00" * 19 + "02"  # the owner that a set-up Safe is left with

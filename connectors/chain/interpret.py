@@ -13,9 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from connectors.chain import events as chain
-from connectors.chain.abi import ZERO_ADDRESS, checksummed
 from connectors.chain.directory import Directory, Wallet
-from connectors.chain.logs import Log
+from connectors.chain.node.abi import ZERO_ADDRESS, checksummed
+from connectors.chain.node.logs import Log
 from connectors.chain.reading import stored_allowance
 from connectors.chain.settings import ChainSettings
 from streams.domain import facts, ids

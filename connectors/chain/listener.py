@@ -20,20 +20,20 @@ from connectors.chain import vanished, wallets
 from connectors.chain.ahead import Ahead
 from connectors.chain.blocks import Blocks, Forked
 from connectors.chain.booking import Booking
-from connectors.chain.chain_values import Header
 from connectors.chain.cursor import Position
 from connectors.chain.directory import Directory, Wallet
 from connectors.chain.discovery import Discovery
 from connectors.chain.drift import Drift
-from connectors.chain.heads import Heads
 from connectors.chain.history import History, facts_of, taken_back
 from connectors.chain.lease import Lease
 from connectors.chain.legs import signed_spends
+from connectors.chain.node.errors import RpcRefused, UnknownBlock
+from connectors.chain.node.heads import Heads
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import Header
 from connectors.chain.quorum import Quorum
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.reorgs import Reorgs
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import RpcRefused, UnknownBlock
 from connectors.chain.settings import ByDepth, ChainSettings
 from connectors.chain.sightings import TAKEN_BACK, sightings_up_to
 from connectors.chain.stretches import Stretches

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connectors.chain import events as chain_events
-from connectors.chain.abi import call_data
-from connectors.chain.chain_values import Header, block_parameter
 from connectors.chain.decode import decode
 from connectors.chain.events import TOPICS
-from connectors.chain.logs import LogFilter
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import RpcRefused
+from connectors.chain.node.abi import call_data
+from connectors.chain.node.errors import RpcRefused
+from connectors.chain.node.logs import LogFilter
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import Header, block_parameter
 from connectors.chain.settings import Token
 from infra.errors import Retry
 

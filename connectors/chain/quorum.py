@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from connectors.chain import contradictions
 from connectors.chain.directory import Directory
-from connectors.chain.endpoint import Question
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.endpoint import Question
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from infra.database import transaction
 from streams.domain.facts import Transfer

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from connectors.chain.abi import answers, call_data
-from connectors.chain.chain_values import At
 from connectors.chain.events import SetAllowance
-from connectors.chain.multicall import BLOCK_TIME, aggregate, decoded
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.abi import answers, call_data
+from connectors.chain.node.multicall import BLOCK_TIME, aggregate, decoded
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import At
 from connectors.chain.settings import ChainSettings
 from infra.errors import Undecodable
 from streams.domain.allowance import UINT128_MAX, Allowance

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from connectors.chain.abi import call_data
 from connectors.chain.directory import Wallet
 from connectors.chain.integrity import integrity
-from connectors.chain.multicall import aggregate, decoded
+from connectors.chain.node.abi import call_data
+from connectors.chain.node.multicall import aggregate, decoded
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.reading import AccountContracts, AccountReader, AccountReading
-from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.chain.sightings import Sighting
 from infra.errors import Retry

@@ -17,8 +17,8 @@ from eth_utils.exceptions import ValidationError
 from pydantic import SecretStr
 from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
-from connectors.chain.abi import checksummed
 from connectors.chain.calls import spend_hash, typed_spend
+from connectors.chain.node.abi import checksummed
 from connectors.chain.signing import SignedTransaction, TransactionOrder, order_of
 from infra.errors import Unreachable
 

@@ -14,8 +14,8 @@ from connectors.chain import cursor as rows
 from connectors.chain.booking import READING, Booking
 from connectors.chain.cursor import Position
 from connectors.chain.directory import Directory
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.reconcile import Reconciler
-from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.chain.sightings import Sighting, sightings_above
 from infra.database import transaction

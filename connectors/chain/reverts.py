@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.chain.abi import answers, argument_types, call_data
 from connectors.chain.calls import SPEND, is_spend, transfer_call
-from connectors.chain.chain_values import Receipt
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import CallReverted, RpcRefused
+from connectors.chain.node.abi import answers, argument_types, call_data
+from connectors.chain.node.errors import CallReverted, RpcRefused
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import Receipt
 from connectors.chain.signing import TransactionOrder
 from infra.errors import Undecodable
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.chain.abi import call_data, selector
 from connectors.chain.calls import transfer_call
-from connectors.chain.chain_values import At, block_parameter
-from connectors.chain.multicall import decoded
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import CallReverted, RpcRefused
+from connectors.chain.node.abi import call_data, selector
+from connectors.chain.node.errors import CallReverted, RpcRefused
+from connectors.chain.node.multicall import decoded
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import At, block_parameter
 from connectors.chain.settings import ChainSettings, Token
 
 STRANGER = "0x000000000000000000000000000000000000dEaD"

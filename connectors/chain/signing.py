@@ -15,8 +15,8 @@ from eth_account.typed_transactions import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
-from connectors.chain.abi import checksummed
 from connectors.chain.calls import signed_call, spend_hash
+from connectors.chain.node.abi import checksummed
 
 
 class Key(Protocol):

@@ -12,9 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from connectors.chain.blocks import Forked, filters_of, must_be_whole
-from connectors.chain.chain_values import Header
-from connectors.chain.logs import Log
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.logs import Log
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import Header
 from connectors.chain.settings import ChainSettings
 
 WORKERS = 4

@@ -18,13 +18,13 @@ from sqlalchemy import Engine
 
 from connectors.chain import transactions as rows
 from connectors.chain.carrying import carry
-from connectors.chain.chain_values import Receipt
 from connectors.chain.fees import Bid, first_bid, higher_bid
 from connectors.chain.keystore import Keyring
+from connectors.chain.node.errors import NonceTooLow, RpcRefused, RpcUnreachable, Underpriced
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import Receipt
 from connectors.chain.remote_signer import NotSigned
 from connectors.chain.reverts import reason_of
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import NonceTooLow, RpcRefused, RpcUnreachable, Underpriced
 from connectors.chain.settings import ChainSettings
 from connectors.chain.signing import order_of
 from connectors.chain.telling import ended, reverted, submitted, tell

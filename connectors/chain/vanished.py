@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.rpc import Rpc
 from infra.database import Cursor
 from streams.domain.facts import Block, EndTransfer, SeeTransfer
 

@@ -9,7 +9,7 @@ from hexbytes import HexBytes
 
 from connectors.anchoring import onchain
 from connectors.anchoring.onchain import Stated
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.recovery.chain import raw_transaction
 from infra.database import Cursor

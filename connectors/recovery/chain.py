@@ -16,8 +16,8 @@ from hexbytes import HexBytes
 from psycopg2.extras import execute_values
 
 from connectors.chain.intents import IntentAgent
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import RpcRefused
+from connectors.chain.node.errors import RpcRefused
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from infra.database import Cursor
 from infra.errors import BadInput, Stop

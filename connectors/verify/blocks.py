@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from connectors.chain.abi import answers, call_data
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import RpcRefused
+from connectors.chain.node.abi import answers, call_data
+from connectors.chain.node.errors import RpcRefused
+from connectors.chain.node.rpc import Rpc
 from connectors.verify.balances import Balances, Tally
 from connectors.verify.snapshot import Row
 from connectors.verify.walk import Context

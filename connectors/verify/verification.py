@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import Engine
 
-from connectors.chain.rpc import rpc_of
+from connectors.chain.client import rpc_of
 from connectors.chain.settings import ChainSettings
 from connectors.verify import blocks, consumers, vocabulary
 from connectors.verify.answers import Answers

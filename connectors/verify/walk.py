@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.debezium.register import HEADERS
 from connectors.verify.report import Findings

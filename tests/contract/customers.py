@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from chain_fixtures import contracts_of, reader_of
 
-from connectors.chain.chain_values import Receipt
 from connectors.chain.decode import decode_all
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import Receipt
 from infra.devchain.chain import DevChain
 from infra.devchain.values import AccountInfo, Sent
 from streams.domain.allowance import Allowance

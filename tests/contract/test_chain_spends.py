@@ -14,8 +14,8 @@ from connectors.chain import events as on_chain
 from connectors.chain.calls import salt_of, spend_call
 from connectors.chain.events import TOPICS
 from connectors.chain.integrity import integrity
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import CallReverted
+from connectors.chain.node.errors import CallReverted
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.signing import Signer, TransactionOrder, sign_spend
 from infra.devchain.chain import COOLDOWN_SECONDS, DevChain
 from infra.devchain.values import AccountInfo

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from chain_fixtures import running_devchain
 
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.rpc import Rpc
 from infra.devchain.anvil import anvil_command, anvil_program
 from infra.devchain.chain import DevChain
 from infra.devchain.node import ChainScriptError

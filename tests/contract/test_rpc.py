@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 
-from connectors.chain.chain_values import Header
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import (
+from connectors.chain.node.errors import (
     AlreadyKnown,
     CallReverted,
     NoFunds,
@@ -26,6 +24,8 @@ from connectors.chain.rpc_errors import (
     Underpriced,
     UnknownBlock,
 )
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import Header
 from infra.errors import Undecodable
 
 Answer = tuple[int, dict[str, str], bytes]

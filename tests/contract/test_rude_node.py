@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from connectors.chain.endpoint import FAILURES_TO_OPEN, LONGEST_REST_SECONDS, Endpoint, Question
-from connectors.chain.transport import Http, NoAnswer
+from connectors.chain.node.endpoint import FAILURES_TO_OPEN, LONGEST_REST_SECONDS, Endpoint, Question
+from connectors.chain.node.transport import Http, NoAnswer
 
 BLOCK_NUMBER: Question = ("eth_blockNumber", [])
 

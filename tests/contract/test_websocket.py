@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from websockets.sync.server import Server, serve
 
-from connectors.chain.heads import Heads
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.heads import Heads
+from connectors.chain.node.rpc import Rpc
 from tests.contract.test_rpc import good, hurried, serving
 
 

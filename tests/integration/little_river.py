@@ -19,10 +19,10 @@ from connectors.chain.discovery import Discovery
 from connectors.chain.intents import IntentAgent
 from connectors.chain.keystore import Keyring
 from connectors.chain.listener import Listener
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.reading import AccountReader
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.registration import Registrar, Request
-from connectors.chain.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.chain.signing import Signer
 from connectors.chain.submitter import Submitter

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from connectors.anchoring.anchorer import Anchorer
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.chain.signing import Signer
 from connectors.verify.audit_log import AuditLog

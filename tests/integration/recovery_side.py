@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api.cli.provisioning import Doors
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.gateway.requests import AuthorizationRequest
 from connectors.recovery.chain import Chain

@@ -9,10 +9,10 @@ from pathlib import Path
 from connectors.chain.booking import Booking
 from connectors.chain.discovery import Discovery
 from connectors.chain.listener import Listener
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.reading import AccountReader
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.registration import Registrar
-from connectors.chain.rpc import Rpc
 from connectors.chain.settings import load_chain_settings
 from infra import failpoints
 from infra.database import engine, transaction

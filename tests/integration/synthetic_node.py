@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from connectors.chain.bloom import bloom_bits
 from connectors.chain.events import TOPICS, Transfer
+from connectors.chain.node.bloom import bloom_bits
 
 TRANSFER = TOPICS[Transfer]
 TOKEN = "0x" + "11" * 20

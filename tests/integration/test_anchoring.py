@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from connectors.anchoring import onchain, rows
 from connectors.anchoring.anchorer import Anchorer
 from connectors.anchoring.process import AuditProcess
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.signing import Signer
 from connectors.recovery.anchors import bring_back_anchors, forgotten
 from infra.audit import check
@@ -187,7 +187,7 @@ ANCHOR = """
 import sys
 from pathlib import Path
 from connectors.anchoring.anchorer import Anchorer
-from connectors.chain.rpc import Rpc
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import load_chain_settings
 from connectors.chain.signing import Signer
 from connectors.recovery.anchors import bring_back_anchors, forgotten

@@ -12,9 +12,9 @@ from eth_utils.crypto import keccak
 from pydantic import SecretStr
 
 from connectors.chain.contradictions import outvoted
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.quorum import Quorum
 from connectors.chain.remote_signer import NotSigned, RemoteSigner
-from connectors.chain.rpc import Rpc
 from infra.database import transaction
 from infra.errors import Retry
 from tests.contract.test_pool import nodes

@@ -19,11 +19,11 @@ from connectors.chain import listener as listening
 from connectors.chain.booking import Booking
 from connectors.chain.discovery import Discovery
 from connectors.chain.listener import Listener
+from connectors.chain.node.errors import UnknownBlock
+from connectors.chain.node.rpc import Rpc
 from connectors.chain.reading import AccountReader
 from connectors.chain.reconcile import Reconciler
 from connectors.chain.registration import Registrar
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import UnknownBlock
 from connectors.chain.settings import ChainSettings
 from infra.database import transaction
 from infra.transient import is_transient

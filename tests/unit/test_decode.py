@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.chain import events as on_chain
-from connectors.chain.abi import argument_types, checksummed
-from connectors.chain.bloom import bloom_bits, may_hold
 from connectors.chain.decode import LAYOUTS, Layout, decode, decode_all
 from connectors.chain.events import SHAPES, TOPICS
-from connectors.chain.logs import Log
+from connectors.chain.node.abi import argument_types, checksummed
+from connectors.chain.node.bloom import bloom_bits, may_hold
+from connectors.chain.node.logs import Log
 from infra.errors import Undecodable
 
 ALICE, BOB, CAROL = ("0x" + letter * 40 for letter in "abc")

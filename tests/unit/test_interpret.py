@@ -9,7 +9,7 @@ import pytest
 from connectors.chain import events as chain
 from connectors.chain.directory import Directory, Wallet
 from connectors.chain.interpret import Legs, Meaning, interpret
-from connectors.chain.logs import Log
+from connectors.chain.node.logs import Log
 from connectors.chain.settings import ChainSettings
 from streams.domain import ids
 from streams.domain.facts import Block, ConsumeAllowance, ObserveAllowance, QueueWithdrawal

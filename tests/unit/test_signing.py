@@ -25,7 +25,7 @@ from connectors.chain.calls import (
     transfer_call,
 )
 from connectors.chain.keystore import load_signer, write_keystore
-from connectors.chain.rpc_errors import revert_reason
+from connectors.chain.node.errors import revert_reason
 from connectors.chain.signing import Signer, TransactionOrder, order_of, sign_spend
 from infra.errors import Misconfigured
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from connectors.chain import vanished
-from connectors.chain.rpc_errors import RpcRefused
+from connectors.chain.node.errors import RpcRefused
 from connectors.chain.vanished import Vanished
 from streams.domain import facts
 from tests.given import CUSTOMER, block, transfer

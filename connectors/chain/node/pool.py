@@ -14,9 +14,9 @@ from typing import Any
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from connectors.chain.endpoint import Endpoint, Question
-from connectors.chain.rpc_errors import RpcRefused, RpcUnreachable
-from connectors.chain.transport import NoAnswer, WebSocket
+from connectors.chain.node.endpoint import Endpoint, Question
+from connectors.chain.node.errors import RpcRefused, RpcUnreachable
+from connectors.chain.node.transport import NoAnswer, WebSocket
 from infra.errors import Misconfigured
 
 log = structlog.get_logger(__name__)

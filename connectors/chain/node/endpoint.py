@@ -16,8 +16,8 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from connectors.chain.rpc_errors import RangeTooWide, RpcRefused, refused
-from connectors.chain.transport import NoAnswer, Transport
+from connectors.chain.node.errors import RangeTooWide, RpcRefused, refused
+from connectors.chain.node.transport import NoAnswer, Transport
 
 log = structlog.get_logger(__name__)
 Question = tuple[str, Sequence[Any]]

@@ -7,11 +7,11 @@ from typing import Any
 
 import eth_abi
 
-from connectors.chain.abi import answers, selector
-from connectors.chain.chain_values import At
-from connectors.chain.endpoint import good
-from connectors.chain.rpc import Rpc
-from connectors.chain.rpc_errors import CallReverted
+from connectors.chain.node.abi import answers, selector
+from connectors.chain.node.endpoint import good
+from connectors.chain.node.errors import CallReverted
+from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.values import At
 from infra.errors import Undecodable
 
 AGGREGATE = selector("aggregate3((address,bool,bytes)[])")

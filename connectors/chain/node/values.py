@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.chain.logs import Log
+from connectors.chain.node.logs import Log
 from infra.errors import Undecodable
 
 At = int | str

@@ -7,8 +7,8 @@ from threading import Event
 from time import monotonic
 from typing import Any
 
-from connectors.chain.pool import Pool
-from connectors.chain.transport import WebSocket
+from connectors.chain.node.pool import Pool
+from connectors.chain.node.transport import WebSocket
 
 AGAIN_SECONDS = 2.0
 

@@ -10,13 +10,12 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from connectors.chain.chain_values import At, Fees, Header, Receipt, block_parameter
-from connectors.chain.endpoint import Endpoint, Question, good
-from connectors.chain.logs import Log, LogFilter
-from connectors.chain.pool import Pool
-from connectors.chain.rpc_errors import AlreadyKnown, RangeTooWide, RpcRefused, UnknownBlock
-from connectors.chain.settings import ChainSettings
-from connectors.chain.transport import transport_for
+from connectors.chain.node.endpoint import Endpoint, Question, good
+from connectors.chain.node.errors import AlreadyKnown, RangeTooWide, RpcRefused, UnknownBlock
+from connectors.chain.node.logs import Log, LogFilter
+from connectors.chain.node.pool import Pool
+from connectors.chain.node.transport import transport_for
+from connectors.chain.node.values import At, Fees, Header, Receipt, block_parameter
 
 
 class Rpc:
@@ -182,16 +181,6 @@ class Rpc:
             return str(self.call("eth_sendRawTransaction", "0x" + raw.hex())).lower()
         except AlreadyKnown:
             return "0x" + bytes(keccak(raw)).hex()
-
-
-def rpc_of(chain: ChainSettings) -> Rpc:
-    """The client of a chain file's nodes."""
-    return Rpc(
-        chain.rpc_urls,
-        chain_id=chain.chain_id,
-        timeout_seconds=chain.request_timeout_seconds,
-        a_second=chain.requests_a_second,
-    )
 
 
 def _block_question(at: At) -> Question:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from connectors.chain.abi import answers, selector
+from connectors.chain.node.abi import answers, selector
 from infra.errors import PayriverError, Undecodable, Unreachable
 
 
