@@ -171,6 +171,32 @@ def test_rows_beyond_the_last_slice_are_taken_and_found_when_the_slice_is_opened
             cursor.execute("SELECT setval('event_positions', %s)", (position,))
 
 
+def test_rows_beyond_the_last_slice_that_were_archived_meanwhile_keep_no_slice_from_being_opened(
+    side: WriteSide, declined: UUID
+) -> None:
+    with side.databases.stack.postgres("write").superuser() as cursor:
+        cursor.execute("SELECT last_value FROM event_positions")
+        (position,) = cursor.fetchall()[0]
+        cursor.execute("SELECT setval('event_positions', 70000000)")
+    try:
+        account_id, card = side.account(cents=100)
+        order = asked(account_id, card, 900)
+        side.do(order)
+        side.settle(order.payment_id)
+        before = read(side, order.payment_id)
+        move(side)
+        assert slices.open_slices(side.door("owner")) == 3
+        assert where(side, order.payment_id) == ["events_3_cold"] * len(before)
+        assert where(side, account_id) == ["events_3_hot"] * len(where(side, account_id))
+        assert read(side, order.payment_id) == before
+    finally:
+        with side.databases.stack.postgres("write").superuser() as cursor:
+            cursor.execute("DELETE FROM events WHERE position > 60000000")
+            cursor.execute("DELETE FROM streams WHERE first_position > 60000000")
+            cursor.execute("DROP TABLE IF EXISTS events_4, events_3, events_2")
+            cursor.execute("SELECT setval('event_positions', %s)", (position,))
+
+
 @pytest.mark.parametrize("told", ["yesterday", "2026-13-01", "9999-01-01"])
 def test_a_day_that_is_none_or_has_not_come_is_refused(told: str) -> None:
     with pytest.raises(BadInput, match=told[:4]):

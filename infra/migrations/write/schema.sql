@@ -278,6 +278,9 @@ BEGIN
         CONTINUE WHEN to_regclass(slice) IS NOT NULL;
         EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING ALL) PARTITION BY LIST (archived)', slice);
         PERFORM open_leaf(slice, slice || '_hot', false);
+        IF EXISTS (SELECT FROM events_beyond AS b WHERE b.archived AND b.position >= number * rows AND b.position < (number + 1) * rows) THEN
+            PERFORM open_leaf(slice, slice || '_cold', true);
+        END IF;
         bounds := format('FROM (%s) TO (%s)', number * rows, (number + 1) * rows);
         EXECUTE format('WITH late AS (DELETE FROM events_beyond WHERE position >= %s AND position < %s RETURNING *)
                         INSERT INTO %I SELECT * FROM late', number * rows, (number + 1) * rows, slice);
