@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ class Stretch:
 
 
 def stretch(cursor: Cursor, start: datetime, end: datetime, head: Head) -> Stretch:
-    """The shortest piece of the log that has every event recorded in [start, end). Raises NotFound, NotCovered.
+    """The shortest piece of the log that has every event recorded in [start, end). Raises NotFound, NotCovered, LogBroken.
 
     Transactions that ran side by side may have put a few others between them: those are in it too, for a piece has no gap.
     """
@@ -63,13 +63,25 @@ def stretch(cursor: Cursor, start: datetime, end: datetime, head: Head) -> Stret
     cursor.execute(INDEXES, (first, last))
     ((low, high, count),) = cursor.fetchall()
     if count != len({first, last}) or high >= head.size:
-        cursor.execute(COVERED, (head.size - 1,))
-        ((until,),) = cursor.fetchall()
+        until = _recorded(cursor, head.size - 1)
         raise NotCovered(
             f"the period reaches past the last final anchor, whose last event was recorded at {leaf.moment(until)}:"
             " end it there, or run `payriver audit anchor` first"
         )
+    for neighbour in (low - 1, high + 1):  # what is gone from an end of the period must not make it shorter
+        if 0 <= neighbour < head.size:
+            _recorded(cursor, neighbour)
     return Stretch(low, high + 1, first, last)
+
+
+def _recorded(cursor: Cursor, index: int) -> datetime:
+    """When the event of a leaf was recorded. Raises LogBroken where it is gone."""
+    cursor.execute(COVERED, (index,))
+    row = cursor.fetchone()
+    if row is None:
+        raise LogBroken(f"leaf {index} of the log says that there was an event, and it is gone; run `payriver verify`")
+    recorded_at: datetime = row[0]
+    return recorded_at
 
 
 def export(
@@ -85,14 +97,26 @@ def export(
     with _whole(folder) as fresh:
         with (fresh / "events.jsonl").open("wb") as file:
             leaves = _write(cursor, piece, file, written, progress)
-            root = root_by_range(piece.first, leaves, head.size, left, right)
+            root = _root(piece, leaves, head, left, right)
         if root != head.root:
-            raise LogBroken("the events do not lead to the anchored root: some were changed; run `payriver verify`")
+            raise LogBroken(
+                "the events do not lead to the anchored root: some were changed, dropped or added; run `payriver verify`"
+            )
         manifest = _manifest(head, key, period, piece, written.hexdigest(), left, right)
         text = canonical(manifest) + b"\n"
         (fresh / "manifest.json").write_bytes(text)
         (fresh / "manifest.sig").write_text(key.sign(text).hex() + "\n")
     return manifest
+
+
+def _root(
+    piece: Stretch, leaves: Iterable[bytes], head: Head, left: Sequence[bytes], right: Sequence[bytes]
+) -> bytes | None:
+    """The root to which the leaves lead; None where they are more or fewer than the log has there."""
+    try:
+        return root_by_range(piece.first, leaves, head.size, list(left), list(right))
+    except check.Refused:
+        return None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -173,6 +173,36 @@ def test_what_cannot_be_exported_is_said_and_leaves_no_folder(
             with pytest.raises(error):
                 export.export(cursor, head, signer, period, folder, lambda done, total: None)
     assert not folder.exists()
+
+
+LACKING = {
+    "an event in its midst": "(SELECT position FROM audit_leaves WHERE leaf_index = 200)",
+    "its first event": "(SELECT min(position) FROM events WHERE recorded_at >= %(start)s)",
+    "the last event that is covered": "(SELECT position FROM audit_leaves WHERE leaf_index = %(size)s - 1)",
+}
+
+
+@pytest.mark.parametrize("what", LACKING)
+@pytest.mark.parametrize("open_ended", [False, True])
+def test_a_store_that_lacks_an_event_is_not_exported_and_the_log_is_called_broken(
+    databases: Databases, key: ExportKey, anchored: tuple[Head, Period], tmp_path: Path, what: str, open_ended: bool
+) -> None:
+    head, (start, end) = anchored
+    until = datetime.now(UTC) + timedelta(days=1) if open_ended else end
+    folder = tmp_path / "none"
+    with databases.stack.postgres("write").superuser() as cursor:
+        taken = f"CREATE TABLE taken AS SELECT * FROM events WHERE position = {LACKING[what]}"
+        cursor.execute(taken, {"start": start, "size": head.size})
+        cursor.execute("DELETE FROM events WHERE position IN (SELECT position FROM taken)")
+    try:
+        with transaction(databases.as_role("write", "auditor")) as cursor:
+            lacks_within = not what.startswith("the last") or open_ended
+            with pytest.raises((log.LogBroken, NotCovered)) if lacks_within else nullcontext():
+                export.export(cursor, head, key, (start, until), folder, lambda done, total: None)
+    finally:
+        with databases.stack.postgres("write").superuser() as cursor:
+            cursor.execute("INSERT INTO events SELECT * FROM taken; DROP TABLE taken")
+    assert folder.exists() != lacks_within
 
 
 def test_an_export_that_is_broken_off_leaves_nothing_and_can_be_made_again(
