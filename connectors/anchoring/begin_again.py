@@ -6,7 +6,7 @@ closed log held stays as evidence: its leaves on W, its witness on R, its anchor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
@@ -41,11 +41,13 @@ BATCH = 5_000
 def begin_again(write: Engine, read: Engine, because: str, by: str) -> Closing:
     """Close the log and begin another. `write`, `read`: W and R as role owner. `because`: for whoever reads of it, in years.
 
-    Raises BadInput without a reason, Conflict where the log is in order, and then nothing was changed.
+    Raises BadInput without a reason, Conflict where the log is in order or was closed by somebody else just now; then nothing was changed.
     """
     if not because.strip():
         raise BadInput("an audit log is closed for a reason that an auditor can read: --because")
-    if (begun := _begun(write, read)) is not None:
+    with transaction(write) as cursor:
+        wanted, known = log.log_id(cursor), closing.closings(cursor)
+    if (begun := _begun(read, wanted, known)) is not None:
         return _move_witness(read, begun)
     broken = why_broken(write, read)
     if broken is None:
@@ -55,7 +57,12 @@ def begin_again(write: Engine, read: Engine, because: str, by: str) -> Closing:
         )
     with transaction(write) as cursor:
         cursor.execute(LOCK_LOG)
-        made = _closed_before(read, log.log_id(cursor)) or _closing(cursor, read, because.strip(), by, broken)
+        if (found := log.log_id(cursor)) != wanted:
+            raise Conflict(
+                f"log {wanted} was closed by somebody else just now, and log {found} began; `payriver audit closings` tells why. Nothing was"
+                " closed"
+            )
+        made = _closed_before(read, wanted) or _closing(cursor, read, because.strip(), by, broken)
         cursor.execute(CLOSE, (made.log_id, made.next_id, made.record))
         if (log.end(cursor).size, _root(cursor, "audit_leaves")) == (made.told["size"], made.told["root"]):
             cursor.execute(KEEP, (made.log_id,))
@@ -90,10 +97,9 @@ def _hold_against_the_witness(cursor: Cursor, witness: Cursor) -> None:
             )
 
 
-def _begun(write: Engine, read: Engine) -> Closing | None:
-    """One that W has begun and R has not heard of."""
-    with transaction(write) as cursor:
-        last = next(reversed(closing.closings(cursor)), None)
+def _begun(read: Engine, log_id: str, known: Sequence[Closing]) -> Closing | None:
+    """The closing with which W's log began, where R has not heard of it."""
+    last = next((each for each in known if each.next_id == log_id), None)
     if last is None:
         return None
     with transaction(read) as cursor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +43,21 @@ class Closing:
 
 
 def closings(cursor: Cursor) -> list[Closing]:
-    """All of them, the earliest first."""
+    """All of them, the earliest first: each closed the log that began with the one before, whatever the clock said."""
     cursor.execute(CLOSINGS)
-    found = [Closing.parse(bytes(record)) for (record,) in cursor.fetchall()]
-    return sorted(found, key=lambda each: str(each.told["closed_at"]))
+    return _in_turn([Closing.parse(bytes(record)) for (record,) in cursor.fetchall()])
+
+
+def _in_turn(found: Iterable[Closing]) -> list[Closing]:
+    """What leads nowhere (a record was taken away) comes by its time."""
+    left = {each.log_id: each for each in sorted(found, key=lambda each: str(each.told["closed_at"]))}
+    begun, ordered = {each.next_id for each in left.values()}, list[Closing]()
+    for first in [log_id for log_id in left if log_id not in begun]:
+        log_id = first
+        while (closed := left.pop(log_id, None)) is not None:
+            ordered.append(closed)
+            log_id = closed.next_id
+    return [*ordered, *left.values()]
 
 
 def leads_to(cursor: Cursor, log_id: str, next_id: str) -> bool:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,48 @@ def test_a_w_that_is_put_back_to_before_the_closing_closes_it_again_with_the_sam
 def _closings(memory: Memory) -> list[Closing]:
     with transaction(memory.role("write", "auditor")) as cursor:
         return closings(cursor)
+
+
+def test_of_two_who_close_it_at_once_one_does_and_the_log_that_begins_stands(memory: Memory) -> None:
+    went_on_by_itself(memory)
+    with ThreadPoolExecutor(2) as both:
+        asked = [both.submit(again, memory, reason) for reason in ("noon", "one o'clock")]
+    (made,) = _closings(memory)
+    for each in asked:  # refused, or told what the other has done
+        assert isinstance(each.exception(), Conflict) or each.result().record == made.record
+    memory.filler.catch_up(10)
+    memory.anchor()
+    assert in_order(memory.audit())
+
+
+def test_which_log_was_closed_last_is_no_clocks_business(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's clock is put back between two closings, and the second one dies between the servers."""
+    went_on_by_itself(memory)
+    first = again(memory)
+    memory.filler.catch_up(10)
+    memory.anchor()
+    went_on_by_itself(memory)
+    urls = [access.database_url(memory.stack.home, server, "owner") for server in ("write", "read")]
+    earlier = CLOSE.replace("arm(place)", EARLIER + "arm(place)")
+    died = subprocess.run(
+        [sys.executable, "-c", earlier, *urls, POINTS[0]], check=False, env=dict(os.environ), timeout=60
+    )
+    assert died.returncode == -signal.SIGKILL
+    told = _closings(memory)
+    assert [each.log_id for each in told] == [first.log_id, first.next_id], "in the order in which they were"
+    assert again(memory, "which comes too late").record == told[1].record
+    memory.filler.catch_up(10)
+    memory.anchor()
+    assert in_order(memory.audit())
+
+
+EARLIER = """
+from datetime import UTC, datetime
+from connectors.anchoring import begin_again as module
+class Clock:
+    now = staticmethod(lambda zone: datetime(2020, 1, 1, tzinfo=UTC))
+module.datetime = Clock
+"""
 
 
 TAMPERED = {
