@@ -33,6 +33,8 @@ UPDATE webhook_endpoints SET state = 'enabled', reason = NULL, paused_until = NU
 WHERE endpoint_id = %s AND state = 'disabled'
 """
 
+RESUME = "UPDATE webhook_endpoints SET paused_until = NULL WHERE endpoint_id = %s AND state = 'enabled'"
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -107,7 +109,8 @@ def disable(cursor: Cursor, endpoint_id: UUID, reason: str) -> None:
 
 
 def enable(cursor: Cursor, endpoint_id: UUID) -> Endpoint:
-    """Tell it of what is recorded from now on. Raises NotFound."""
+    """Tell it of what is recorded from now on; one that is enabled, and asked us to wait, of all that waits. Raises NotFound."""
+    cursor.execute(RESUME, (endpoint_id,))
     cursor.execute(ENABLE, (endpoint_id,))
     return get(cursor, endpoint_id)
 

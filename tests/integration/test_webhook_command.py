@@ -69,3 +69,24 @@ def test_what_cannot_be_an_endpoint_is_refused_by_name(receiver: Receiver) -> No
     assert isinstance(say("disable", uuid4()).exception, NotFound)
     assert isinstance(say("enable", uuid4()).exception, NotFound)
     assert len(listed()) == 1
+
+
+def test_one_that_asked_us_to_wait_is_told_again_when_a_person_enables_it(
+    databases: Databases, operator: Engine, sender: Sender, receiver: Receiver
+) -> None:
+    """And of all that it has waited for: it was never disabled."""
+    endpoint_id = json.loads(say("register", receiver.url, "--type", "card.transaction.created", "--json").stdout)[
+        "endpoint_id"
+    ]
+    with transaction(operator) as cursor:
+        cursor.execute("UPDATE webhook_endpoints SET enabled_at = '2020-01-01'")
+    receiver.answers = [(503, {"Retry-After": "3600"}, 0.0)]
+    notify(databases, a_world([("request", 0, 5)]))
+    assert send(sender) and "asked us to wait" in say("list").stdout
+    assert say("enable", endpoint_id).exit_code == 0
+    assert "asked us to wait" not in say("list").stdout
+    notify(databases, a_world([("request", 0, 6)]))
+    assert send(sender) and len(receiver.got) == 2
+    with transaction(operator) as cursor:
+        cursor.execute("SELECT enabled_at = '2020-01-01' FROM webhook_endpoints")
+        assert cursor.fetchall() == [(True,)], "what was recorded meanwhile is told too"
