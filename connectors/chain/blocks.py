@@ -9,9 +9,9 @@ from itertools import pairwise
 import structlog
 
 from connectors.chain import events as chain_events
-from connectors.chain.decode import decode_all
+from connectors.chain.decode import Seen, decode_all
 from connectors.chain.directory import Directory
-from connectors.chain.interpret import WATCHED_TOPICS, Seen
+from connectors.chain.interpret import WATCHED_TOPICS
 from connectors.chain.node.bloom import may_hold
 from connectors.chain.node.logs import Log, LogFilter
 from connectors.chain.node.rpc import Rpc

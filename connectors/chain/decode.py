@@ -17,6 +17,8 @@ from connectors.chain.node.logs import Log
 from infra.errors import Undecodable
 
 Reader = Callable[[str], Any]
+Seen = tuple[Log, ChainEvent]
+"""A log and what it says."""
 WORD = 64
 _PADDING = "0" * 24
 
@@ -126,7 +128,7 @@ def _where(log: Log) -> str:
 class Decoded:
     """What came of many logs: events in their order, topics that nobody knows with their count, and the malformed ones."""
 
-    events: list[tuple[Log, ChainEvent]] = field(default_factory=list)
+    events: list[Seen] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     malformed: list[tuple[Log, Undecodable]] = field(default_factory=list)
 

@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 
 from connectors.chain import events as chain_events
 from connectors.chain import modules as rows
-from connectors.chain.decode import decode_all
-from connectors.chain.interpret import REREAD, Seen
+from connectors.chain.decode import Seen, decode_all
+from connectors.chain.integrity import REREAD
 from connectors.chain.modules import ACCOUNT, Module
 from connectors.chain.node.abi import call_data, checksummed
 from connectors.chain.node.logs import Log

@@ -21,8 +21,9 @@ from connectors.chain import contradictions
 from connectors.chain.booking import Booking
 from connectors.chain.cursor import Position, move
 from connectors.chain.directory import Directory, Wallet
+from connectors.chain.integrity import verdict
 from connectors.chain.reading import AccountReading
-from connectors.chain.reconcile import Reconciler, verdict
+from connectors.chain.reconcile import Reconciler
 from connectors.chain.sightings import moving
 from infra.database import transaction
 from streams.domain import facts

@@ -12,8 +12,9 @@ from sqlalchemy import Engine as Database
 from connectors.chain import events as chain
 from connectors.chain.blocks import Blocks
 from connectors.chain.booking import Past
+from connectors.chain.decode import Seen
 from connectors.chain.directory import Directory
-from connectors.chain.interpret import Legs, Meaning, Seen, TakenBack, interpret
+from connectors.chain.interpret import Legs, Meaning, TakenBack, interpret
 from connectors.chain.legs import our_legs
 from connectors.chain.node.logs import Log
 from connectors.chain.node.values import Header

@@ -5,11 +5,19 @@ One difference: where no contract stands at all, its decoding fails and it says 
 
 from __future__ import annotations
 
+from connectors.chain import events as chain_events
 from connectors.chain.node.abi import selector
 from connectors.chain.reading import AccountReading, Bounces
+from connectors.chain.settings import ChainSettings
 
 NOBODY = "0x" + "00" * 19 + "02"  # the owner that a set-up Safe is left with
 SET_ALLOWANCE = selector("setAllowance(bytes32,uint128,uint128,uint128,uint64,uint64)")
+QUEUE = "DelayQueueNotEmpty"
+REREAD = (
+    chain_events.EnabledModule, chain_events.DisabledModule, chain_events.AddedOwner, chain_events.RemovedOwner,
+    chain_events.ChangedThreshold, chain_events.TxCooldownSet, chain_events.OwnershipTransferred, chain_events.AssignRoles,
+)  # fmt: skip
+"""Events after which an account's integrity must be read again."""
 
 
 def integrity(reading: AccountReading, cooldown_seconds: int) -> str:
@@ -24,9 +32,15 @@ def integrity(reading: AccountReading, cooldown_seconds: int) -> str:
         (_delay_answers, "DelayNotDeployed"),
         (_delay_is_the_safes, "DelayMisconfigured"),
         (lambda r: (r.cooldown_seconds or 0) >= cooldown_seconds, "DelayMisconfigured"),
-        (lambda r: r.queue_empty, "DelayQueueNotEmpty"),
+        (lambda r: r.queue_empty, QUEUE),
     )
     return next((word for good, word in checks if not good(reading)), "Ok")
+
+
+def verdict(reading: AccountReading, chain: ChainSettings) -> str:
+    """The account's integrity, the Delay queue apart: that has events of its own."""
+    found = integrity(reading, chain.cooldown_seconds)
+    return "Ok" if found == QUEUE else found
 
 
 def _safe_answers(reading: AccountReading) -> bool:

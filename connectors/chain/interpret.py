@@ -13,20 +13,15 @@ from typing import Any
 from uuid import UUID
 
 from connectors.chain import events as chain
+from connectors.chain.decode import Seen
 from connectors.chain.directory import Directory, Wallet
+from connectors.chain.integrity import REREAD
 from connectors.chain.node.abi import ZERO_ADDRESS, checksummed
 from connectors.chain.node.logs import Log
 from connectors.chain.reading import stored_allowance
 from connectors.chain.settings import ChainSettings
 from streams.domain import facts, ids
 from streams.domain.facts import Block, Transfer
-
-Seen = tuple[Log, chain.ChainEvent]
-REREAD = (
-    chain.EnabledModule, chain.DisabledModule, chain.AddedOwner, chain.RemovedOwner, chain.ChangedThreshold,
-    chain.TxCooldownSet, chain.OwnershipTransferred, chain.AssignRoles,
-)  # fmt: skip
-"""Events after which an account's integrity must be read again."""
 
 
 @dataclass(frozen=True)

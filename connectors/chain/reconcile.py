@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from connectors.chain.directory import Wallet
-from connectors.chain.integrity import integrity
+from connectors.chain.integrity import verdict
 from connectors.chain.node.abi import call_data
 from connectors.chain.node.multicall import aggregate, decoded
 from connectors.chain.node.rpc import Rpc
@@ -20,8 +20,6 @@ from connectors.chain.sightings import Sighting
 from infra.errors import Retry
 from streams.domain import facts, ids
 from streams.domain.facts import Block
-
-QUEUE = "DelayQueueNotEmpty"
 
 
 @dataclass(frozen=True)
@@ -121,9 +119,3 @@ class Reconciler:
             for each in wallets
         ]
         return self.reader.read(contracts, at) if contracts else []
-
-
-def verdict(reading: AccountReading, chain: ChainSettings) -> str:
-    """The account's integrity, the Delay queue apart."""
-    found = integrity(reading, chain.cooldown_seconds)
-    return "Ok" if found == QUEUE else found

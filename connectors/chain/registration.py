@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from connectors.chain.integrity import verdict
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import Header
 from connectors.chain.openings import opening_balances
 from connectors.chain.reading import AccountContracts, AccountReader
-from connectors.chain.reconcile import verdict
 from connectors.chain.scope import scoped_tokens
 from connectors.chain.settings import ByDepth, ChainSettings, Token, written_address
 from infra.database import Cursor, reading, transaction
