@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from connectors.chain.accounts.reading import AccountContracts, AccountReader
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.reading import AccountContracts, AccountReader
 from connectors.chain.settings import ChainSettings
 from infra import devchain as packages
 from infra.devchain.anvil import anvil_command

@@ -18,9 +18,9 @@ from sqlalchemy import make_url
 from api.bench.figure import Asked, BenchFailed
 from api.bench.store_stage import account_id, events_of
 from api.cli.chain import ChainRoot, listener_of
-from connectors.chain.calls import transfer_call
-from connectors.chain.events import TOPICS, Transfer
-from connectors.chain.listener import Listener
+from connectors.chain.contracts.calls import transfer_call
+from connectors.chain.contracts.events import TOPICS, Transfer
+from connectors.chain.listening.listener import Listener
 from connectors.chain.node.abi import selector
 from infra.database import engine, transaction
 from infra.devchain.chain import DEPLOYER, DevChain, development_address

@@ -26,7 +26,7 @@ from connectors.anchoring.anchorer import Anchorer
 from connectors.anchoring.begin_again import begin_again
 from connectors.anchoring.process import AuditProcess
 from connectors.anchoring.rows import Anchor
-from connectors.chain.keystore import open_anchor_key
+from connectors.chain.sending.keystore import open_anchor_key
 from infra import nesting  # noqa: F401  (bounds what a file and a node may say)
 from infra.audit import check as checker
 from infra.database import Cursor, engine, transaction

@@ -27,11 +27,11 @@ from rich.text import Text
 from api.cli.chain import ChainRoot, listener_of
 from api.cli.options import HomeOption
 from api.cli.work import until_signalled
-from connectors.chain import cursor as rows
-from connectors.chain.backfill import Backfill
-from connectors.chain.discovery import Discovery
-from connectors.chain.listener import BULK, Listener
-from connectors.chain.stretches import Stretches
+from connectors.chain.accounts.discovery import Discovery
+from connectors.chain.listening import cursor as rows
+from connectors.chain.listening.backfill import Backfill
+from connectors.chain.listening.listener import BULK, Listener
+from connectors.chain.listening.stretches import Stretches
 from infra.database import transaction
 from infra.garbage import look_seldom
 

@@ -18,20 +18,20 @@ from rich.console import Console
 from api.cli.options import HomeOption
 from api.cli.roots import Root
 from api.cli.work import consume, until_signalled
-from connectors.chain.booking import Booking
+from connectors.chain.accounts.discovery import Discovery
+from connectors.chain.accounts.reading import AccountReader
+from connectors.chain.accounts.registration import Registrar, Request
 from connectors.chain.client import rpc_of
-from connectors.chain.discovery import Discovery
-from connectors.chain.intents import IntentAgent
-from connectors.chain.keystore import Keyring, open_keys
-from connectors.chain.listener import Listener
+from connectors.chain.listening.booking import Booking
+from connectors.chain.listening.listener import Listener
+from connectors.chain.listening.reconcile import Reconciler
 from connectors.chain.node.abi import checksummed
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.preflight import examine
-from connectors.chain.reading import AccountReader
-from connectors.chain.reconcile import Reconciler
-from connectors.chain.registration import Registrar, Request
+from connectors.chain.sending.intents import IntentAgent
+from connectors.chain.sending.keystore import Keyring, open_keys
+from connectors.chain.sending.submitter import Submitter
 from connectors.chain.settings import ChainSettings, Token, load_chain_settings
-from connectors.chain.submitter import Submitter
 from infra.errors import BadInput, Misconfigured
 from infra.garbage import look_seldom
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from connectors.chain.keystore import write_keystore
+from connectors.chain.sending.keystore import write_keystore
 from infra.devchain.chain import DevChain
 from infra.devchain.values import Deployment
 from infra.stack import access

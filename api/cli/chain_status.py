@@ -15,7 +15,7 @@ from api.cli.chain import ChainRoot
 from api.cli.chain_climb import TAGS
 from api.cli.chain_watch import watch
 from api.cli.options import HomeOption, JsonOption
-from connectors.chain.contradictions import outvoted
+from connectors.chain.listening.contradictions import outvoted
 from connectors.chain.node.endpoint import Endpoint
 from connectors.chain.node.errors import RpcRefused
 from infra.database import transaction

@@ -13,7 +13,7 @@ from api.cli.chain import ChainRoot
 from api.cli.chain_climb import TAGS, TYPES, Climbs, drawn
 from api.cli.options import HomeOption
 from api.cli.work import until_signalled
-from connectors.chain import cursor as rows
+from connectors.chain.listening import cursor as rows
 from connectors.chain.node.rpc import Rpc
 from infra.database import transaction
 from streams.event_store import recorder

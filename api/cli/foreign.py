@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from connectors.chain.keystore import open_anchor_key, open_keys
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.preflight import examine
+from connectors.chain.sending.keystore import open_anchor_key, open_keys
 from connectors.chain.settings import load_chain_settings
 from infra.errors import Misconfigured
 from infra.settings import Settings

@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 
 from connectors.anchoring import rows
 from connectors.anchoring.rows import Anchor, Sent
-from connectors.chain.fees import Bid, first_bid, higher_bid
 from connectors.chain.node.errors import NonceTooLow, Underpriced
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import Receipt
+from connectors.chain.sending.fees import Bid, first_bid, higher_bid
+from connectors.chain.sending.signing import Key, SignedTransaction, TransactionOrder
 from connectors.chain.settings import ByDepth, ChainSettings
-from connectors.chain.signing import Key, SignedTransaction, TransactionOrder
 from infra.audit.check import Head, Refused, roots_by_consistency
 from infra.database import Cursor, transaction
 from infra.errors import Unreachable

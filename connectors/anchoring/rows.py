@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.chain.fees import Bid
-from connectors.chain.signing import SignedTransaction, order_of
+from connectors.chain.sending.fees import Bid
+from connectors.chain.sending.signing import SignedTransaction, order_of
 from infra.audit.check import Head
 from infra.database import Cursor
 

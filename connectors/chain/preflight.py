@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from connectors.chain.keystore import Keyring
+from connectors.chain.accounts.reading import AccountReader
 from connectors.chain.node.abi import answers, call_data
 from connectors.chain.node.errors import RpcRefused
 from connectors.chain.node.multicall import BLOCK_TIME
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.reading import AccountReader
+from connectors.chain.sending.keystore import Keyring
 from connectors.chain.settings import ByTag, ChainSettings, Token
 from infra.errors import Misconfigured, Undecodable
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from connectors.chain.calls import SPENDING_ALLOWANCE, SPENDING_ROLE
+from connectors.chain.contracts.calls import SPENDING_ALLOWANCE, SPENDING_ROLE
 from connectors.chain.node.abi import ZERO_ADDRESS, checksummed
 from infra.drawn import table
 from infra.errors import Misconfigured

@@ -15,9 +15,9 @@ from eth_account.typed_transactions import TypedTransaction
 from hexbytes import HexBytes
 from psycopg2.extras import execute_values
 
-from connectors.chain.intents import IntentAgent
 from connectors.chain.node.errors import RpcRefused
 from connectors.chain.node.rpc import Rpc
+from connectors.chain.sending.intents import IntentAgent
 from connectors.chain.settings import ChainSettings
 from infra.database import Cursor
 from infra.errors import BadInput, Stop

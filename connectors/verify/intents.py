@@ -11,7 +11,7 @@ from uuid import UUID
 
 from eth_account import Account
 
-from connectors.chain.calls import invalidate_call, salt_of, spend_call, spend_hash, transfer_call
+from connectors.chain.contracts.calls import invalidate_call, salt_of, spend_call, spend_hash, transfer_call
 from connectors.chain.node.abi import checksummed
 from connectors.verify.balances import Balances
 from connectors.verify.signed import signed

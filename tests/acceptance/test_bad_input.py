@@ -10,8 +10,8 @@ from eth_account import Account
 
 from api.demo.scenario import SEND
 from api.demo.world import World
-from connectors.chain.events import TOPICS, Transfer
-from connectors.chain.registration import Request
+from connectors.chain.accounts.registration import Request
+from connectors.chain.contracts.events import TOPICS, Transfer
 from connectors.chain.settings import Token
 from infra.database import transaction
 from infra.errors import BadInput

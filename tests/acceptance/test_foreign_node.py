@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from api.cli import foreign
 from api.cli.chain_setup import write_anchor_keys, write_keys
-from connectors.chain.keystore import write_keystore
+from connectors.chain.sending.keystore import write_keystore
 from infra.devchain.chain import DevChain, development_key
 from infra.devchain.values import AccountInfo
 from infra.errors import PayriverError

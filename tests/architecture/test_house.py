@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 from infra.migrations import runner
 from schemas import files
@@ -17,8 +15,6 @@ LINES = 320
 LONGER = {
     "infra/audit/check.py": "the one file that an auditor copies",
 }
-OURS = ("schemas", "infra", "streams", "connectors", "api")
-NODE = re.compile(r"(connectors\.chain\.node|infra\.errors)\b")
 GENERATED = re.compile(r"(\.lock|-lock\.json|\.lock\.json|\.avsc|/schema\.sql|\.svg)$")
 # Written apart, so that this file does not name them itself.
 REGISTRY_HOSTS = re.compile(
@@ -48,21 +44,6 @@ def test_the_river_flows_one_way() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-
-
-def imported(path: Path) -> set[str]:
-    """The modules of ours that a file imports, as it names them."""
-    nodes = [*ast.walk(ast.parse(text_of(path)))]
-    said = {each.module for each in nodes if isinstance(each, ast.ImportFrom) and each.module}
-    said |= {alias.name for each in nodes if isinstance(each, ast.Import) for alias in each.names}
-    return {each for each in said if each.split(".")[0] in OURS}
-
-
-def test_who_asks_a_node_knows_nothing_of_accounts_and_payments() -> None:
-    files = [path for path in tracked() if path.match("connectors/chain/node/*.py")]
-    assert files
-    foreign = {named(path): found for path in files if (found := {e for e in imported(path) if not NODE.match(e)})}
-    assert foreign == {}
 
 
 def test_no_file_is_too_long_to_read() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chain_fixtures import contracts_of, reader_of
 
-from connectors.chain.decode import decode_all
+from connectors.chain.contracts.decode import decode_all
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import Receipt
 from infra.devchain.chain import DevChain

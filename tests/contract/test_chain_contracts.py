@@ -11,13 +11,13 @@ from typing import Any
 from chain_fixtures import contracts_of, devchain, reader_of, running_devchain, settings_of
 from web3 import Web3
 
-from connectors.chain import events as on_chain
-from connectors.chain.calls import spend_call, spend_hash
-from connectors.chain.decode import decode, decode_all
+from connectors.chain.accounts.reading import stored_allowance
+from connectors.chain.contracts import events as on_chain
+from connectors.chain.contracts.calls import spend_call, spend_hash
+from connectors.chain.contracts.decode import decode, decode_all
 from connectors.chain.node.abi import ZERO_ADDRESS, topic
 from connectors.chain.node.logs import Log
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.reading import stored_allowance
 from infra.devchain.chain import COOLDOWN_SECONDS, DevChain
 from infra.devchain.values import AccountInfo
 from streams.domain.allowance import UINT128_MAX, Allowance

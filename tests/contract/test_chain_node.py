@@ -8,15 +8,15 @@ from itertools import pairwise
 import pytest
 from chain_fixtures import contracts_of, devchain, reader_of
 
-from connectors.chain import events as on_chain
-from connectors.chain.decode import decode
-from connectors.chain.events import TOPICS
+from connectors.chain.contracts import events as on_chain
+from connectors.chain.contracts.decode import decode
+from connectors.chain.contracts.events import TOPICS
 from connectors.chain.node.bloom import may_hold
 from connectors.chain.node.errors import CallReverted, NonceTooLow, RpcRefused, Underpriced, UnknownBlock
 from connectors.chain.node.heads import Heads
 from connectors.chain.node.logs import LogFilter
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.signing import Signer, TransactionOrder
+from connectors.chain.sending.signing import Signer, TransactionOrder
 from infra.devchain.chain import DevChain
 from infra.devchain.node import ChainScriptError
 from infra.devchain.values import AccountInfo

@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 from chain_fixtures import contracts_of, devchain, reader_of
 
-from connectors.chain import events as on_chain
-from connectors.chain.calls import salt_of, spend_call
-from connectors.chain.events import TOPICS
-from connectors.chain.integrity import integrity
+from connectors.chain.accounts.integrity import integrity
+from connectors.chain.contracts import events as on_chain
+from connectors.chain.contracts.calls import salt_of, spend_call
+from connectors.chain.contracts.events import TOPICS
 from connectors.chain.node.errors import CallReverted
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.signing import Signer, TransactionOrder, sign_spend
+from connectors.chain.sending.signing import Signer, TransactionOrder, sign_spend
 from infra.devchain.chain import COOLDOWN_SECONDS, DevChain
 from infra.devchain.values import AccountInfo
 from tests.contract.customers import EURO, account, receipt_of, stored, told

@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from connectors.chain.directory import Directory, Wallet
+from connectors.chain.accounts.directory import Directory, Wallet
+from connectors.chain.listening.quorum import Quorum
 from connectors.chain.node.errors import RangeTooWide, range_hint, range_limit
 from connectors.chain.node.logs import LogFilter
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.quorum import Quorum
 from connectors.chain.settings import ChainSettings
 from infra.errors import Misconfigured
 from streams.domain.facts import Block, Transfer

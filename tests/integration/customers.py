@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from connectors.chain.listener import Listener
+from connectors.chain.listening.listener import Listener
 from connectors.verify.verification import Verification, verify
 from infra.database import transaction
 from infra.devchain.values import AccountInfo, Sent

@@ -14,18 +14,18 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine as Database
 
 from connectors.anchoring.anchorer import Anchorer
-from connectors.chain.booking import Booking
-from connectors.chain.discovery import Discovery
-from connectors.chain.intents import IntentAgent
-from connectors.chain.keystore import Keyring
-from connectors.chain.listener import Listener
+from connectors.chain.accounts.discovery import Discovery
+from connectors.chain.accounts.reading import AccountReader
+from connectors.chain.accounts.registration import Registrar, Request
+from connectors.chain.listening.booking import Booking
+from connectors.chain.listening.listener import Listener
+from connectors.chain.listening.reconcile import Reconciler
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.reading import AccountReader
-from connectors.chain.reconcile import Reconciler
-from connectors.chain.registration import Registrar, Request
+from connectors.chain.sending.intents import IntentAgent
+from connectors.chain.sending.keystore import Keyring
+from connectors.chain.sending.signing import Signer
+from connectors.chain.sending.submitter import Submitter
 from connectors.chain.settings import ChainSettings
-from connectors.chain.signing import Signer
-from connectors.chain.submitter import Submitter
 from connectors.gateway.gateway import Gateway
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest
 from infra.database import engine, transaction

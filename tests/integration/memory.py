@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from connectors.anchoring.anchorer import Anchorer
 from connectors.chain.node.rpc import Rpc
+from connectors.chain.sending.signing import Signer
 from connectors.chain.settings import ChainSettings
-from connectors.chain.signing import Signer
 from connectors.verify.audit_log import AuditLog
 from connectors.verify.report import Findings
 from connectors.verify.snapshot import pair

@@ -6,13 +6,13 @@ import sys
 import time
 from pathlib import Path
 
-from connectors.chain.booking import Booking
-from connectors.chain.discovery import Discovery
-from connectors.chain.listener import Listener
+from connectors.chain.accounts.discovery import Discovery
+from connectors.chain.accounts.reading import AccountReader
+from connectors.chain.accounts.registration import Registrar
+from connectors.chain.listening.booking import Booking
+from connectors.chain.listening.listener import Listener
+from connectors.chain.listening.reconcile import Reconciler
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.reading import AccountReader
-from connectors.chain.reconcile import Reconciler
-from connectors.chain.registration import Registrar
 from connectors.chain.settings import load_chain_settings
 from infra import failpoints
 from infra.database import engine, transaction

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from connectors.chain.events import TOPICS, Transfer
+from connectors.chain.contracts.events import TOPICS, Transfer
 from connectors.chain.node.bloom import bloom_bits
 
 TRANSFER = TOPICS[Transfer]

@@ -8,7 +8,7 @@ import pytest
 from chain_fixtures import running_devchain
 
 from connectors.anchoring.anchorer import Anchorer
-from connectors.chain.signing import Signer
+from connectors.chain.sending.signing import Signer
 from infra.database import transaction
 from infra.devchain.chain import DevChain
 from tests.integration.conftest import Databases

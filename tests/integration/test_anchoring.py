@@ -19,7 +19,7 @@ from connectors.anchoring import onchain, rows
 from connectors.anchoring.anchorer import Anchorer
 from connectors.anchoring.process import AuditProcess
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.signing import Signer
+from connectors.chain.sending.signing import Signer
 from connectors.recovery.anchors import bring_back_anchors, forgotten
 from infra.audit import check
 from infra.audit.check import Refused
@@ -189,7 +189,7 @@ from pathlib import Path
 from connectors.anchoring.anchorer import Anchorer
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import load_chain_settings
-from connectors.chain.signing import Signer
+from connectors.chain.sending.signing import Signer
 from connectors.recovery.anchors import bring_back_anchors, forgotten
 from infra.database import engine
 from infra.failpoints import arm

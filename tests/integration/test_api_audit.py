@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from connectors.anchoring import rows
-from connectors.chain.signing import Signer, TransactionOrder
+from connectors.chain.sending.signing import Signer, TransactionOrder
 from infra.audit import check
 from infra.database import transaction
 from streams.audit_log import proofs

@@ -11,10 +11,10 @@ from eth_abi import encode
 from eth_utils.crypto import keccak
 from pydantic import SecretStr
 
-from connectors.chain.contradictions import outvoted
+from connectors.chain.listening.contradictions import outvoted
+from connectors.chain.listening.quorum import Quorum
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.quorum import Quorum
-from connectors.chain.remote_signer import NotSigned, RemoteSigner
+from connectors.chain.sending.remote_signer import NotSigned, RemoteSigner
 from infra.database import transaction
 from infra.errors import Retry
 from tests.contract.test_pool import nodes

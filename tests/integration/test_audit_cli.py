@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from api.cli.main import main
 from connectors.anchoring import rows
-from connectors.chain.signing import Signer, TransactionOrder
+from connectors.chain.sending.signing import Signer, TransactionOrder
 from infra.audit import check
 from infra.audit.check import Head
 from infra.database import transaction

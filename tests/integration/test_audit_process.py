@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from connectors.chain.keystore import write_keystore
+from connectors.chain.sending.keystore import write_keystore
 from infra.stack import access
 from streams.audit_log.export_key import write_export_key
 from tests.chain_fixtures import silent_chain

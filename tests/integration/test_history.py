@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-import connectors.chain.listener
-from connectors.chain.listener import BULK
+import connectors.chain.listening.listener
+from connectors.chain.listening.listener import BULK
 from schemas.messages.account_events import TransferFinalized
 from tests.integration.customers import FINAL, Shore, another, shore, takes_over
 from tests.integration.little_river import EUR
@@ -75,7 +75,7 @@ def test_what_was_final_at_first_sight_is_booked_once_though_a_restored_w_reads_
         at.mined(chain.execute_withdrawal(asked), chain.mint(ana.account.safe, 7))
         chain.mine(FINAL)
         with monkeypatch.context() as patched:
-            patched.setattr(connectors.chain.listener, "BULK", 0)
+            patched.setattr(connectors.chain.listening.listener, "BULK", 0)
             takes_over(at, by_the_stretch := another(at, "by the stretch"))
             while by_the_stretch.step():
                 pass

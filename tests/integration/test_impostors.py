@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from eth_abi import encode
 
-from connectors.chain.registration import Request
+from connectors.chain.accounts.registration import Request
 from infra.devchain.values import AccountInfo
 from infra.errors import BadInput
 from infra.stack.supervisor import Stack
@@ -123,7 +123,7 @@ def test_whoever_dies_between_registering_and_remembering_finds_the_account_once
 
     (eve,) = at.river.chain.create_accounts(1)
     with monkeypatch.context() as deadly, pytest.raises(KeyboardInterrupt):
-        deadly.setattr("connectors.chain.modules.asked", dies)
+        deadly.setattr("connectors.chain.accounts.modules.asked", dies)
         at.settle()
     must_be_followed(at, eve)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from connectors.chain.blocks import Blocks, Forked
+from connectors.chain.listening.blocks import Blocks, Forked
 from infra.stack import access
 from tests.integration import step_until_killed
 from tests.integration.customers import FINAL, Customer, Shore, another, shore, takes_over

@@ -14,16 +14,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from connectors.chain import booking, reorgs
-from connectors.chain import listener as listening
-from connectors.chain.booking import Booking
-from connectors.chain.discovery import Discovery
-from connectors.chain.listener import Listener
+from connectors.chain.accounts.discovery import Discovery
+from connectors.chain.accounts.reading import AccountReader
+from connectors.chain.accounts.registration import Registrar
+from connectors.chain.listening import booking, reorgs
+from connectors.chain.listening import listener as listening
+from connectors.chain.listening.booking import Booking
+from connectors.chain.listening.listener import Listener
+from connectors.chain.listening.reconcile import Reconciler
 from connectors.chain.node.errors import UnknownBlock
 from connectors.chain.node.rpc import Rpc
-from connectors.chain.reading import AccountReader
-from connectors.chain.reconcile import Reconciler
-from connectors.chain.registration import Registrar
 from connectors.chain.settings import ChainSettings
 from infra.database import transaction
 from infra.transient import is_transient

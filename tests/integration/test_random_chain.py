@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from connectors.chain import booking, listener, reorgs
+from connectors.chain.listening import booking, listener, reorgs
 from infra.devchain.values import Sent, Withdrawal
 from infra.stack.supervisor import Stack
 from tests.integration.customers import Customer, Shore

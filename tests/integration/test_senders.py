@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from connectors.chain import transactions as rows
-from connectors.chain.signing import SignedTransaction, TransactionOrder
-from connectors.chain.transactions import Sent
+from connectors.chain.sending import transactions as rows
+from connectors.chain.sending.signing import SignedTransaction, TransactionOrder
+from connectors.chain.sending.transactions import Sent
 from infra.database import transaction
 from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide

@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import SecretStr
 
-from connectors.chain.calls import salt_of
-from connectors.chain.keystore import Keyring
+from connectors.chain.contracts.calls import salt_of
 from connectors.chain.preflight import examine
-from connectors.chain.remote_signer import NotSigned, RemoteSigner
+from connectors.chain.sending.keystore import Keyring
+from connectors.chain.sending.remote_signer import NotSigned, RemoteSigner
+from connectors.chain.sending.signing import Signer, order_of
 from connectors.chain.settings import ChainSettings
-from connectors.chain.signing import Signer, order_of
 from infra.devchain.chain import development_key
 from infra.errors import Misconfigured
 from tests.integration.customers import FINAL, Customer, Shore, shore

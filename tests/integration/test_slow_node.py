@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from connectors.chain import submitter as sending
-from connectors.chain.signing import SignedTransaction, TransactionOrder
-from connectors.chain.submitter import Submitter
-from connectors.chain.transactions import store
+from connectors.chain.sending import submitter as sending
+from connectors.chain.sending.signing import SignedTransaction, TransactionOrder
+from connectors.chain.sending.submitter import Submitter
+from connectors.chain.sending.transactions import store
 from infra.database import engine, transaction
 from infra.stack import access
 from tests.integration.conftest import Databases

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli import payment as cli
-from connectors.chain import transactions as rows
-from connectors.chain.signing import SignedTransaction, TransactionOrder
+from connectors.chain.sending import transactions as rows
+from connectors.chain.sending.signing import SignedTransaction, TransactionOrder
 from connectors.gateway.gateway import Gateway
 from infra.database import transaction
 from infra.errors import Conflict
@@ -275,7 +275,7 @@ def test_transactions_that_wait_do_not_keep_others_from_being_looked_at(
     at: Shore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With room for four, eight that are never mined take turns with one that failed."""
-    monkeypatch.setattr("connectors.chain.submitter.BATCH", 1)
+    monkeypatch.setattr("connectors.chain.sending.submitter.BATCH", 1)
     ana, chain = at.customer(100), at.river.chain
     chain.stop_mining()
     payments = [approved(at, ana, 100) for _ in range(9)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from connectors.chain.events import SetAllowance
-from connectors.chain.reading import stored_allowance
+from connectors.chain.accounts.reading import stored_allowance
+from connectors.chain.contracts.events import SetAllowance
 from connectors.verify.balances import Limit
 from streams.domain.allowance import UINT128_MAX, Allowance
 

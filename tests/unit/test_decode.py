@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.chain import events as on_chain
-from connectors.chain.decode import LAYOUTS, Layout, decode, decode_all
-from connectors.chain.events import SHAPES, TOPICS
+from connectors.chain.contracts import events as on_chain
+from connectors.chain.contracts.decode import LAYOUTS, Layout, decode, decode_all
+from connectors.chain.contracts.events import SHAPES, TOPICS
 from connectors.chain.node.abi import argument_types, checksummed
 from connectors.chain.node.bloom import bloom_bits, may_hold
 from connectors.chain.node.logs import Log

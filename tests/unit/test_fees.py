@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.chain.fees import Bid, first_bid, higher_bid
 from connectors.chain.node.values import Fees
+from connectors.chain.sending.fees import Bid, first_bid, higher_bid
 
 GWEI = 10**9
 FEES = st.builds(Fees, st.integers(0, 10**13), st.integers(0, 10**12))

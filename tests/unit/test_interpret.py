@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from connectors.chain import events as chain
-from connectors.chain.directory import Directory, Wallet
-from connectors.chain.interpret import Legs, Meaning, interpret
+from connectors.chain.accounts.directory import Directory, Wallet
+from connectors.chain.contracts import events as chain
+from connectors.chain.listening.interpret import Legs, Meaning, interpret
 from connectors.chain.node.logs import Log
 from connectors.chain.settings import ChainSettings
 from streams.domain import ids

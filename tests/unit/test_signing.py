@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from connectors.chain.calls import (
+from connectors.chain.contracts.calls import (
     SPENDING_ALLOWANCE,
     SPENDING_ROLE,
     is_spend,
@@ -24,9 +24,9 @@ from connectors.chain.calls import (
     spend_hash,
     transfer_call,
 )
-from connectors.chain.keystore import load_signer, write_keystore
 from connectors.chain.node.errors import revert_reason
-from connectors.chain.signing import Signer, TransactionOrder, order_of, sign_spend
+from connectors.chain.sending.keystore import load_signer, write_keystore
+from connectors.chain.sending.signing import Signer, TransactionOrder, order_of, sign_spend
 from infra.errors import Misconfigured
 
 KEY = "0x" + "4c" * 32

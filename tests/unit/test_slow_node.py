@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from connectors.chain import submitter as sending
-from connectors.chain.submitter import Submitter
-from connectors.chain.transactions import Sent
+from connectors.chain.sending import submitter as sending
+from connectors.chain.sending.submitter import Submitter
+from connectors.chain.sending.transactions import Sent
 from schemas.definition import Raw
 from tests.slow_node import SlowNode
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from connectors.chain import vanished
+from connectors.chain.listening import vanished
+from connectors.chain.listening.vanished import Vanished
 from connectors.chain.node.errors import RpcRefused
-from connectors.chain.vanished import Vanished
 from streams.domain import facts
 from tests.given import CUSTOMER, block, transfer
 
