@@ -68,6 +68,7 @@ for authorizations, *operator* also orders cards frozen, limited and blocked, *p
 **Problems.** What cannot be done is told as `application/problem+json` (RFC 9457), naming the value and the remedy.
 
 **Repeats.** Every order may be sent again: the same `Idempotency-Key`, presentment, reversal, refund or dispute has its effect once.
+What a caller names so is its own: the caller is the name that its key was given under, which stays when the key is changed.
 """
 
 

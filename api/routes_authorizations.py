@@ -23,7 +23,7 @@ ANSWERS = problem_answers(400, 401, 403, 409, 413, 415, 422, 503)
 IdempotencyKey = Annotated[
     Key,
     Header(
-        description="The network's own id of the request. The same key again is told the first answer.",
+        description="The network's own id of the request. The same key of the same caller again is told the first answer.",
         examples=["visa-2026-03-01-0000017"],
     ),
 ]

@@ -55,13 +55,13 @@ async def page() -> FileResponse:
 async def open_session(request: Request, given: Session) -> Response:
     """Exchange a key for the page's cookie: HttpOnly, SameSite=Strict, twelve hours, for reading only."""
     keys: Keys = request.app.state.keys
-    caller = keys.find(given.key.get_secret_value())
-    if caller is None:
+    session = keys.session(given.key.get_secret_value(), time.time())
+    if session is None:
         raise Unauthenticated("the key that was sent is not one of ours")
     answer = Response(status_code=204)
     answer.set_cookie(
         COOKIE,
-        keys.session(caller, time.time()),
+        session,
         max_age=SESSION_SECONDS,
         httponly=True,
         samesite="strict",

@@ -1,6 +1,7 @@
 """Who may call: API keys with a role each, compared in constant time; and the page's session, which may only look.
 
-Keys come from the settings, name -> key. The name says the role: `network`, or `network/visa-eu` where several share one.
+Keys come from the settings, name -> key, or keys while one takes another's place. The name says the role: `network`, or `network/visa-eu`
+where several share one; it is who calls, whichever of its keys is sent: the actor of what is ordered, and whose the idempotency keys are.
 A name whose role nobody knows is refused at the start, so that a misspelt key is not a key to everything.
 
 The page needs a key too. It is typed into a form, or follows `#key=` in the address: what stands after `#` never leaves the
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -39,7 +40,7 @@ LEAST_CHARACTERS = 16
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: the key's name, which is the actor of what is ordered, and what it may do."""
+    """Who calls: the key's name, which is the actor of what is ordered and owns its idempotency keys, and what it may do."""
 
     name: str
     scopes: frozenset[str]
@@ -57,10 +58,10 @@ class Key:
 class Keys:
     """All keys of this API."""
 
-    def __init__(self, told: Mapping[str, SecretStr]) -> None:
+    def __init__(self, told: Mapping[str, Sequence[SecretStr]]) -> None:
         if not told:
             raise Misconfigured("PAYRIVER_API_KEYS is empty, so nobody could call; set it to JSON: role to key")
-        self._keys = tuple(_key(name, secret.get_secret_value()) for name, secret in told.items())
+        self._keys = tuple(_key(name, each.get_secret_value()) for name, held in told.items() for each in held)
         for one, other in combinations(self._keys, 2):
             if one.digest == other.digest:
                 raise Misconfigured(
@@ -69,15 +70,18 @@ class Keys:
 
     def find(self, given: str) -> Caller | None:
         """Whose key this is. Every key is compared, and each in constant time."""
-        digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).digest()  # JSON can say half a character
-        found = [key.caller for key in self._keys if hmac.compare_digest(key.digest, digest)]
-        return found[0] if found else None
+        key = self._find(given)
+        return key.caller if key else None
 
-    def session(self, caller: Caller, now: float) -> str:
-        """A cookie's value: until when, for whom, and the proof."""
-        key = next(key for key in self._keys if key.caller.name == caller.name)
-        expires = str(int(now) + SESSION_SECONDS)
-        return f"{expires}.{_proof(key, expires)}"
+    def session(self, given: str, now: float) -> str | None:
+        """A cookie's value: until when, and the proof, by the key that was given; None where that is none of ours."""
+        key, expires = self._find(given), str(int(now) + SESSION_SECONDS)
+        return f"{expires}.{_proof(key, expires)}" if key else None
+
+    def _find(self, given: str) -> Key | None:
+        digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).digest()  # JSON can say half a character
+        found = [key for key in self._keys if hmac.compare_digest(key.digest, digest)]
+        return found[0] if found else None
 
     def of_session(self, value: str, now: float) -> Caller | None:
         """Who opened this session, with nothing but the right to read; None when it is over or was made up."""

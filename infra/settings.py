@@ -18,6 +18,13 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from infra.drawn import table
 from infra.errors import Misconfigured
 
+Held = Annotated[
+    tuple[SecretStr, ...],
+    BeforeValidator(lambda told: told if isinstance(told, list | tuple) else (told,)),
+    Field(min_length=1),
+]
+"""A name's keys: one, or several while one takes another's place."""
+
 
 class _Told(BaseSettings):
     """What the environment says. Raises Misconfigured, which names the variable; a secret is never repeated."""
@@ -109,8 +116,10 @@ class Settings(_Told):
 
     api_host: str = Field("127.0.0.1", description="Where the API listens.")
     api_port: int = Field(8080, ge=0, le=65_535, description="And at which port.")
-    api_keys: dict[str, SecretStr] = Field(
-        default_factory=dict, description="Who may call: role (reader, network, operator, privacy, admin) to key, JSON."
+    api_keys: dict[str, Held] = Field(
+        default_factory=dict,
+        description="Who may call: name to key, JSON. A name is a role (reader, network, operator, privacy, admin), or begins with one: "
+        "`network/visa-eu`. While a key is changed, a list of both; the name stays, for its idempotency keys are its own.",
     )
     webhook_allowed_hosts: tuple[str, ...] = Field(
         (), description="Private hosts that webhooks may be sent to, by http too."

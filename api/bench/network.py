@@ -39,7 +39,7 @@ class Network:
     def __init__(self, stack: Stack, cards: Sequence[str], processes: int = 2) -> None:
         self._cards = itertools.cycle(cards)
         self._doors = itertools.cycle(urlsplit(stack.url("api", each + 1)).netloc for each in range(processes))
-        self._key = settings_from(stack.settings_for("api")).api_keys["demo"].get_secret_value()
+        self._key = settings_from(stack.settings_for("api")).api_keys["demo"][0].get_secret_value()
         self._run = f"bench-{secrets.token_hex(4)}"
         self._numbers = itertools.count()
         self._turns = threading.Lock()

@@ -35,7 +35,10 @@ LANES = {
 
 def explain(
     payment: Annotated[
-        str, typer.Argument(help="Payment id (or its first 8 digits), network reference, or transaction.")
+        str,
+        typer.Argument(
+            help="Payment id (or its first 8 digits), network reference, NAME:KEY of the caller, or transaction."
+        ),
     ],
     as_json: JsonOption = False,
     home: HomeOption = None,

@@ -77,7 +77,7 @@ class World:
     @cached_property
     def http(self) -> httpx.Client:
         """The API with the embedded stack's key."""
-        key = settings_from(self.stack.settings_for("api")).api_keys["demo"].get_secret_value()
+        key = settings_from(self.stack.settings_for("api")).api_keys["demo"][0].get_secret_value()
         limits = httpx.Limits(max_connections=120, max_keepalive_connections=120)
         return httpx.Client(
             base_url=self.stack.url("api"), headers={"X-Api-Key": key}, timeout=60, limits=limits, trust_env=False

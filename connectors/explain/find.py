@@ -1,4 +1,4 @@
-"""Which payment is meant: by its id or the beginning of it, the network's reference or key, or a transaction that carried it."""
+"""Which payment is meant: by its id or the beginning of it, the network's reference, its caller's name and key, or a transaction that carried it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ UNION SELECT (detail ->> 'payment_id')::uuid FROM chain_sightings WHERE tx_hash 
 """
 SHOWN_BY_TRANSACTION = "SELECT payment_id FROM payments WHERE spend_tx_hash = %s OR refund_tx_hash = %s"
 LEAST_DIGITS = 8
+ROLES = ("network", "admin", "demo")
+"""Names of callers that may ask for payments, where one of a role needs no name beside it (api/security.py)."""
 
 
 def find(write: Cursor, read: Cursor, wanted: str) -> tuple[UUID, str]:
@@ -35,10 +37,17 @@ def find(write: Cursor, read: Cursor, wanted: str) -> tuple[UUID, str]:
     found = [row[0] for row in read.fetchall()]
     if found:
         return _only(found, wanted), "network reference"
-    found = _by_id(write, ids.network_payment_id(text).hex)
+    found = [each for name in _by_key(text) for each in _by_id(write, name.hex)]
     if not found and re.fullmatch(r"[0-9a-f]{1,7}", digits):
         raise BadInput(f"{wanted!r} is too short: give at least {LEAST_DIGITS} digits of a payment's id")
     return _only(found, wanted), "the network's idempotency key"
+
+
+def _by_key(text: str) -> list[UUID]:
+    """What it may lead to: as NAME:KEY, as the key of a caller without more than a role for a name, and as it did when all shared their keys."""
+    caller, _, key = text.partition(":")
+    named = [ids.network_payment_id(key, caller), *(ids.network_payment_id(text, role) for role in ROLES)]
+    return [*named, ids.unscoped_payment_id("network", text)]
 
 
 def _by_id(write: Cursor, digits: str) -> list[UUID]:
@@ -57,6 +66,7 @@ def _only(found: Sequence[UUID], wanted: str) -> UUID:
     if not found:
         raise NotFound(
             f"no payment is known by {wanted!r}; give its id (at least {LEAST_DIGITS} digits), the network's reference,"
+            " the caller's name and its key as NAME:KEY,"
             " or the hash of a transaction that carried it"
         )
     if len(found) > 1:

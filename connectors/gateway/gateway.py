@@ -66,18 +66,17 @@ class Gateway:
         self.messages = Messages(self.database, self.handler, self.commits, self.deadline_ms)
 
     def authorize(self, request: AuthorizationRequest) -> AuthorizationAnswer:
-        """Approve or decline, in time. The same request again is told the same.
+        """Approve or decline, in time. The same request of the same caller again is told the same.
 
         Raises CommandIdReused for another one under its key, BadInput for what is no amount, TooLate where W could not be
         asked in time (a rival holds the account's row, say): then nothing is approved, now or later.
         """
         checked_minor(request.amount_minor)
         until = time.monotonic() + (request.deadline_ms or self.deadline_ms) / 1000
-        payment_id = ids.network_payment_id(request.idempotency_key)
-        opened = self._open(Asked(payment_id, request, until))
+        opened = self._open(Asked.by(request, until))
         failpoint("gateway.after_hold")
-        payment = self._drive(payment_id, opened.held, until) if opened.held else None
-        return answer_of(payment) if payment is not None else self._answer(payment_id, opened.deadline, until)
+        payment = self._drive(opened.payment_id, opened.held, until) if opened.held else None
+        return answer_of(payment) if payment is not None else self._answer(opened.payment_id, opened.deadline, until)
 
     def freeze_card(self, account_id: UUID, reason: str, actor: str) -> None:
         """Freeze the account's card; frozen already is no error. Raises NotFound for an account we do not know."""

@@ -11,7 +11,7 @@ from streams.domain.reasons import APPROVED, response_code
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """An authorization request (ISO 8583 MTI 0100), or a financial one (0200), amounts in minor units. The same key is the same request.
+    """An authorization request (ISO 8583 MTI 0100), or a financial one (0200), amounts in minor units. The same actor's same key is the same request.
 
     `actor`: who asked, as the events' metadata name him.
     """

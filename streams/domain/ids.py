@@ -39,9 +39,22 @@ def leg_transfer_id(chain_id: int, leg: UUID) -> UUID:
     return derived("transfer", chain_id, "leg", leg)
 
 
-def network_payment_id(idempotency_key: str) -> UUID:
-    """A payment that the card network asked for."""
-    return derived("payment", "network", idempotency_key)
+def network_payment_id(idempotency_key: str, caller: str = "network") -> UUID:
+    """A payment that the card network asked for, by the caller's own key."""
+    return opened_payment_id("network", idempotency_key, caller)
+
+
+def opened_payment_id(kind: str, name: str, caller: str) -> UUID:
+    """A payment that a message of the network opens: its key (`network`), `presentment` or `refund`, each caller's names being its own.
+
+    `caller`: the name that the API key was given under, which stays when the key is changed.
+    """
+    return derived("payment", "caller", derived("caller", caller), kind, name)
+
+
+def unscoped_payment_id(kind: str, name: str) -> UUID:
+    """The same as it was when all callers shared their names: no payment is opened under it any more."""
+    return derived("payment", kind, name)
 
 
 def chain_payment_id(transfer: UUID) -> UUID:

@@ -28,7 +28,7 @@ def test_what_was_declined_and_taken_back_is_not_approved_by_an_advice_that_come
         taken_back = gateway.messages.reverse(first.payment_id, "r1", "test")
         assert (taken_back.accepted, taken_back.response_code, taken_back.state) == (True, "00", "declined")
     told = Opening(card, 100_000_000, "EUR")
-    advised = gateway.messages.advise(request.idempotency_key, "a1", told, "test")
+    advised = gateway.messages.advise(request.idempotency_key, "a1", told, "network")
     assert (advised.accepted, advised.reason, advised.state) == (False, "reversed", "declined")
     assert side.types(first.payment_id)[-2:] == ["ReversalAcknowledged", "CardMessageRefused"]
     assert gateway.authorize(request) == first
@@ -68,15 +68,41 @@ def test_of_a_hundred_at_once_with_funds_for_37_exactly_37_are_approved(side: Wr
     assert side.state(account_id).held_raw == 3_700 * 10**16
 
 
-def test_whoever_asks_is_named_by_what_he_asked_and_a_repeat_of_somebody_else_is_told_the_same(side: WriteSide) -> None:
-    _, card = side.account()
-    first = side.gateway().authorize(authorization(card, 1_000, "key-of-two" + card, actor="network/visa-eu"))
-    assert side.gateway().authorize(authorization(card, 1_000, "key-of-two" + card, actor="network/other")) == first
+def test_whoever_asks_is_named_by_what_he_asked_and_his_keys_are_his_own(side: WriteSide) -> None:
+    _, card = side.account(cents=5_000)
+    gateway, key = side.gateway(), "key-of-two" + card
+    first = gateway.authorize(authorization(card, 1_000, key, actor="network/visa-eu"))
+    other = gateway.authorize(authorization(card, 2_000, key, actor="network/other"))
+    assert first.approved and other.approved and first.payment_id != other.payment_id
+    assert gateway.authorize(authorization(card, 1_000, key, actor="network/visa-eu")) == first
+    told = Opening(card, 100, "EUR")
+    for open_by in (gateway.messages.present, gateway.messages.refund_unlinked):
+        opened = [open_by(key, told, actor).payment_id for actor in ("network/visa-eu", "network/other")]
+        assert len(set(opened)) == 2
+    back = gateway.messages.reverse_early(key, "r1", Opening(card, 2_000, "EUR"), "network/other")
+    assert (back.payment_id, back.state) == (other.payment_id, "reversed")
+    assert side.state(first.payment_id).card == "authorized"
     actors = "SELECT type, metadata ->> 'actor' FROM events WHERE stream_id = %s ORDER BY version"
     assert side.rows(actors, first.payment_id)[:2] == [
         ("PaymentRequested", "network/visa-eu"),
         ("PaymentHeld", "gateway"),
     ]
+
+
+def test_what_was_asked_for_before_callers_had_keys_of_their_own_is_found_by_all_its_names(
+    side: WriteSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, card = side.account()
+    gateway, key, told = side.gateway(), "key-of-old" + card, Opening(card, 100, "EUR")
+    with monkeypatch.context() as before:
+        before.setattr(ids, "opened_payment_id", lambda kind, name, _: ids.unscoped_payment_id(kind, name))
+        asked = gateway.authorize(authorization(card, 1_000, key, actor="network/visa-eu"))
+        posted = gateway.messages.present(key, told, "network/visa-eu")
+    assert asked.payment_id == ids.unscoped_payment_id("network", key)
+    assert gateway.authorize(authorization(card, 1_000, key, actor="network/visa-eu")) == asked
+    assert gateway.messages.present(key, told, "network/visa-eu") == posted
+    back = gateway.messages.reverse_early(key, "r1", Opening(card, 1_000, "EUR"), "network/visa-eu")
+    assert (back.payment_id, back.state) == (asked.payment_id, "reversed")
 
 
 @pytest.mark.parametrize("cents", [-5, 2**63, 2**255])
@@ -155,7 +181,7 @@ def test_an_authorization_that_comes_at_once_after_its_reversal_is_answered(side
     """Nobody has told the saga of the reversal yet: it takes both, in their order."""
     _, card = side.account()
     gateway, request = side.gateway(), authorization(card, 1_000)
-    early = gateway.messages.reverse_early(request.idempotency_key, "r1", Opening(card, 1_000, "EUR"), "test")
+    early = gateway.messages.reverse_early(request.idempotency_key, "r1", Opening(card, 1_000, "EUR"), "network")
 
     late = gateway.authorize(request)
 

@@ -242,7 +242,9 @@ def test_authorizations_that_arrive_together_share_their_transactions_and_each_i
     requests = [authorization(cards[n % 6], 100 * (n + 1) if n % 5 else 50_000) for n in range(30)]
     early = [authorization(card, 100) for card in cards]  # their reversals came first
     for request in early:
-        gateway.messages.reverse_early(request.idempotency_key, "r1", Opening(request.card_token, 100, "EUR"), "test")
+        gateway.messages.reverse_early(
+            request.idempotency_key, "r1", Opening(request.card_token, 100, "EUR"), "network"
+        )
     with ThreadPoolExecutor(30) as threads:
         answers = list(threads.map(gateway.authorize, [*early, *requests]))
     assert [(each.approved, each.state) for each in answers[:6]] == [(False, "reversed")] * 6

@@ -12,7 +12,13 @@ NOW = 1_700_000_000.0
 
 
 def keys(**told: str) -> Keys:
-    return Keys({name.replace("__", "/"): SecretStr(secret) for name, secret in told.items()})
+    return Keys({name.replace("__", "/"): [SecretStr(secret)] for name, secret in told.items()})
+
+
+def session_of(known: Keys, key: str) -> str:
+    session = known.session(key, NOW)
+    assert session is not None
+    return session
 
 
 @pytest.fixture
@@ -46,29 +52,23 @@ def test_no_other_text_is_a_key(both: Keys, given: str) -> None:
 )
 def test_a_door_that_would_stand_open_or_shut_for_all_is_refused_at_the_start(told: dict[str, str], says: str) -> None:
     with pytest.raises(Misconfigured, match=says):
-        Keys({name: SecretStr(secret) for name, secret in told.items()})
+        Keys({name: [SecretStr(secret)] for name, secret in told.items()})
 
 
 def test_a_session_may_look_and_nothing_else_whoever_opened_it(both: Keys) -> None:
-    caller = both.find("a-key-of-the-network")
-    assert caller is not None
-    found = both.of_session(both.session(caller, NOW), NOW + 1)
+    found = both.of_session(session_of(both, "a-key-of-the-network"), NOW + 1)
     assert found is not None
     assert (found.name, found.scopes) == ("network/visa", {READ})
 
 
 def test_a_session_ends_after_twelve_hours(both: Keys) -> None:
-    caller = both.find("a-key-that-may-read")
-    assert caller is not None
-    session = both.session(caller, NOW)
+    session = session_of(both, "a-key-that-may-read")
     assert both.of_session(session, NOW + SESSION_SECONDS) is not None
     assert both.of_session(session, NOW + SESSION_SECONDS + 1) is None
 
 
 def test_a_session_ends_with_its_key(both: Keys) -> None:
-    caller = both.find("a-key-that-may-read")
-    assert caller is not None
-    session = both.session(caller, NOW)
+    session = session_of(both, "a-key-that-may-read")
     assert keys(reader="another-key-for-reading").of_session(session, NOW) is None
     assert keys(reader="a-key-that-may-read").of_session(session, NOW) is not None  # at every instance
 
@@ -79,7 +79,19 @@ def test_a_session_cannot_be_made_up(both: Keys, made_up: str) -> None:
 
 
 def test_a_session_cannot_be_made_longer(both: Keys) -> None:
-    caller = both.find("a-key-that-may-read")
-    assert caller is not None
-    expires, _, proof = both.session(caller, NOW).partition(".")
+    expires, _, proof = session_of(both, "a-key-that-may-read").partition(".")
     assert both.of_session(f"{int(expires) + 1}.{proof}", NOW) is None
+
+
+def test_while_a_key_is_changed_both_are_the_same_callers_and_each_session_ends_with_its_own() -> None:
+    old, new = SecretStr("the-key-of-yesterday"), SecretStr("the-key-of-tomorrow")
+    changing = Keys({"network/visa": [old, new]})
+    assert changing.find("the-key-of-yesterday") == changing.find("the-key-of-tomorrow")
+    sessions = [session_of(changing, each.get_secret_value()) for each in (old, new)]
+    changed = Keys({"network/visa": [new]})
+    assert changed.find("the-key-of-yesterday") is None
+    assert [changed.of_session(each, NOW) is not None for each in sessions] == [False, True]
+
+
+def test_what_is_no_key_opens_no_session(both: Keys) -> None:
+    assert both.session("not-a-key-of-anybody", NOW) is None
