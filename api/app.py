@@ -33,7 +33,7 @@ from api.audit_view import AuditView
 from api.chain_view import ChainView
 from api.context import FOLDS, LOOKS, ORDERS, Context
 from api.door import Door
-from api.head import HeadProtocol
+from api.head import KEEP_ALIVE_SECONDS, HeadProtocol
 from api.health import Health
 from api.live import Feed
 from api.metrics import AnswerTimes
@@ -130,6 +130,7 @@ class Server(uvicorn.Server):
                 host=settings.api_host,
                 port=settings.api_port,
                 http=HeadProtocol,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 log_config=None,  # structlog has the one log
                 access_log=False,
                 server_header=False,

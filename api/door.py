@@ -1,9 +1,11 @@
-"""The outermost layer, for every request alike: a bound on the body's size, headers that every answer carries, and an answer where we failed.
+"""The outermost layer, for every request alike: a bound on the body's size, headers that every answer carries, HEAD, and an answer where we failed.
 
 Plain ASGI: it costs an authorization microseconds, where a layer of the framework's own costs tasks.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -34,6 +36,8 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope, receive, send = _of_get(scope, send)
         left, started = MOST_BYTES, False
 
         async def bounded() -> Message:
@@ -51,6 +55,8 @@ class Door:
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.setdefault("Cache-Control", "no-store")
+                if "GET" in (allowed := headers.get("Allow", "")).split(", "):
+                    headers["Allow"] = f"{allowed}, HEAD"
             await send(message)
 
         told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -65,3 +71,24 @@ class Door:
                 raise
             log.error("request_failed", path=scope["path"], reason="failed", exc_info=error)
             await Problem("failed", "It is written in our log.", scope["path"]).response()(scope, receive, marked)
+
+
+def _of_get(scope: Scope, send: Send) -> tuple[Scope, Receive, Send]:
+    """HEAD is GET without its content (RFC 9110, 9.3.2): the same status and headers. One that has no end is left once it began."""
+    asked, began = False, asyncio.Event()
+
+    async def receive() -> Message:
+        nonlocal asked
+        if not asked:
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await began.wait()
+        return {"type": "http.disconnect"}
+
+    async def headed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            began.set()
+
+    return {**scope, "method": "GET"}, receive, headed

@@ -32,6 +32,14 @@ def client() -> TestClient:
 
         return StreamingResponse(pieces())
 
+    @app.get("/says")
+    async def says() -> dict[str, int]:
+        return {"one": 1}
+
+    @app.post("/orders")
+    async def orders() -> None:
+        pass
+
     return TestClient(app)
 
 
@@ -46,3 +54,16 @@ def test_where_we_fail_the_answer_is_a_problem_that_carries_what_every_answer_do
 def test_an_answer_that_began_is_broken_off_and_never_ends_as_another_one(client: TestClient) -> None:
     with pytest.raises(RuntimeError, match="of us alone"):
         client.get("/breaks-off")
+
+
+def test_who_asks_for_the_head_alone_is_told_what_get_would_be_told_and_nothing_of_its_content(
+    client: TestClient,
+) -> None:
+    for path in ("/says", "/fails", "/nowhere", "/openapi.json"):
+        full, head = client.get(path), client.head(path)
+        assert (head.status_code, head.headers, head.content) == (full.status_code, full.headers, b"")
+
+
+def test_where_get_is_allowed_head_is_and_nowhere_else(client: TestClient) -> None:
+    assert client.put("/says").headers["Allow"] == "GET, HEAD"
+    assert (client.head("/orders").status_code, client.head("/orders").headers["Allow"]) == (405, "POST")
