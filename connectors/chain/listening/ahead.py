@@ -13,7 +13,7 @@ from sqlalchemy import Engine as Database
 
 from connectors.chain.accounts.directory import Directory
 from connectors.chain.listening.booking import Booking, Foreseen, Past
-from connectors.chain.listening.history import History
+from connectors.chain.listening.meanings import Meanings
 from connectors.chain.listening.stretches import Stretch
 from infra.database import reading
 
@@ -39,13 +39,13 @@ class Ahead:
     """One stretch ahead of the writer, in a thread of its own."""
 
     database: Database
-    history: History
+    meanings: Meanings
     booking: Booking
     _begun: _Begun | None = None
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="ahead"))
 
     def told(self, stretch: Stretch, directory: Directory, welcomes: int, final: int) -> Told:
-        """What it means, as `History.past`, and how that is booked. `welcomes`: counts which accounts the directory has."""
+        """What it means, as `Meanings.past`, and how that is booked. `welcomes`: counts which accounts the directory has."""
         begun, self._begun = self._begun, None
         if begun is not None and begun.is_of(stretch, welcomes):
             return begun.told.result()
@@ -65,6 +65,6 @@ class Ahead:
 
     def tell(self, stretch: Stretch, directory: Directory, final: int, before: Foreseen | None = None) -> Told:
         """At once, in the caller's thread."""
-        past = self.history.past(stretch, directory, final)
+        past = self.meanings.past(stretch, directory, final)
         with reading(self.database) as cursor:
             return past, self.booking.foresee(cursor, past, before)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -40,12 +39,26 @@ Side = tuple[UUID, UUID]
 
 
 @dataclass(frozen=True)
+class News:
+    """What blocks that a reorg may take back mean: facts in the chain's order, and what was read of accounts at the blocks that changed them.
+
+    `taken_back`: spends of ours. `reread`: whose integrity may have changed, and where. `sent_by`: who carried the debits that others sent.
+    """
+
+    facts: Sequence[Any]
+    readings: Sequence[Any]
+    taken_back: Sequence[TakenBack]
+    reread: Sequence[tuple[UUID, Block]]
+    sent_by: Mapping[Key, Carrier]
+
+
+@dataclass(frozen=True)
 class Past:
     """What blocks that were final before they were read mean: facts in the chain's order, and what was read of accounts at a final block."""
 
     facts: Sequence[Any]
     readings: Sequence[Any]
-    taken_back: Sequence[TakenBack] = ()
+    taken_back: Sequence[TakenBack]
 
 
 @dataclass(frozen=True)
@@ -67,19 +80,12 @@ class Booking:
     chain_id: int
     handler: CommandHandler
 
-    def seen(
-        self,
-        cursor: Cursor,
-        found: Sequence[Any],
-        reread: Iterable[tuple[UUID, Block]],
-        visits: Mapping[str, int],
-        taken_back: Iterable[TakenBack] = (),
-        sent_by: Mapping[Key, Carrier] = MappingProxyType({}),
-    ) -> None:
-        """Facts of blocks that now stand on the chain. Transfers that had vanished before are marked as seen again.
+    def seen(self, cursor: Cursor, news: News, visits: Mapping[str, int]) -> None:
+        """What blocks mean that now stand on the chain. Transfers that had vanished before are marked as seen again.
 
-        One that was booked as final before, by who has forgotten since that its block was read, is only sighted.
+        One that was booked as final before, by who has forgotten since that its block was read, is only sighted. `visits`: by block hash.
         """
+        found = [*news.facts, *news.readings]
         transfers = _transfers(found)
         known = rows.known_sightings(cursor, [each.transfer_id for each in transfers])
         plain = [facts.FinalizeTransfer(each) for each in transfers if each.payment_id is None]
@@ -87,15 +93,15 @@ class Booking:
         told = [
             _again(each, known) for each in found if not (isinstance(each, facts.SeeTransfer) and _side(each) in final)
         ]
-        readings = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)} | set(reread)
+        readings = {(fact.account_id, fact.block) for fact in found if _changes_reading(fact)} | set(news.reread)
         sightings = [rows.sighting_of(each, visits[each.block.hash]) for each in transfers]
         sightings += [
             _reading(account_id, block, visits[block.hash]) for account_id, block in sorted(readings, key=str)
         ]
-        said = [rows.sighting_of_taken_back(each, visits[each.block.hash]) for each in taken_back]
+        said = [rows.sighting_of_taken_back(each, visits[each.block.hash]) for each in news.taken_back]
         sightings += {each.sighting_id: each for each in said}.values()
         rows.sight(cursor, self.chain_id, sightings)
-        vanished.remember(cursor, sent_by)
+        vanished.remember(cursor, news.sent_by)
         mark_legs(cursor, transfers, "seen")
         self._queue(cursor, found)
         failpoint("listener.after_sightings")

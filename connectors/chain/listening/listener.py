@@ -25,9 +25,9 @@ from connectors.chain.listening.blocks import Blocks, Forked
 from connectors.chain.listening.booking import Booking
 from connectors.chain.listening.cursor import Position
 from connectors.chain.listening.drift import Drift
-from connectors.chain.listening.history import History, facts_of, taken_back
 from connectors.chain.listening.lease import Lease
 from connectors.chain.listening.legs import signed_spends
+from connectors.chain.listening.meanings import Meanings
 from connectors.chain.listening.quorum import Quorum
 from connectors.chain.listening.reconcile import Reconciler
 from connectors.chain.listening.reorgs import Reorgs
@@ -66,7 +66,7 @@ class Listener:
     lease: Lease = field(init=False)
     stretches: Stretches = field(init=False)
     fills: Stretches = field(init=False)
-    history: History = field(init=False)
+    meanings: Meanings = field(init=False)
     ahead: Ahead = field(init=False)
     quorum: Quorum = field(init=False)
     reorgs: Reorgs = field(init=False)
@@ -81,8 +81,8 @@ class Listener:
         self.lease = Lease(self.database, self.chain.chain_id, self.name, self.poll_seconds)
         self.stretches = Stretches(self.rpc, self.chain)
         self.fills = Stretches(self.rpc, self.chain)
-        self.history = History(self.database, self.blocks, self.reconciler)
-        self.ahead = Ahead(self.database, self.history, self.booking)
+        self.meanings = Meanings(self.database, self.blocks, self.reconciler)
+        self.ahead = Ahead(self.database, self.meanings, self.booking)
         self.heads = Heads(self.rpc.pool)
         self.drift = Drift(self.database, self.reconciler, self.booking, self.chain.reconcile_accounts)
         self.quorum = Quorum(self.rpc, self.chain, self.database)
@@ -227,18 +227,16 @@ class Listener:
             seen = self.blocks.logs(headers, self.directory)
         except (UnknownBlock, Forked):
             return None
-        meanings = self.history.meanings(headers, seen, self.directory)
-        reread, readings = self.history.reread(meanings, self.directory)
+        news = self.meanings.news(headers, seen, self.directory)
         newest = headers[-1]
         new = replace(position, number=newest.number, hash=newest.hash, time=newest.time)
-        sent_by = vanished.carriers(self.rpc, facts_of(meanings))
         with transaction(self.database) as cursor:
             if not rows.move(cursor, self.chain.chain_id, position, new):
                 return None
             failpoint("listener.after_move")
             visits = rows.add_blocks(cursor, self.chain.chain_id, headers)
             self.discovery.note(cursor, [each for logs in seen.values() for each in logs])
-            self.booking.seen(cursor, [*facts_of(meanings), *readings], reread, visits, taken_back(meanings), sent_by)
+            self.booking.seen(cursor, news, visits)
             failpoint("listener.before_commit")
         failpoint("listener.after_commit")
         return new
@@ -252,17 +250,15 @@ class Listener:
         """
         theirs = Directory.of(newcomers)
         headers = self.blocks.between(min(each.opening_block for each in newcomers) + 1, position.number, position.hash)
-        meanings = self.history.meanings(headers, self.blocks.logs(headers, theirs), theirs)
-        reread, readings = self.history.reread(meanings, theirs)
+        news = self.meanings.news(headers, self.blocks.logs(headers, theirs), theirs)
         new = replace(position, welcomes=position.welcomes + 1)
-        sent_by = vanished.carriers(self.rpc, facts_of(meanings))
         with transaction(self.database) as cursor:
             if not rows.move(cursor, self.chain.chain_id, position, new):
                 return False
-            visits = rows.visits(cursor, self.chain.chain_id, [header.hash for header, _ in meanings])
-            visits = {header.hash: 1 for header, _ in meanings} | visits
+            visits = {each.hash: 1 for each in headers}
+            visits |= rows.visits(cursor, self.chain.chain_id, list(visits))
             wallets.follow(cursor, [each.account_id for each in newcomers])
-            self.booking.seen(cursor, [*facts_of(meanings), *readings], reread, visits, taken_back(meanings), sent_by)
+            self.booking.seen(cursor, news, visits)
             failpoint("listener.before_welcome_commit")
         if self._welcomes == position.welcomes:
             self._add(newcomers, new.welcomes)

@@ -1,11 +1,12 @@
-"""What happened in blocks that were final before we read them becomes events: seen and final in one append, with nothing to take back."""
+"""What blocks mean for our accounts, with all that must be asked to know it: of new ones, which a reorg may take back, and of many at once that
+were final before we read them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Engine as Database
 
@@ -13,11 +14,12 @@ from connectors.chain.accounts.directory import Directory
 from connectors.chain.contracts import events as chain
 from connectors.chain.contracts.decode import Seen
 from connectors.chain.listening.blocks import Blocks
-from connectors.chain.listening.booking import Past
+from connectors.chain.listening.booking import News, Past
 from connectors.chain.listening.interpret import Legs, Meaning, TakenBack, interpret
 from connectors.chain.listening.legs import our_legs
 from connectors.chain.listening.reconcile import Reconciler
 from connectors.chain.listening.stretches import Stretch
+from connectors.chain.listening.vanished import carriers
 from connectors.chain.node.logs import Log
 from connectors.chain.node.values import Header
 from infra.database import reading
@@ -27,15 +29,25 @@ TRANSFER = chain.TOPICS[chain.Transfer]
 
 
 @dataclass(frozen=True)
-class History:
-    """Reads meaning out of stretches."""
+class Meanings:
+    """Reads the meaning of blocks, by their logs."""
 
     database: Database
     blocks: Blocks
     reconciler: Reconciler
 
+    def news(self, headers: Sequence[Header], seen: Mapping[str, Sequence[Seen]], directory: Directory) -> News:
+        """What new blocks mean. `seen`: their decoded logs, by block hash. Integrity is read at the block that may have changed it."""
+        legs = self._legs([each for logs in seen.values() for each in logs])
+        blocks = [_block(each) for each in headers]
+        meanings = [self._meaning(block, seen[block.hash], directory, legs) for block in blocks]
+        reread = [(each, block) for block, meaning in zip(blocks, meanings, strict=True) for each in meaning.reread]
+        readings = self.reconciler.integrity([(directory.of_account(each), block) for each, block in reread])
+        found = _facts(meanings)
+        return News(found, readings, _taken_back(meanings), reread, carriers(self.blocks.rpc, found))
+
     def past(self, stretch: Stretch, directory: Directory, final: int) -> Past:
-        """The facts of a stretch. Integrity is read at `final`, for the state of older blocks may be pruned."""
+        """What a stretch of final blocks means. Integrity is read at `final`, for the state of older blocks may be pruned."""
         seen = self.blocks.decoded(
             _concerning(stretch.logs, directory, self.blocks.chain.spender_module.lower()), directory
         )
@@ -43,23 +55,7 @@ class History:
         meanings = [self._meaning(block, logs, directory, legs) for block, logs in self._by_block(seen)]
         reread = sorted({each for meaning in meanings for each in meaning.reread})
         readings = self.reconciler.integrity_at([directory.of_account(each) for each in reread], final)
-        found = [fact for meaning in meanings for fact in meaning.facts]
-        return Past(found, readings, [each for meaning in meanings for each in meaning.taken_back])
-
-    def meanings(
-        self, headers: Sequence[Header], seen: Mapping[str, Sequence[Seen]], directory: Directory
-    ) -> list[tuple[Header, Meaning]]:
-        """What each of these blocks means, by its logs."""
-        legs = self._legs([each for found in seen.values() for each in found])
-        return [(each, self._meaning(_block(each), seen[each.hash], directory, legs)) for each in headers]
-
-    def reread(
-        self, meanings: Sequence[tuple[Header, Meaning]], directory: Directory
-    ) -> tuple[list[tuple[UUID, Block]], list[Any]]:
-        """Whose integrity may have changed in which block, and what it was there."""
-        reread = [(each, _block(header)) for header, meaning in meanings for each in meaning.reread]
-        asked = [(directory.of_account(account_id), block) for account_id, block in reread]
-        return reread, self.reconciler.integrity(asked)
+        return Past(_facts(meanings), readings, _taken_back(meanings))
 
     def _meaning(self, block: Block, seen: Sequence[Seen], directory: Directory, legs: Legs) -> Meaning:
         return interpret(block, seen, directory, legs, self.blocks.chain)
@@ -82,14 +78,12 @@ class History:
         ]
 
 
-def facts_of(meanings: Sequence[tuple[Header, Meaning]]) -> list[Any]:
-    """What these blocks say, in the chain's order."""
-    return [fact for _, meaning in meanings for fact in meaning.facts]
+def _facts(meanings: Sequence[Meaning]) -> list[Any]:
+    return [fact for meaning in meanings for fact in meaning.facts]
 
 
-def taken_back(meanings: Sequence[tuple[Header, Meaning]]) -> list[TakenBack]:
-    """Our spends that these blocks say were taken back."""
-    return [each for _, meaning in meanings for each in meaning.taken_back]
+def _taken_back(meanings: Sequence[Meaning]) -> list[TakenBack]:
+    return [each for meaning in meanings for each in meaning.taken_back]
 
 
 def _block(header: Header) -> Block:
