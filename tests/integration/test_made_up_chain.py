@@ -17,7 +17,7 @@ import pytest
 from connectors.chain.accounts.discovery import Discovery
 from connectors.chain.accounts.reading import AccountReader
 from connectors.chain.accounts.registration import Registrar
-from connectors.chain.listening import booking, reorgs
+from connectors.chain.listening import booking, finality, reorgs
 from connectors.chain.listening import listener as listening
 from connectors.chain.listening.booking import Booking
 from connectors.chain.listening.listener import Listener
@@ -73,7 +73,7 @@ class Death:
 def death() -> Iterator[Death]:
     made = Death()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (booking, listening, reorgs):
+        for module in (booking, finality, listening, reorgs):
             patch.setattr(module, "failpoint", made)
         yield made
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from connectors.chain.listening import booking, listener, reorgs
+from connectors.chain.listening import booking, finality, listener, reorgs
 from infra.devchain.values import Sent, Withdrawal
 from infra.stack.supervisor import Stack
 from tests.integration.customers import Customer, Shore
@@ -58,7 +58,7 @@ def at() -> Iterator[Shore]:
 def fresh() -> Iterator[Shore]:
     """A chain and a store without people, whose listener dies when it is told to."""
     with Stack(servers=("write", "read", "node"), components=()) as stack, pytest.MonkeyPatch.context() as patch:
-        for module in (booking, listener, reorgs):
+        for module in (booking, finality, listener, reorgs):
             patch.setattr(module, "failpoint", DEATH)
         made = Shore(LittleRiver(stack, finality={"depth": DEPTH}), final=DEPTH + 1)
         made.river.chain.mine(DEPTH)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from time import monotonic
-from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
@@ -19,19 +18,17 @@ from connectors.chain.accounts import wallets
 from connectors.chain.accounts.directory import Directory, Wallet
 from connectors.chain.accounts.discovery import Discovery
 from connectors.chain.listening import cursor as rows
-from connectors.chain.listening import vanished
 from connectors.chain.listening.ahead import Ahead
 from connectors.chain.listening.blocks import Blocks, Forked
 from connectors.chain.listening.booking import Booking
 from connectors.chain.listening.cursor import Position
 from connectors.chain.listening.drift import Drift
+from connectors.chain.listening.finality import Finality
 from connectors.chain.listening.lease import Lease
-from connectors.chain.listening.legs import signed_spends
 from connectors.chain.listening.meanings import Meanings
 from connectors.chain.listening.quorum import Quorum
 from connectors.chain.listening.reconcile import Reconciler
 from connectors.chain.listening.reorgs import Reorgs
-from connectors.chain.listening.sightings import TAKEN_BACK, sightings_up_to
 from connectors.chain.listening.stretches import Stretches
 from connectors.chain.node.errors import RpcRefused, UnknownBlock
 from connectors.chain.node.heads import Heads
@@ -70,6 +67,7 @@ class Listener:
     ahead: Ahead = field(init=False)
     quorum: Quorum = field(init=False)
     reorgs: Reorgs = field(init=False)
+    finality: Finality = field(init=False)
     heads: Heads = field(init=False)
     drift: Drift = field(init=False)
     _welcomes: int = -1
@@ -87,6 +85,7 @@ class Listener:
         self.drift = Drift(self.database, self.reconciler, self.booking, self.chain.reconcile_accounts)
         self.quorum = Quorum(self.rpc, self.chain, self.database)
         self.reorgs = Reorgs(self.database, self.rpc, self.chain, self.booking, self.reconciler)
+        self.finality = Finality(self.database, self.rpc, self.chain, self.booking, self.reconciler, self.quorum)
 
     def run(self, stop: Event) -> None:
         """Step until `stop` is set. Raises Misconfigured for a node of another chain, FinalityBroken for a reorg too deep."""
@@ -120,16 +119,18 @@ class Listener:
             if not self._welcome(position, newcomers):
                 return False
             position, _ = self._stand()
-            return self._finalize(position, min(final, position.number)) or True  # what they did may be final already
+            return (
+                self.finality.reach(min(final, position.number), position, self.directory) or True
+            )  # what they did may be final already
         if final > position.number + BULK:
-            return self._finalize(position, position.number) or self._catch_up(position, final)
+            return self.finality.reach(position.number, position, self.directory) or self._catch_up(position, final)
         moved = bool(late)
         if head is not None and head.number > position.number:
             position = self._advance(position, head) or position
             moved = True
         moved = self._discover(final) or moved
         if moved or min(final, position.number) > position.final:
-            moved = self._finalize(position, min(final, position.number)) or moved
+            moved = self.finality.reach(min(final, position.number), position, self.directory) or moved
         return moved or self.drift.look(position, self.directory)
 
     # -- looking
@@ -281,36 +282,3 @@ class Listener:
         for wallet in newcomers:
             self.directory.add(wallet)
         self._welcomes = welcomes
-
-    # -- finality
-
-    def _finalize(self, position: Position, final: int) -> bool:
-        """Money moves here, and only here: everything seen in blocks that are final by now."""
-        with transaction(self.database) as cursor:
-            sightings = sightings_up_to(cursor, self.chain.chain_id, final)
-            waiting = wallets.queues(cursor, self.chain.chain_id, final)
-            gone = vanished.waiting(cursor, self.chain.chain_id)
-            said = [each for each in sightings if each.kind == TAKEN_BACK]
-            signed = signed_spends(cursor, [UUID(each.detail["leg_id"]) for each in said])
-        if not sightings and final <= position.final:
-            return False
-        moved = (each.transfer() for each in sightings if each.kind == "transfer")
-        if not (self._stands(final) and self.quorum.attests(moved, self.directory)):
-            return False
-        asked = self.reconciler.emptied([self.directory.of_account(each) for each in waiting], final)
-        asked += self.reconciler.taken_back(said, signed, final) + vanished.used_up(self.rpc, gone, final)
-        with transaction(self.database) as cursor:
-            if not rows.move(
-                cursor, self.chain.chain_id, position, replace(position, final=max(final, position.final))
-            ):
-                return False
-            rows.finalize_blocks(cursor, self.chain.chain_id, final)
-            self.booking.final(cursor, sightings, asked)
-            failpoint("listener.before_final_commit")
-        return True
-
-    def _stands(self, number: int) -> bool:
-        """Whether our block at a height that is final now is what the nodes agree on."""
-        with transaction(self.database) as cursor:
-            ours = rows.standing_block(cursor, self.chain.chain_id, number)
-        return ours is None or self.quorum.stands(number, ours)
