@@ -20,7 +20,8 @@ from api.cli.roots import Root
 from api.cli.work import consume, until_signalled
 from connectors.chain.accounts.discovery import Discovery
 from connectors.chain.accounts.reading import AccountReader
-from connectors.chain.accounts.registration import Registrar, Request
+from connectors.chain.accounts.registration import Registrar
+from connectors.chain.accounts.request import Request
 from connectors.chain.client import rpc_of
 from connectors.chain.listening.booking import Booking
 from connectors.chain.listening.listener import Listener

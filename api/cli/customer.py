@@ -20,7 +20,7 @@ from api.cli.chain import ChainRoot
 from api.cli.chain_setup import devchain_of
 from api.cli.options import HomeOption, JsonOption
 from api.cli.stack import folder_of
-from connectors.chain.accounts.registration import Request
+from connectors.chain.accounts.request import Request
 from infra.database import reading
 from infra.devchain.chain import DevChain
 from infra.devchain.values import AccountInfo

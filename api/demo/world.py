@@ -17,7 +17,7 @@ import httpx
 from api.cli.chain import ChainRoot
 from api.cli.chain_setup import devchain
 from api.demo.receiver import Receiver
-from connectors.chain.accounts.registration import Request
+from connectors.chain.accounts.request import Request
 from infra.devchain.chain import DevChain
 from infra.devchain.values import AccountInfo, Sent
 from infra.errors import PayriverError

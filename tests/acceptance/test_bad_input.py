@@ -10,7 +10,7 @@ from eth_account import Account
 
 from api.demo.scenario import SEND
 from api.demo.world import World
-from connectors.chain.accounts.registration import Request
+from connectors.chain.accounts.request import Request
 from connectors.chain.contracts.events import TOPICS, Transfer
 from connectors.chain.settings import Token
 from infra.database import transaction

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from api.demo.world import World
-from connectors.chain.accounts.registration import Request
+from connectors.chain.accounts.request import Request
 from infra.errors import LegallyHeld
 from infra.stack import access
 from schemas.topics import TOPICS

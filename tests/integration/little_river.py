@@ -16,7 +16,8 @@ from sqlalchemy import Engine as Database
 from connectors.anchoring.anchorer import Anchorer
 from connectors.chain.accounts.discovery import Discovery
 from connectors.chain.accounts.reading import AccountReader
-from connectors.chain.accounts.registration import Registrar, Request
+from connectors.chain.accounts.registration import Registrar
+from connectors.chain.accounts.request import Request
 from connectors.chain.listening.booking import Booking
 from connectors.chain.listening.listener import Listener
 from connectors.chain.listening.reconcile import Reconciler

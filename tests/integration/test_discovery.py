@@ -10,7 +10,7 @@ import pytest
 from eth_account import Account
 from eth_utils.address import to_checksum_address as checksummed
 
-from connectors.chain.accounts.registration import Request
+from connectors.chain.accounts.request import Request
 from infra.devchain.values import NEWER, AccountInfo, Mastercopies
 from infra.errors import BadInput
 from infra.stack.supervisor import Stack

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from eth_abi import encode
 
-from connectors.chain.accounts.registration import Request
+from connectors.chain.accounts.request import Request
 from infra.devchain.values import AccountInfo
 from infra.errors import BadInput
 from infra.stack.supervisor import Stack

@@ -16,7 +16,8 @@ import httpx
 import psycopg2.errors
 import pytest
 
-from connectors.chain.accounts.registration import Registrar, Request
+from connectors.chain.accounts.registration import Registrar
+from connectors.chain.accounts.request import Request
 from connectors.chain.settings import ChainSettings
 from infra.database import transaction
 from infra.errors import CommandIdReused, Forgotten, LegallyHeld, NotFound, Retry

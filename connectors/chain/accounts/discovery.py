@@ -17,7 +17,8 @@ from connectors.chain.accounts import modules as rows
 from connectors.chain.accounts.integrity import REREAD
 from connectors.chain.accounts.modules import ACCOUNT, Module
 from connectors.chain.accounts.reading import LIST_BEGIN
-from connectors.chain.accounts.registration import Found, Registrar, Request
+from connectors.chain.accounts.registration import Registrar
+from connectors.chain.accounts.request import Found, Request
 from connectors.chain.accounts.scope import scoped_tokens
 from connectors.chain.contracts import events as chain_events
 from connectors.chain.contracts.decode import Seen, decode_all

@@ -1,9 +1,13 @@
-"""What a wallet held before its account was made: asked of the node; where it has pruned that state, told from what moved since."""
+"""What an account was before its facts count: asked of the node; a balance whose state it has pruned is told from what moved since."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from connectors.chain.accounts.integrity import verdict
+from connectors.chain.accounts.reading import AccountReader
+from connectors.chain.accounts.request import Found, Request, contracts_of
 from connectors.chain.contracts import events as chain_events
 from connectors.chain.contracts.decode import decode
 from connectors.chain.contracts.events import TOPICS
@@ -12,12 +16,76 @@ from connectors.chain.node.errors import RpcRefused
 from connectors.chain.node.logs import LogFilter
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import Header, block_parameter
-from connectors.chain.settings import Token
-from infra.errors import Retry
+from connectors.chain.settings import ChainSettings, Token
+from infra.errors import BadInput, Retry
+from streams.domain.allowance import Allowance
 
 Holder = tuple[str, Token, Header]
 """(wallet, token, block after which its account's facts count)."""
 AT_ONCE = 50
+NOTHING = Allowance(balance=0, max_refill=0, refill=0, period_seconds=0, timestamp=0)
+UNMADE = "RolesNotDeployed"
+"""Integrity of an account in the block before its modifiers were made."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What an account was at the block after which its facts count."""
+
+    block: Header
+    balance_raw: int
+    allowance: Allowance
+    queue_empty: bool
+    integrity: str
+
+
+@dataclass(frozen=True)
+class Openings:
+    """Reads what accounts of one chain were at a block."""
+
+    rpc: Rpc
+    chain: ChainSettings
+    reader: AccountReader
+
+    def of(self, request: Request, block: Header) -> Opening:
+        """What the chain says of the account at a block. Raises BadInput when it does not know it as one."""
+        if request.kind == "customer" and not (request.roles_module and request.delay_module):
+            raise BadInput(
+                f"wallet {request.wallet}: a customer's account needs its Roles and Delay modifiers' addresses"
+            )
+        (reading,) = self.reader.read([contracts_of(request)], block.hash)
+        if reading.balance_raw is None or (request.kind == "customer" and reading.allowance is None):
+            raise BadInput(
+                f"wallet {request.wallet}: token {request.token.address} or its Roles modifier {request.roles_module} does not "
+                f"answer at the final block {block.number}; check the addresses, or wait until its set-up is final"
+            )
+        customer = request.kind == "customer"
+        return Opening(
+            block=block,
+            balance_raw=reading.balance_raw,
+            allowance=reading.allowance or NOTHING,
+            queue_empty=reading.queue_empty or not customer,
+            integrity=verdict(reading, self.chain) if customer else "Ok",
+        )
+
+    def of_found(self, found: Sequence[Found], final: Header) -> list[tuple[Found, Opening]]:
+        """Those that were made in a block that we know are as they were before it; the others as they are now."""
+        late = [(each, self.of(each.request, final)) for each in found if each.made_block is None]
+        made = [each for each in found if each.made_block is not None]
+        headers = self.rpc.blocks([max(0, (each.made_block or 0) - 1) for each in made])
+        if None in headers:
+            raise Retry(f"{self.rpc.node} does not have every block in which an account was made")
+        before = [
+            (each.request.wallet, each.request.token, header)
+            for each, header in zip(made, headers, strict=True)
+            if header
+        ]
+        balances = opening_balances(self.rpc, before, final)
+        early = [
+            (each, Opening(header, balance, NOTHING, True, "Ok" if each.request.kind == "settlement" else UNMADE))
+            for each, (_, _, header), balance in zip(made, before, balances, strict=True)
+        ]
+        return [*early, *late]
 
 
 def opening_balances(rpc: Rpc, holders: Sequence[Holder], final: Header) -> list[int]:

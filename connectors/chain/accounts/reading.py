@@ -32,6 +32,11 @@ class AccountContracts:
     token: str
     bouncer: str | None = None
 
+    @classmethod
+    def of(cls, wallet: str, token: str, roles: str | None, delay: str | None) -> AccountContracts:
+        """Of a wallet under watch. It stands in for a module that it has not: nothing answers for one there."""
+        return cls(wallet, roles or wallet, delay or wallet, token)
+
 
 @dataclass(frozen=True)
 class Bounces:

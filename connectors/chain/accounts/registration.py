@@ -1,20 +1,21 @@
-"""An account comes under watch: what the chain says of it at a final block, and the order that records it."""
+"""An account comes under watch: the order that records what it is, given once, and its rows beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Engine
 
 from connectors.chain.accounts.integrity import verdict
-from connectors.chain.accounts.openings import opening_balances
-from connectors.chain.accounts.reading import AccountContracts, AccountReader
+from connectors.chain.accounts.openings import Opening, Openings
+from connectors.chain.accounts.reading import AccountReader
+from connectors.chain.accounts.request import Found, Request, contracts_of, written
 from connectors.chain.accounts.scope import scoped_tokens
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import Header
-from connectors.chain.settings import ByDepth, ChainSettings, Token, written_address
+from connectors.chain.settings import ByDepth, ChainSettings, Token
 from infra.database import Cursor, reading, transaction
 from infra.errors import BadInput, Forgotten, NotFound, Retry
 from infra.telemetry import new_traceparent
@@ -22,7 +23,6 @@ from schemas.definition import Raw
 from schemas.messages.account_commands import BindCard, RegisterAccount
 from streams.command_handler import CommandHandler
 from streams.domain import ids
-from streams.domain.allowance import Allowance
 from streams.domain.facts import Block, ObserveIntegrity
 from streams.domain.person import Person
 from streams.event_store.recorded import Cause
@@ -37,43 +37,6 @@ WHOSE = "SELECT account_id FROM cards WHERE card_token = %s"
 CARD_OF = "SELECT card_token FROM cards WHERE account_id = %s"
 WATCHED = "SELECT account_id FROM chain_wallets WHERE chain_id = %s AND lower(wallet) = lower(%s) AND token = %s"
 THEIRS = "SELECT account_id FROM chain_wallets WHERE account_id = ANY(%s::uuid[])"
-UNMADE = "RolesNotDeployed"
-"""Integrity of an account in the block before its modifiers were made."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a person tells of an account; all else is read from the chain. Settlement has no modules and no card."""
-
-    wallet: str
-    token: Token
-    kind: str = "customer"
-    roles_module: str | None = None
-    delay_module: str | None = None
-    card_token: str | None = None
-    person_id: UUID | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """An account that was found on chain. Its facts count from `made_block` on; None: from the block at which it was found."""
-
-    request: Request
-    made_block: int | None
-
-
-@dataclass(frozen=True)
-class Opening:
-    """What an account was at the block after which its facts count."""
-
-    block: Header
-    balance_raw: int
-    allowance: Allowance
-    queue_empty: bool
-    integrity: str
-
-
-NOTHING = Allowance(balance=0, max_refill=0, refill=0, period_seconds=0, timestamp=0)
 
 
 @dataclass(frozen=True)
@@ -86,13 +49,17 @@ class Registrar:
     reader: AccountReader
     handler: CommandHandler
 
+    @property
+    def _openings(self) -> Openings:
+        return Openings(self.rpc, self.chain, self.reader)
+
     def register(self, request: Request, actor: str) -> UUID:
         """Take the wallet under watch; one that is under watch already stays as it is, and may be given its card. Gives the account's id.
 
         Raises BadInput for a wallet that the chain does not know as one, or not in this token, and for a card that is another account's;
         NotFound, Forgotten for its holder.
         """
-        request = _written(request)
+        request = written(request)
         if request.person_id is not None:
             self._must_be_known(request.person_id)
         known = self._watched(request)
@@ -101,7 +68,7 @@ class Registrar:
                 self.bind_card(known, request.card_token, actor)
             return known
         final = self.final_block()
-        order = self._registration(request, self.read(request, final))
+        order = self._registration(request, self._openings.of(request, final))
         self._must_be_scoped(request, final)
         with transaction(self.database) as cursor:
             self.handler.handle(cursor, [_order("register", order, actor)])
@@ -112,7 +79,7 @@ class Registrar:
 
     def account_of(self, wallet: str, token: Token) -> UUID:
         """The account of a wallet under watch. Raises NotFound."""
-        found = self._watched(_written(Request(wallet, token)))
+        found = self._watched(written(Request(wallet, token)))
         if found is None:
             raise NotFound(
                 f"wallet {wallet} is not under watch in {token.symbol}; `payriver account register` takes it"
@@ -138,8 +105,8 @@ class Registrar:
         found = self._unwatched(found)
         if not found:
             return
-        orders = [self._registration(each.request, opening) for each, opening in self._openings(found, final)]
-        contracts = [_contracts(each.request) for each in found]
+        orders = [self._registration(each.request, opening) for each, opening in self._openings.of_found(found, final)]
+        contracts = [contracts_of(each.request) for each in found]
         readings = {each.contracts.safe: each for each in self.reader.read(contracts, final.hash)}
         block = Block(final.number, final.hash, final.time)
         told = []
@@ -152,27 +119,6 @@ class Registrar:
             for order in orders:
                 _watch(cursor, order)
 
-    def read(self, request: Request, block: Header) -> Opening:
-        """What the chain says of the account at a block. Raises BadInput when it does not know it as one."""
-        if request.kind == "customer" and not (request.roles_module and request.delay_module):
-            raise BadInput(
-                f"wallet {request.wallet}: a customer's account needs its Roles and Delay modifiers' addresses"
-            )
-        (reading,) = self.reader.read([_contracts(request)], block.hash)
-        if reading.balance_raw is None or (request.kind == "customer" and reading.allowance is None):
-            raise BadInput(
-                f"wallet {request.wallet}: token {request.token.address} or its Roles modifier {request.roles_module} does not "
-                f"answer at the final block {block.number}; check the addresses, or wait until its set-up is final"
-            )
-        customer = request.kind == "customer"
-        return Opening(
-            block=block,
-            balance_raw=reading.balance_raw,
-            allowance=reading.allowance or NOTHING,
-            queue_empty=reading.queue_empty or not customer,
-            integrity=verdict(reading, self.chain) if customer else "Ok",
-        )
-
     def final_block(self) -> Header:
         """The newest final block. Raises Retry where the node tells none yet."""
         finality = self.chain.finality
@@ -184,25 +130,6 @@ class Registrar:
         if found is None:
             raise Retry(f"{self.rpc.node} tells no final block yet")
         return found
-
-    def _openings(self, found: Sequence[Found], final: Header) -> list[tuple[Found, Opening]]:
-        """Those that were made in a block that we know are as they were before it; the others as they are now."""
-        late = [(each, self.read(each.request, final)) for each in found if each.made_block is None]
-        made = [each for each in found if each.made_block is not None]
-        headers = self.rpc.blocks([max(0, (each.made_block or 0) - 1) for each in made])
-        if None in headers:
-            raise Retry(f"{self.rpc.node} does not have every block in which an account was made")
-        before = [
-            (each.request.wallet, each.request.token, header)
-            for each, header in zip(made, headers, strict=True)
-            if header
-        ]
-        balances = opening_balances(self.rpc, before, final)
-        early = [
-            (each, Opening(header, balance, NOTHING, True, "Ok" if each.request.kind == "settlement" else UNMADE))
-            for each, (_, _, header), balance in zip(made, before, balances, strict=True)
-        ]
-        return [*early, *late]
 
     def _unwatched(self, found: Sequence[Found]) -> list[Found]:
         by_id = {
@@ -266,27 +193,6 @@ class Registrar:
             block_hash=opening.block.hash,
             block_time=opening.block.time,
         )
-
-
-def _written(request: Request) -> Request:
-    """With its addresses as EIP-55 writes them. Raises BadInput for what is none."""
-    roles, delay = request.roles_module, request.delay_module
-    try:
-        return replace(
-            request,
-            wallet=written_address(request.wallet),
-            roles_module=roles and written_address(roles),
-            delay_module=delay and written_address(delay),
-        )
-    except ValueError as error:
-        raise BadInput(str(error)) from None
-
-
-def _contracts(request: Request) -> AccountContracts:
-    wallet = request.wallet
-    return AccountContracts(
-        wallet, request.roles_module or wallet, request.delay_module or wallet, request.token.address
-    )
 
 
 def _order(name: str, message: RegisterAccount | BindCard | ObserveIntegrity, actor: str) -> Order:

@@ -112,10 +112,5 @@ class Reconciler:
         return Block(header.number, header.hash, header.time)
 
     def _read(self, wallets: Sequence[Wallet], at: str) -> list[AccountReading]:
-        contracts = [
-            AccountContracts(
-                each.wallet, each.roles_module or each.wallet, each.delay_module or each.wallet, each.token
-            )
-            for each in wallets
-        ]
+        contracts = [AccountContracts.of(w.wallet, w.token, w.roles_module, w.delay_module) for w in wallets]
         return self.reader.read(contracts, at) if contracts else []
