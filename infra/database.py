@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import psycopg2.errors
@@ -12,6 +13,7 @@ import psycopg2.extras
 from pydantic import SecretStr
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool
 
 from infra.errors import Misconfigured
 
@@ -79,9 +81,24 @@ class Cursor(psycopg2.extensions.cursor):
 
 
 POOL_SECONDS = 1.0
-"""How long a thread waits for a connection; with what it may have waited for others before, less than the card network's two seconds."""
+"""How long a thread waits for a connection, where it has that long."""
 FROZEN_SECONDS = 20
 """A process that is frozen inside a transaction holds its rows no longer than this; thawed, it commits nothing (SQLSTATE 25P03)."""
+
+
+_patience: ContextVar[float] = ContextVar("seconds that a connection is waited for", default=POOL_SECONDS)
+
+
+class Pool(QueuePool):
+    """SQLAlchemy's, which knows one patience a pool and not each caller's. It reads this name of its own where it waits; a test holds that."""
+
+    @property
+    def _timeout(self) -> float:
+        return _patience.get()
+
+    @_timeout.setter
+    def _timeout(self, _: float) -> None:
+        pass
 
 
 def engine(
@@ -103,7 +120,7 @@ def engine(
         max_overflow=pool_size,
         pool_pre_ping=seldom,
         pool_recycle=1800,
-        pool_timeout=POOL_SECONDS,
+        poolclass=Pool,
         connect_args={
             "application_name": application_name,
             "connect_timeout": 5,
@@ -123,9 +140,12 @@ def _address(url: str) -> URL:
 
 
 @contextmanager
-def transaction(source: Engine) -> Iterator[Cursor]:
-    """One transaction: commits at the end of the block, rolls back when it raises. A broken connection leaves the pool."""
-    with _borrowed(source) as (connection, cursor):
+def transaction(source: Engine, patience: float = POOL_SECONDS) -> Iterator[Cursor]:
+    """One transaction: commits at the end of the block, rolls back when it raises. A broken connection leaves the pool.
+
+    Raises sqlalchemy's TimeoutError where no connection is free within `patience` seconds, nor within a second.
+    """
+    with _borrowed(source, patience) as (connection, cursor):
         cursor.postpone(BEGIN)
         try:
             yield cursor
@@ -136,16 +156,16 @@ def transaction(source: Engine) -> Iterator[Cursor]:
 
 
 @contextmanager
-def reading(source: Engine) -> Iterator[Cursor]:
-    """For who asks and writes nothing: each question is a transaction of its own, and two round trips shorter for that."""
-    with _borrowed(source) as (_, cursor):
+def reading(source: Engine, patience: float = POOL_SECONDS) -> Iterator[Cursor]:
+    """For who asks and writes nothing: each question is a transaction of its own, and two round trips shorter for that. `patience`: as above."""
+    with _borrowed(source, patience) as (_, cursor):
         yield cursor
 
 
 @contextmanager
-def _borrowed(source: Engine) -> Iterator[tuple[Any, Cursor]]:
+def _borrowed(source: Engine, patience: float) -> Iterator[tuple[Any, Cursor]]:
     """A connection of the pool and a cursor on it, in no transaction."""
-    connection: Any = source.raw_connection()
+    connection = _connection(source, patience)
     driver = connection.dbapi_connection
     try:
         driver.autocommit = True  # else it would begin in a round trip of its own
@@ -153,6 +173,14 @@ def _borrowed(source: Engine) -> Iterator[tuple[Any, Cursor]]:
             yield connection, cursor
     finally:
         _give_back(connection, driver)
+
+
+def _connection(source: Engine, patience: float) -> Any:
+    set_before = _patience.set(max(0.0, min(patience, POOL_SECONDS)))
+    try:
+        return source.raw_connection()
+    finally:
+        _patience.reset(set_before)
 
 
 def _give_back(connection: Any, driver: Any) -> None:

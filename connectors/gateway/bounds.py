@@ -43,7 +43,7 @@ def bounded(database: Database, until: float, *, durable: bool = True) -> Iterat
             yield cursor
         return
     try:
-        with transaction(database) as cursor:
+        with transaction(database, until - time.monotonic()) as cursor:
             # Only now: a connection may have been waited for.
             left_ms = max(GRACE_MS, int((until - time.monotonic()) * 1000))
             bounds = str(left_ms), str(left_ms), str(left_ms + AFTERWARDS_MS)

@@ -6,6 +6,7 @@ Each is idempotent by the network's own id of it: the same again is told the sam
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from functools import partial
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine as Database
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from connectors.gateway.bounds import again, bounded
 from connectors.gateway.requests import MessageAnswer, Opening, message_answer_of
 from infra.database import Cursor, reading
-from infra.errors import BadInput, Conflict, NotFound
+from infra.errors import BadInput, Conflict, NotFound, TooLate
 from infra.telemetry import new_traceparent
 from schemas.definition import Message
 from schemas.messages import payment_adjustment_commands as orders
@@ -76,7 +78,10 @@ class Messages:
         Raises TooLate where W could not be asked in time: then nothing more is approved, now or later.
         """
         until = time.monotonic() + (deadline_ms or self.deadline_ms) / 1000
-        self._payment(payment_id)
+        try:
+            self._payment(payment_id, until)
+        except NoConnection as error:
+            raise TooLate("no connection to W was free in time; nothing more was approved") from error
         self._increment(_Increment(payment_id, increment_id, _positive(amount_minor), currency, actor, until))
         return self._answer(payment_id, "increment", increment_id)
 
@@ -264,8 +269,8 @@ class Messages:
     def _answer(self, payment_id: UUID, message: str, message_id: str) -> MessageAnswer:
         return message_answer_of(self._payment(payment_id), message, message_id)
 
-    def _payment(self, payment_id: UUID) -> Payment:
-        with reading(self.database) as cursor:
+    def _payment(self, payment_id: UUID, until: float = math.inf) -> Payment:
+        with reading(self.database, until - time.monotonic()) as cursor:
             payment = self.handler.state(cursor, payment_id)
         if not isinstance(payment, Payment):
             raise NotFound(f"no payment {payment_id}")

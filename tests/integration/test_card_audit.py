@@ -73,13 +73,13 @@ def _live(made: Programme) -> None:
     key = uuid4().hex
     declined = made.gateway.authorize(AuthorizationRequest(key, made.card, 100_000_000, "EUR"))
     messages.reverse(declined.payment_id, "r1", "test")
-    messages.advise(key, "a1", told, "test")
+    messages.advise(key, "a1", told, "network")
     made.streams.append(declined.payment_id)
     opened = [
         messages.present(uuid4().hex, told, "test"),
         messages.advise(uuid4().hex, uuid4().hex, told, "test"),
         messages.refund_unlinked(uuid4().hex, told, "test"),
-        messages.reverse_early(uuid4().hex, "r1", told, "test"),
+        messages.reverse_early(uuid4().hex, "r1", told, "network"),
         messages.present(uuid4().hex, Opening("nobody's", 700, "EUR"), "test"),
     ]
     made.streams += [each.payment_id for each in opened]

@@ -107,7 +107,7 @@ def test_what_the_network_decides_without_asking_moves_as_well(at: Shore) -> Non
 
 def test_a_reversal_that_overtook_its_authorization_lets_nothing_move(at: Shore) -> None:
     ana, key = at.customer(100), uuid4().hex
-    early = at.river.gateway.messages.reverse_early(key, "r1", Opening(ana.card, 1_000, "EUR"), "test")
+    early = at.river.gateway.messages.reverse_early(key, "r1", Opening(ana.card, 1_000, "EUR"), "network")
     assert (early.accepted, early.state) == (True, "reversed")
     at.settle()
     late = at.river.authorize(key, ana.card, 1_000)

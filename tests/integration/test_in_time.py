@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from connectors.gateway.bounds import bounded
 from connectors.gateway.gateway import Gateway
@@ -73,6 +74,25 @@ def test_who_has_waited_for_a_connection_has_what_is_left(narrow: Engine) -> Non
     with pytest.raises(TooLate), bounded(narrow, began + 0.8) as cursor:
         cursor.execute("SELECT pg_sleep(5)")
     assert 0.75 < time.monotonic() - began < 1.2
+
+
+def test_a_connection_is_waited_for_as_long_as_there_is_time_and_no_longer(side: WriteSide, narrow: Engine) -> None:
+    _, card = side.account()
+    gateway = Gateway(narrow, side.codec, side.policy, 5_000)
+    payment_id = gateway.authorize(authorization(card, 1_000)).payment_id
+    take_all(narrow, 1.5)
+    began = time.monotonic()
+    with pytest.raises(TooLate, match="nothing was approved"):
+        gateway.authorize(authorization(card, 1_000, deadline_ms=200))
+    assert 0.15 < time.monotonic() - began < 0.5
+    began = time.monotonic()
+    with pytest.raises(TooLate, match="nothing more was approved"):
+        gateway.messages.increment(payment_id, "i1", 100, "EUR", "network", deadline_ms=200)
+    assert 0.15 < time.monotonic() - began < 0.5
+    began = time.monotonic()
+    with pytest.raises(NoConnection), transaction(narrow):
+        pass
+    assert 0.7 < time.monotonic() - began < 1.3
 
 
 def test_who_waits_twice_in_one_transaction_has_one_deadline(side: WriteSide) -> None:
