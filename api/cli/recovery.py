@@ -28,7 +28,8 @@ from connectors.recovery.reading import Progress as Tell
 from infra.database import engine, transaction
 from infra.settings import MachineSettings, ProvisionSettings
 from infra.stack.report import is_running
-from infra.stack.supervisor import SERVERS, Stack
+from infra.stack.start_order import SERVERS
+from infra.stack.supervisor import Stack
 from schemas.registry import load_codec
 
 SHOWN = 20

@@ -16,7 +16,8 @@ from api.cli.provisioning import River
 from infra.errors import PayriverError
 from infra.settings import MachineSettings, Settings, rules
 from infra.stack.roles import IDENTITIES
-from infra.stack.supervisor import SERVERS, Stack
+from infra.stack.start_order import SERVERS
+from infra.stack.supervisor import Stack
 
 log = structlog.get_logger(__name__)
 

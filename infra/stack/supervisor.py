@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -29,9 +29,8 @@ from infra.stack.servers.base import Server, Site
 from infra.stack.servers.database import Database
 from infra.stack.servers.kafka import administrator
 from infra.stack.servers.node import Node
+from infra.stack.start_order import DATABASES, SERVERS, STOP_ORDER, ServersStart
 
-SERVERS = ("write", "read", "kafka", "registry", "connect", "node")
-STOP_ORDER = (("connect",), ("registry", "kafka", "node"), ("write", "read"))
 PORTS = [*SERVERS, "controller", "registry-management"]
 
 
@@ -119,7 +118,7 @@ class Stack:
             self._enter("starting")
             self._lay_out()
             self.seconds["fetch"] = time.monotonic() - began
-            self._start_servers()
+            ServersStart(self._names, self._start_server, self._step, self._give_up).run()
             if "connect" in self._names:
                 self._step("river")
             self._start_components()
@@ -249,50 +248,15 @@ class Stack:
             self.servers[name] = make_server(site, name)
             self._running.kept.append(keep_server(self.home, self.servers[name]))
 
-    def _start_servers(self) -> None:
-        """As much at a time as their needs allow: R before the registry, Kafka's topics before Connect, both R and W before tables."""
-        with ThreadPoolExecutor(max_workers=8, thread_name_prefix="start") as pool:
-            write, read = (pool.submit(self._start_postgres, name) for name in ("write", "read"))
-            registry = pool.submit(self._start_after, [read], "registry")
-            tables = pool.submit(self._step_after, [write, read], ("write", "read"), "databases")
-            vocabulary = pool.submit(self._step_after, [registry, tables], ("registry",), "vocabulary")
-            lines = [
-                *(write, read, registry, tables, vocabulary),
-                pool.submit(self._start_broker, tables),
-                pool.submit(self._start_after, [], "node"),
-            ]
-            try:
-                for line in as_completed(lines):
-                    line.result()
-            except BaseException:
-                self._running.stop_all([[k] for k in reversed(self._running.kept)])  # so that the other lines end too
-                raise
-
-    def _start_postgres(self, name: str) -> None:
-        if name in self.servers:
-            self._start_after([], name)
+    def _start_server(self, name: str) -> None:
+        began = time.monotonic()
+        self.start_process(name)
+        self.seconds[name] = time.monotonic() - began
+        if name in DATABASES:
             self.postgres(name).create_roles()
 
-    def _step_after(self, first: list[Future[None]], servers: tuple[str, ...], step: str) -> None:
-        for line in first:
-            line.result()
-        if set(servers) <= self.servers.keys():
-            self._step(step)
-
-    def _start_broker(self, tables: Future[None]) -> None:
-        if "kafka" in self.servers:
-            self._start_after([], "kafka")
-            self._step("broker")
-        self._step_after([tables], ("write", "read", "connect"), "consumers")
-        self._start_after([], "connect")
-
-    def _start_after(self, first: list[Future[None]], name: str) -> None:
-        for line in first:
-            line.result()
-        if name in self.servers:
-            began = time.monotonic()
-            self.start_process(name)
-            self.seconds[name] = time.monotonic() - began
+    def _give_up(self) -> None:
+        self._running.stop_all([[kept] for kept in reversed(self._running.kept)])
 
     def _step(self, name: str) -> None:
         if self._provisioner is not None:

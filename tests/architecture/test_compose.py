@@ -14,7 +14,7 @@ from infra.docker import secrets_file
 from infra.settings import MachineSettings, ProvisionSettings
 from infra.stack.containers import FIRST
 from infra.stack.roles import COMPONENTS, KAFKA_USERS, READ_ROLES, WRITE_ROLES, secret_names
-from infra.stack.supervisor import SERVERS
+from infra.stack.start_order import SERVERS
 from tests.architecture.tree import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text()

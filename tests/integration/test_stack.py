@@ -25,7 +25,8 @@ from infra.errors import Misconfigured
 from infra.stack.choice import choose
 from infra.stack.report import is_running, look
 from infra.stack.servers.kafka import DataOfNewerKafka
-from infra.stack.supervisor import SERVERS, Stack
+from infra.stack.start_order import SERVERS
+from infra.stack.supervisor import Stack
 from schemas.topics import FOR_EVER, SUBSCRIPTIONS, TOPICS
 from tests.integration.outbox import header, random_row, read_records, write_rows
 
