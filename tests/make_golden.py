@@ -48,7 +48,6 @@ from tests.given import (
     SPEND,
     Streams,
     block,
-    capture,
     deposit,
     end_leg,
     refund,
@@ -56,7 +55,8 @@ from tests.given import (
     request,
     seen,
     transfer,
-)  # fmt: skip
+)
+from tests.network_says import capture
 from tests.spoken import messages
 
 EXAMPLES = 6

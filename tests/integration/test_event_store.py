@@ -25,9 +25,10 @@ from streams.domain.circumstances import Policy
 from streams.event_store import store
 from streams.event_store.recorded import new_event
 from streams.orders import Order
-from tests.given import capture, registration, request
+from tests.given import registration, request
 from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, cause
+from tests.network_says import capture
 
 
 @pytest.fixture

@@ -11,29 +11,31 @@ from streams.domain import ids
 from tests.given import (
     APPROVED,
     CENT,
-    COLLECT,
     DECLINE,
     EXPIRE,
     PAYMENT,
     REFUND_AGAIN,
+    Streams,
+    end_leg,
+    opened,
+    registration,
+    request,
+)
+from tests.network_says import (
+    COLLECT,
     UNDO_CAPTURE,
     UNDO_REFUND,
     WRITE_OFF,
-    Streams,
     advice,
     capture,
     dispute,
-    end_leg,
     give_back,
     increment,
-    opened,
     presentment,
-    registration,
-    request,
     resolve,
     reverse,
     unlinked_refund,
-)  # fmt: skip
+)
 from tests.stories import Story
 
 

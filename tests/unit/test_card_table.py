@@ -22,22 +22,24 @@ from tests.given import (
     PAYMENT,
     SCREEN,
     SETTLEMENT,
+    Streams,
+    opened,
+    registration,
+    request,
+)
+from tests.network_says import (
     UNDO_CAPTURE,
     UNDO_REFUND,
-    Streams,
     advice,
     capture,
     dispute,
     give_back,
     increment,
-    opened,
     presentment,
-    registration,
-    request,
     resolve,
     reverse,
     unlinked_refund,
-)  # fmt: skip
+)
 
 APPROVED = (request(), HOLD, SCREEN, AUTHORIZE)
 

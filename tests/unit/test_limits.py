@@ -15,22 +15,8 @@ from schemas.messages import card_controls as controls
 from schemas.messages import payment_commands
 from streams.domain import ids, limits
 from streams.domain.limits import Asked, CardLimits, Use
-from tests.given import (
-    AUTHORIZE,
-    CARD,
-    CUSTOMER,
-    DECLINE,
-    HOLD,
-    NOON,
-    PAYMENT,
-    SCREEN,
-    Streams,
-    capture,
-    increment,
-    names,
-    opened,
-    request,
-)  # fmt: skip
+from tests.given import AUTHORIZE, CARD, CUSTOMER, DECLINE, HOLD, NOON, PAYMENT, SCREEN, Streams, names, opened, request
+from tests.network_says import capture, increment
 
 
 def limited(**told: int) -> Streams:

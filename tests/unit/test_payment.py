@@ -27,7 +27,6 @@ from tests.given import (
     SCREEN,
     SPEND,
     approved,
-    capture,
     elsewhere,
     invalidated,
     names,
@@ -36,7 +35,8 @@ from tests.given import (
     request,
     seen,
     transfer,
-)  # fmt: skip
+)
+from tests.network_says import capture
 
 
 def settled() -> Any:

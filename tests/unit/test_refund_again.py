@@ -17,14 +17,13 @@ from tests.given import (
     REVERSE,
     Streams,
     approved,
-    capture,
     end_leg,
     end_refund,
-    give_back,
     refund,
     seen,
     transfer,
-)  # fmt: skip
+)
+from tests.network_says import capture, give_back
 
 SECOND = ids.leg_id(PAYMENT, "refund", 1)
 SETTLED = (seen(transfer()), facts.FinalizeTransfer(transfer()))
