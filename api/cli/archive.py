@@ -14,11 +14,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from api.cli.options import HomeOption, JsonOption
+from api.cli.options import HomeOption, JsonOption, moment
 from api.cli.outbox_drops import drop_slices
 from api.cli.roots import Root
 from infra.errors import BadInput
-from infra.moments import moment_of
 from streams.event_store import slices
 
 
@@ -35,7 +34,7 @@ def archive(
     as_json: JsonOption = False,
 ) -> None:
     """Move payments that closed before a day to cold partitions, a few hundred in a transaction; ended at any time, it goes on when called again."""
-    until = time_of(before)
+    until = moment_that_is_over(before)
     if outbox:
         drop_slices(until, by, home, dry_run=dry_run, as_json=as_json)
         return
@@ -56,14 +55,9 @@ def archive(
         typer.echo(f"{streams} payments with {events} events moved to cold partitions")
 
 
-def time_of(told: str) -> datetime:
+def moment_that_is_over(told: str) -> datetime:
     """Raises BadInput for what is no time, or one that has not come: what is not over cannot be archived."""
-    try:
-        until = moment_of(told)
-    except ValueError as error:
-        raise BadInput(
-            f"{told!r} is no day or time ({error}); give one as 2026-01-31 or 2026-01-31T12:00:00Z"
-        ) from None
+    until = moment(told)
     if until > datetime.now(UTC):
         raise BadInput(f"{until.isoformat()} has not come yet; give a day that is over")
     return until

@@ -6,7 +6,6 @@ import getpass
 import json
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -18,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api.cli import audit_view as view
 from api.cli.chain import ChainRoot
 from api.cli.files import must_take
-from api.cli.options import HomeOption, JsonOption, seconds_option
+from api.cli.options import HomeOption, JsonOption, moment, seconds_option
 from api.cli.stack import doors_of
 from api.cli.work import until_signalled
 from connectors.anchoring import rows
@@ -31,7 +30,6 @@ from infra import nesting  # noqa: F401  (bounds what a file and a node may say)
 from infra.audit import check as checker
 from infra.database import Cursor, engine, transaction
 from infra.errors import BadInput, Misconfigured, NotFound
-from infra.moments import moment_of
 from streams.audit_log import closing, log, proofs
 from streams.audit_log.export import export as write_export
 from streams.audit_log.export_key import ExportKey, load_export_key
@@ -168,7 +166,7 @@ def export(
 ) -> None:
     """Write the events of a period for an auditor: JSON lines, and a signed manifest that proves them to be what the log has."""
     root = ChainRoot.begin("audit", home=home)
-    key, period = _export_key(root), (_moment(start), _moment(end))
+    key, period = _export_key(root), (moment(start), moment(end))
     with transaction(root.write) as cursor, _bar("events", 1) as progress:
         used = _anchor(cursor, None)
         manifest = write_export(
@@ -267,15 +265,6 @@ def _event(text: str) -> UUID | int:
     except ValueError:
         raise BadInput(
             f"{text!r} is neither an event's id nor a position; `payriver explain PAYMENT` names a payment's events"
-        ) from None
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return moment_of(text)
-    except ValueError as error:
-        raise BadInput(
-            f"{text!r} is no time ({error}); write 2026-03-01 or 2026-03-01T12:00:00Z (UTC where no zone is said)"
         ) from None
 
 

@@ -1,11 +1,15 @@
-"""What many commands take, in the same words everywhere: where the embedded stack's home is, and whether a program reads the answer."""
+"""What many commands take, in the same words everywhere: where the embedded stack's home is, times, and whether a program reads the answer."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from infra.errors import BadInput
+from infra.moments import moment_of
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The embedded stack's folder; also PAYRIVER_HOME.")]
 
@@ -25,3 +29,13 @@ def _seconds(wanted: float) -> float:
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def moment(told: str) -> datetime:
+    """A day or a time that a person wrote, in UTC. Raises BadInput."""
+    try:
+        return moment_of(told)
+    except ValueError as error:
+        raise BadInput(
+            f"{told!r} is no day or time ({error}); write 2026-03-01 or 2026-03-01T12:00:00Z (UTC where no zone is said)"
+        ) from None

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg2
 import pytest
 
-from api.cli.archive import time_of
+from api.cli.archive import moment_that_is_over
 from infra.database import transaction
 from infra.errors import BadInput, Retry
 from infra.stack.supervisor import Stack
@@ -200,4 +200,4 @@ def test_rows_beyond_the_last_slice_that_were_archived_meanwhile_keep_no_slice_f
 @pytest.mark.parametrize("told", ["yesterday", "2026-13-01", "9999-01-01"])
 def test_a_day_that_is_none_or_has_not_come_is_refused(told: str) -> None:
     with pytest.raises(BadInput, match=told[:4]):
-        time_of(told)
+        moment_that_is_over(told)

@@ -158,7 +158,7 @@ def test_a_period_is_exported_as_far_as_it_is_covered(people: People) -> None:
         (("prove", "1", "--anchor", "777777"), "no anchor 777777"),
         (("consistency", "soon", "500"), "'soon' is neither the size of an anchor nor the hash"),
         (("check", "nothing.json", "--head", "0x00"), "REFUSED"),
-        (("export", "--from", "yesterday", "--to", "2026-01-01", "--out", "x"), "'yesterday' is no time"),
+        (("export", "--from", "yesterday", "--to", "2026-01-01", "--out", "x"), "'yesterday' is no day or time"),
         (("anchor",), "PAYRIVER_CHAIN_FILE names no file"),
     ],
 )
