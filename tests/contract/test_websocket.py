@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from websockets.sync.server import Server, serve
 
 from connectors.chain.node.heads import Heads
 from connectors.chain.node.rpc import Rpc
+from infra.errors import Unreachable
 from tests.contract.test_rpc import good, hurried, serving
 
 
@@ -116,3 +118,12 @@ def test_a_websocket_on_which_no_answer_comes_is_opened_again(said: tuple[str, .
         assert rpc.chain_id() == 100
         assert len(opened) == 2
         rpc.close()
+
+
+def test_a_node_that_takes_a_connection_and_says_nothing_is_passed_over_for_another() -> None:
+    """Frozen, or behind a network that swallows everything: it does not even answer the handshake."""
+    with socket.create_server(("127.0.0.1", 0)) as mute, serving(good("0x64")) as node:
+        silent = f"ws://127.0.0.1:{mute.getsockname()[1]}"
+        with pytest.raises(Unreachable, match=r"no answer within 0\.2 s"):
+            Rpc([silent], pause_seconds=0.01, timeout_seconds=0.2).call("eth_chainId")
+        assert Rpc([silent, node.url], pause_seconds=0.01, timeout_seconds=0.2).call("eth_chainId") == "0x64"

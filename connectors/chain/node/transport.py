@@ -87,6 +87,7 @@ class WebSocket:
     def post(self, body: Any) -> Any:
         """The answer. Raises NoAnswer."""
         key, future, asked = _key(body), Future[Any](), time.monotonic()
+        connection: ClientConnection | None = None
         try:
             with self._lock:
                 connection = self._connection or self._open()
@@ -94,7 +95,8 @@ class WebSocket:
                 connection.send(orjson.dumps(body), text=True)
             return future.result(self._timeout)
         except Late:
-            if self._answered < asked:  # nobody's question was, though it may answer pings and tell of heads
+            # Nobody's question was answered, though it may answer pings and tell of heads; or it does not even open.
+            if connection is not None and self._answered < asked:
                 self._drop("silent", connection)
             raise NoAnswer(f"no answer within {self._timeout} s") from None
         except (OSError, WebSocketException) as error:
