@@ -25,9 +25,11 @@ EVENTS = """
 SELECT event_id, metadata ->> 'command', transaction_id::text, payload, type FROM events WHERE event_id = ANY(%s::uuid[])
 """
 UNANSWERED = "SELECT event_id, stream_id, version, type FROM events ORDER BY position"
-OF_ITS_OWN = frozenset({("ForgettingRefused", "reason"), ("AllowanceObserved", "cause")})
-"""Fields that an event and its order both have and mean differently: a refusal gives the hold's reason, not the asker's; a reading after a
-reorg is asked for as `reorg`, and may be told as `unspent`."""
+OF_ITS_OWN = frozenset(
+    {("ForgettingRefused", "reason"), ("CardMessageRefused", "reason"), ("AllowanceObserved", "cause")}
+)
+"""Fields that an event and its order both have and mean differently: a refusal gives its own reason, not the asker's (a dispute is asked for
+because of fraud, and refused since there is one); a reading after a reorg is asked for as `reorg`, and may be told as `unspent`."""
 TYPES = frozenset(cls.__name__ for cls in DECISIONS)
 BATCH = 1000
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:")

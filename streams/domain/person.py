@@ -98,8 +98,10 @@ def correct(order: CorrectPerson, payment: Any, person: Person | None, circumsta
 
 
 def place_hold(order: PlaceLegalHold, payment: Any, person: Person | None, circumstances: Circumstances) -> Decided:
-    """The newest hold counts."""
+    """The newest hold counts; one whose time is over is none, and ends no other."""
     if person is None or person.forgotten or (person.held_until, person.hold_reason) == (order.until, order.reason):
+        return []
+    if order.until <= circumstances.now:
         return []
     return [on_person.LegalHoldPlaced(person_id=order.person_id, until=order.until, reason=order.reason)]
 

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine
 
 from infra.database import Cursor, reading, transaction
-from infra.errors import Forgotten, LegallyHeld, NotFound, Retry
+from infra.errors import BadInput, Forgotten, LegallyHeld, NotFound, Retry
 from infra.telemetry import new_traceparent
 from streams.command_handler import CommandHandler
 from streams.domain import ids
@@ -86,10 +86,18 @@ class PersonRegister:
             raise Retry(f"somebody corrected person {person_id} at the same time; look again")
 
     def hold(self, person_id: UUID, until: datetime, reason: str, actor: str) -> None:
-        """Nobody may forget the person before then. Raises NotFound, and Forgotten also where that happened meanwhile."""
+        """Nobody may forget the person before then, by W's clock. Raises NotFound, BadInput for a time that is over, and Forgotten also where
+        that happened meanwhile.
+        """
         self._must_not_be_forgotten(self._known(person_id), person_id)
-        self._order(uuid4(), PlaceLegalHold(person_id, until, reason), actor)
-        self._must_not_be_forgotten(self._known(person_id), person_id)
+        decided = self._order(uuid4(), PlaceLegalHold(person_id, until, reason), actor)
+        person = self._known(person_id)
+        self._must_not_be_forgotten(person, person_id)
+        if not decided and (person.held_until, person.hold_reason) != (until, reason):
+            raise BadInput(
+                f"a hold until {until:%Y-%m-%d %H:%M %Z} holds nothing, for that time is over; give one to come, or lift a hold that stands "
+                "by `payriver person release`"
+            )
 
     def lift(self, person_id: UUID, reason: str, actor: str) -> None:
         """End the legal hold before its time. Raises NotFound."""
@@ -129,10 +137,12 @@ class PersonRegister:
             raise Forgotten(f"the key of person {person_id} was destroyed; register under a new id")
         return seal(key.secret, key.key_id, person_id, revision, details)
 
-    def _order(self, command_id: UUID, order: Any, actor: str) -> None:
+    def _order(self, command_id: UUID, order: Any, actor: str) -> bool:
+        """Whether anything was decided."""
         cause = Cause(command_id, order.person_id, new_traceparent(), actor)
         with transaction(self.write) as cursor:
-            self.handler.handle(cursor, [Order(command_id, order, cause)])
+            (outcome,) = self.handler.handle(cursor, [Order(command_id, order, cause)])
+        return bool(outcome.events)
 
     def _known(self, person_id: UUID) -> Person:
         with reading(self.write) as cursor:

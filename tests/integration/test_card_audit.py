@@ -61,6 +61,7 @@ def _live(made: Programme) -> None:
     messages.refund(second, "f1", 200, "EUR", "test")
     messages.reverse_refund(second, "f1", "fr1", "test")
     messages.open_dispute(second, "d1", 700, "EUR", "fraud", "test")
+    messages.open_dispute(second, "d2", 100, "EUR", "fraud", "test")
     messages.resolve_dispute(second, "d1", "lost", "test")
     _end_last(made, second)
     messages.write_off(second, "test")
@@ -143,6 +144,14 @@ def differences(databases: Databases, programme: Programme) -> list[Difference]:
 
 def test_what_is_shown_and_booked_is_what_happened(databases: Databases, programme: Programme) -> None:
     assert differences(databases, programme) == []
+
+
+def test_an_order_that_is_refused_agrees_with_its_refusal_which_has_a_reason_of_its_own(
+    databases: Databases, programme: Programme
+) -> None:
+    """A second dispute, because of fraud, is refused since there is one."""
+    result = verify(databases.as_role("write", "auditor"), databases.as_role("read", "auditor"), None, patience=0)
+    assert [each for each in result.differences if "its first event says otherwise" in each.about] == []
 
 
 def test_an_ended_payment_leaves_nothing_on_the_card_and_what_was_given_up_is_a_loss(programme: Programme) -> None:

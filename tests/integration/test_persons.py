@@ -20,7 +20,7 @@ from connectors.chain.accounts.registration import Registrar
 from connectors.chain.accounts.request import Request
 from connectors.chain.settings import ChainSettings
 from infra.database import transaction
-from infra.errors import CommandIdReused, Forgotten, LegallyHeld, NotFound, Retry
+from infra.errors import BadInput, CommandIdReused, Forgotten, LegallyHeld, NotFound, Retry
 from infra.stack import access
 from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
@@ -92,6 +92,19 @@ def test_a_legal_hold_refuses_until_it_is_lifted(databases: Databases, register:
     register.lift(zoe, "the case is closed", "test")
     register.forget(zoe, "asked for", "test")
     assert types(databases, zoe)[1:] == ["LegalHoldPlaced", "ForgettingRefused", "LegalHoldLifted", "PersonForgotten"]
+
+
+def test_a_hold_until_a_time_that_is_over_is_refused_and_ends_none_that_stands(
+    databases: Databases, register: PersonRegister, zoe: UUID
+) -> None:
+    """A slip in the year must not make a forgetting possible that the law forbids."""
+    register.hold(zoe, TOMORROW, LAW, "test")
+    with pytest.raises(BadInput, match="2020-01-01 00:00 UTC holds nothing"):
+        register.hold(zoe, datetime(2020, 1, 1, tzinfo=UTC), "a slip", "test")
+    register.hold(zoe, TOMORROW, LAW, "test")
+    with pytest.raises(LegallyHeld, match=LAW):
+        register.forget(zoe, "asked", "test")
+    assert types(databases, zoe) == ["PersonRegistered", "LegalHoldPlaced", "ForgettingRefused"]
 
 
 def test_a_hold_that_a_forgetting_overtook_is_refused_and_not_taken_for_placed(

@@ -84,6 +84,13 @@ def test_a_legal_hold_refuses_the_forgetting_until_its_date_with_its_reason() ->
     assert isinstance(persons.forget(ForgetPerson(ANA, "asked"), None, person, then)[0], on_person.PersonForgotten)
 
 
+def test_a_hold_whose_time_is_over_is_none_and_ends_no_other() -> None:
+    hold = PlaceLegalHold(ANA, NOON + timedelta(days=1), LAW)
+    person, said = after(REGISTER, hold, PlaceLegalHold(ANA, NOON, "a slip"))
+    assert person is not None and (person.held_until, person.hold_reason) == (hold.until, LAW)
+    assert said == []
+
+
 def test_a_lifted_hold_refuses_nothing() -> None:
     hold = PlaceLegalHold(ANA, NOON + timedelta(days=1), LAW)
     orders = (REGISTER, hold, LiftLegalHold(ANA, "the case is closed"))
