@@ -165,7 +165,7 @@ def _entry(found: Mapping[str, Any]) -> dict[str, Any]:
     where, *path = found["loc"]
     at = "".join(f"/{shown(str(part))}" for part in path) if where == "body" else f"{where} {'.'.join(map(str, path))}"
     entry = {"at": at or "/", "problem": _sentence(found)}
-    if found["type"] != "missing":
+    if found["type"] not in ("missing", "repeated"):
         entry["value"] = shown(found.get("input"))
     return entry
 
@@ -194,6 +194,8 @@ def of_http(error: HTTPException, request: Request) -> Problem:
     """What the framework refuses by itself: unknown paths and methods. A named error of ours that it wrapped comes out again."""
     if isinstance(error.__cause__, PayriverError):
         return of_error(error.__cause__, request.url.path)
+    if isinstance(error.__cause__, RequestValidationError):
+        return of_validation(error.__cause__, request)
     reason = STATUS_REASONS.get(error.status_code, "malformed_json" if error.status_code == 400 else "failed")
     detail = f"{request.method} {request.url.path}: {error.detail}."
     return Problem(reason, detail, request.url.path, headers=error.headers or {})

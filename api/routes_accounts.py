@@ -16,9 +16,10 @@ from api.orders import CardOrder
 from api.parameters import After, Limit, Moment, PageCursor
 from api.past import AsOf, Diff, From, To
 from api.statement import Period, as_csv, statement
+from api.strict import Strict
 from schemas.messages.card_controls import BlockCountry, BlockMcc, SetCardLimits, UnblockCountry, UnblockMcc
 
-router = APIRouter(prefix="/v1/accounts", tags=["Accounts"])
+router = APIRouter(route_class=Strict, prefix="/v1/accounts", tags=["Accounts"])
 
 CSV = "text/csv"
 FREEZING = problem_answers(400, 401, 403, 404, 413, 415, 422, 503)

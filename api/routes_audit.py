@@ -11,8 +11,9 @@ from api.audit_view import AuditAnchorPage
 from api.context import Parts, Reader
 from api.models import problem_answers
 from api.parameters import Limit
+from api.strict import Strict
 
-router = APIRouter(prefix="/v1/audit", tags=["Audit"])
+router = APIRouter(route_class=Strict, prefix="/v1/audit", tags=["Audit"])
 Skip = Annotated[int, Query(ge=0, le=2**31 - 1, description="Leave out so many of the largest.")]
 PROOF_FORM: dict[int | str, dict[str, Any]] = {
     200: {

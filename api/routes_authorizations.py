@@ -13,9 +13,10 @@ from fastapi import APIRouter, Header
 from api.context import Network, Parts
 from api.models import problem_answers
 from api.orders import Authorization, AuthorizationResult, Key
+from api.strict import Strict
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest
 
-router = APIRouter(prefix="/v1/authorizations", tags=["Card network"])
+router = APIRouter(route_class=Strict, prefix="/v1/authorizations", tags=["Card network"])
 
 ANSWERS = problem_answers(400, 401, 403, 409, 413, 415, 422, 503)
 

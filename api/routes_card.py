@@ -31,9 +31,10 @@ from api.card_orders import (
 from api.context import Context, Network, Operator, Parts
 from api.models import problem_answers
 from api.orders import Capture, Reference, Reversal
+from api.strict import Strict
 from connectors.gateway.requests import MessageAnswer, Opening
 
-router = APIRouter(tags=["Card network"])
+router = APIRouter(route_class=Strict, tags=["Card network"])
 
 OPENING = problem_answers(400, 401, 403, 409, 413, 415, 422, 503)
 FOLLOWING = problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 503)

@@ -22,6 +22,7 @@ from api.live import Feed, Viewer
 from api.models import problem_answers
 from api.problems import Unauthenticated
 from api.security import COOKIE, SESSION_SECONDS, Keys
+from api.strict import Strict
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ PAGE_HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referr
 PING_SECONDS, PATIENCE_SECONDS = 15, 60
 """Between two signs of life, and for one to be taken by the other side: a page that takes none makes room for another."""
 
-router = APIRouter(tags=["Live page"])
+router = APIRouter(route_class=Strict, tags=["Live page"])
 
 
 class Session(BaseModel):

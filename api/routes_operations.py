@@ -9,9 +9,10 @@ from api.context import Parts, Reader
 from api.metrics import exposition
 from api.models import Liveness, Readiness, problem_answers
 from api.problems import KINDS
+from api.strict import Strict
 from infra.errors import NotFound
 
-router = APIRouter(tags=["Operations"])
+router = APIRouter(route_class=Strict, tags=["Operations"])
 
 
 @router.get("/health/live")

@@ -13,8 +13,9 @@ from api.parameters import After, Limit, Moment, PageCursor
 from api.past import AsOf, Diff, From, To
 from api.payment_models import Payment, PaymentPage
 from api.queries import PaymentFilter
+from api.strict import Strict
 
-router = APIRouter(prefix="/v1/payments", tags=["Payments"])
+router = APIRouter(route_class=Strict, prefix="/v1/payments", tags=["Payments"])
 
 Outcome = Literal["open", "settled", "declined", "refunded", "unseen", "verified", "unpaid"]
 CardState = Literal[

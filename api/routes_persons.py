@@ -12,10 +12,11 @@ from api.context import Parts, PersonKeeper
 from api.models import problem_answers
 from api.orders import PersonDetails, Sent, Text
 from api.parameters import Moment
+from api.strict import Strict
 from streams.persons.register import Shown
 from streams.persons.sealing import Details
 
-router = APIRouter(prefix="/v1/persons", tags=["Persons"])
+router = APIRouter(route_class=Strict, prefix="/v1/persons", tags=["Persons"])
 
 ANSWERS = problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 503)
 

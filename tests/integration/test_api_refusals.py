@@ -112,6 +112,28 @@ def test_what_was_refused_at_the_door_left_nothing_behind(network: httpx.Client,
     assert stored() == before
 
 
+def test_what_is_said_twice_is_refused_and_named(network: httpx.Client, reader: httpx.Client) -> None:
+    headers = [("Idempotency-Key", uuid4().hex), ("Content-Type", "application/json")]
+    for body, at in (
+        (b'{"card_token": "card-x", "amount_minor": 1, "currency": "EUR", "amount_minor": 100}', ["/amount_minor"]),
+        (
+            b'{"card_token": "c", "amount_minor": 1, "currency": "EUR", "merchant": {"mcc": "5814", "mcc": "7995"}}',
+            ["/merchant/mcc"],
+        ),
+        (b'{"more": [{"a": 1, "a": 1}], "more": 1, "currency": "EUR", "currency": "EUR"}', ["/more", "/currency"]),
+    ):
+        told = problem(network.post("/v1/authorizations", content=body, headers=headers), 422, "bad_input")
+        assert [entry["at"] for entry in told["errors"]] == at
+        assert all(entry["problem"] == "is given more than once; send it once" for entry in told["errors"])
+    told = problem(network.post("/session", content=b'{"key": "a", "key": "b"}', headers=headers), 422, "bad_input")
+    assert told["detail"] == "/key: is given more than once; send it once"
+    told = problem(reader.get("/v1/payments?limit=1&outcome=open&limit=500"), 422, "bad_input")
+    assert [entry["at"] for entry in told["errors"]] == ["query limit"]
+    again = [*headers, ("Idempotency-Key", uuid4().hex)]
+    told = problem(network.post("/v1/authorizations", json=GOOD, headers=again), 422, "bad_input")
+    assert [entry["at"] for entry in told["errors"]] == ["header idempotency-key"]
+
+
 @pytest.mark.parametrize(
     ("query", "at"),
     [
