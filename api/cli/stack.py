@@ -22,7 +22,7 @@ from api.cli import addresses
 from api.cli.options import HomeOption, JsonOption
 from api.cli.provisioning import PARTS, Doors, migrate_both
 from api.cli.store_state import store_state, warnings
-from infra.errors import BadInput, Misconfigured, Unreachable
+from infra.errors import BadInput, Conflict, Misconfigured, Unreachable
 from infra.settings import MachineSettings, ProvisionSettings
 from infra.stack.cache import data_folder
 from infra.stack.doctor import examine
@@ -58,30 +58,26 @@ def up(
     throwaway: ThrowawayOption = False,
     restore: RestoreOption = False,
 ) -> None:
-    """Start everything in the background; return when it is ready, and say where to look. On kept data it goes on where it was."""
-    folder = folder_of(home)
-    if is_running(folder):
-        _print(look(folder))
-        _print_addresses(folder)
-        return
-    if chain is not None:
-        from api.cli import foreign
+    """Start everything in the background; return when it is ready, and say where to look. On kept data it goes on where it was.
 
-        for hint in foreign.examined(chain):
-            err.print(f"note: {hint}", style="yellow", highlight=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    options = {"offline": offline, "throwaway": throwaway, "restore": restore}
-    supervisor = _detach(folder, chain, *(f"--{name}" for name, chosen in options.items() if chosen))
+    Beside another that starts it, wait for that one; beside one that ends it, say so.
+    """
+    folder, supervisor = folder_of(home), None
+    if not is_running(folder):
+        if chain is not None:
+            from api.cli import foreign
+
+            for hint in foreign.examined(chain):
+                err.print(f"note: {hint}", style="yellow", highlight=False)
+        folder.mkdir(parents=True, exist_ok=True)
+        options = {"offline": offline, "throwaway": throwaway, "restore": restore}
+        supervisor = _detach(folder, chain, *(f"--{name}" for name, chosen in options.items() if chosen))
     try:
-        with err.status("starting the river") as line:
-            while (state := read_state(folder).get("state")) != "ready" or not is_running(folder):
-                if supervisor.poll() is not None:
-                    raise Unreachable(f"the stack did not start: {_reason(folder)}")
-                line.update(f"starting the river: {_waiting_for(folder) if state else 'fetching what is missing'}")
-                time.sleep(0.1)
+        _await_ready(folder, supervisor)
     except KeyboardInterrupt:
-        supervisor.terminate()
-        supervisor.wait()
+        if supervisor is not None:
+            supervisor.terminate()
+            supervisor.wait()
         raise
     _print(look(folder))
     _print_addresses(folder)
@@ -171,6 +167,26 @@ def doors_of(home: Path | None) -> Doors:
     found = Home(folder)
     found.load()
     return Doors.of_home(found, read_state(folder).get("partitions", told.topic_partitions))
+
+
+def _await_ready(folder: Path, supervisor: subprocess.Popen[bytes] | None) -> None:
+    """Until everything is up, by our supervisor or by the one that was there before it. Raises Unreachable where it did not come up."""
+    with err.status("starting the river") as line:
+        while (state := _told_by_the_living(folder)) != "ready":
+            if (supervisor is None or supervisor.poll() is not None) and not is_running(folder):
+                raise Unreachable(f"the stack did not start: {_reason(folder)}")
+            if state == "stopping":
+                raise Conflict(f"the stack in {folder} is ending; start it again when `payriver status` says stopped")
+            line.update(f"starting the river: {_waiting_for(folder) if state else 'fetching what is missing'}")
+            time.sleep(0.1)
+
+
+def _told_by_the_living(folder: Path) -> str:
+    """What the home's supervisor said last; nothing where that one is dead, and another may just have come."""
+    told = read_state(folder)
+    supervisor = told.get("supervisor")
+    alive = supervisor and Identity(supervisor["pid"], supervisor["created"]).process() is not None
+    return str(told["state"]) if alive else ""
 
 
 def _detach(folder: Path, chain: Path | None, *flags: str) -> subprocess.Popen[bytes]:

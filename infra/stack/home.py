@@ -21,6 +21,8 @@ from infra.stack.process import Identity, end
 
 PREFIX = "payriver-home-"
 JUST_MADE_SECONDS = 120
+GLANCE_SECONDS = 1.0
+"""Who only looks whether a supervisor lives has the lock for a moment."""
 FOLDERS = ("conf", "logs", "tmp", "work", "keystore")
 
 
@@ -51,7 +53,7 @@ class Home:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711 if is_root() else 0o700)
         must_be_reachable(self.folder, "the stack's home")
-        self._lock = take_lock(self.folder)
+        self._lock = take_lock(self.folder, GLANCE_SECONDS)
         if self._lock is None:
             raise Misconfigured(
                 f"a stack runs in {self.folder} already; see `payriver status`, end it with `payriver down`"
@@ -104,15 +106,18 @@ class Home:
             raise Misconfigured(f"{self.folder} knows no port of {name}; start the stack there first") from None
 
 
-def take_lock(folder: Path) -> IO[str] | None:
-    """The lock of a home, or None while a living supervisor has it."""
-    file = (folder / "lock").open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+def take_lock(folder: Path, seconds: float = 0.0) -> IO[str] | None:
+    """The lock of a home, or None where somebody has had it all those seconds: a living supervisor."""
+    file, end_at = (folder / "lock").open("a"), time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            if time.monotonic() >= end_at:
+                file.close()
+                return None
+            time.sleep(0.02)
 
 
 def read_state(folder: Path) -> dict[str, Any]:
