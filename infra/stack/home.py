@@ -12,11 +12,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import socket
 from typing import IO, Any
 
 from infra.errors import Misconfigured
 from infra.stack.cache import is_root, must_be_reachable, must_be_somebody
-from infra.stack.ports import free_port, is_free
+from infra.stack.ports import claimed, claimed_port, is_free
 from infra.stack.process import Identity, end
 
 PREFIX = "payriver-home-"
@@ -34,6 +35,7 @@ class Home:
     ports: dict[str, int] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict, repr=False)
     _lock: IO[str] | None = field(default=None, repr=False)
+    _claims: dict[int, socket] = field(default_factory=dict, repr=False)
 
     @classmethod
     def throwaway(cls) -> Home:
@@ -71,19 +73,32 @@ class Home:
         self.passwords = _read_json(self.path("secrets.json"))
 
     def close(self, *, remove: bool = False) -> None:
-        """Gives the home up."""
+        """Gives the home up, and its ports."""
         if remove:
             shutil.rmtree(self.folder, ignore_errors=True)
+        for claim in self._claims.values():
+            claim.close()
+        self._claims.clear()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def choose_ports(self, names: list[str]) -> None:
-        """A port for each name: the one it had, where that is still free."""
+        """A port for each name, claimed until the home is closed: the one it had, where that is still free."""
         for name in names:
-            if name not in self.ports or not is_free(self.ports[name]):
-                self.ports[name] = free_port(set(self.ports.values()))
+            if name not in self.ports or not self._keeps(self.ports[name]):
+                port, self._claims[port] = claimed_port(set(self.ports.values()))
+                self.ports[name] = port
         write_private(self.path("ports.json"), json.dumps(self.ports, indent=1))
+
+    def _keeps(self, port: int) -> bool:
+        """Whether a port that we had is ours again."""
+        if port in self._claims:
+            return is_free(port)
+        claim = claimed(port)
+        if claim is not None:
+            self._claims[port] = claim
+        return claim is not None
 
     def make_passwords(self, names: list[str]) -> None:
         """A random password for each name that has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import tempfile
@@ -18,7 +19,7 @@ from infra.stack import keeper as keeping
 from infra.stack.access import settings_for
 from infra.stack.home import Home
 from infra.stack.keeper import Keeper, Kept
-from infra.stack.ports import free_port, is_free
+from infra.stack.ports import claimed, free_port, is_free
 from infra.stack.process import Command, Identity
 from infra.stack.servers.kafka import NEWER
 
@@ -130,6 +131,7 @@ def test_another_process_with_the_same_id_is_not_taken_for_ours() -> None:
 def test_ports_stay_with_a_home_while_they_are_free(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.choose_ports(["write", "kafka"])
+    home.close()
     again = Home(tmp_path)
     again.load()
     again.choose_ports(["write", "kafka", "node"])
@@ -137,6 +139,26 @@ def test_ports_stay_with_a_home_while_they_are_free(tmp_path: Path) -> None:
     assert len(set(again.ports.values())) == 3
     assert all(is_free(port) for port in again.ports.values())
     assert free_port(set()) < 65536
+
+
+def test_stacks_that_start_at_once_never_choose_the_same_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = [free_port(set()) for _ in range(8)]
+    homes = [Home(tmp_path / "one"), Home(tmp_path / "two")]
+    for home in homes:
+        home.folder.mkdir()
+        draws = iter(drawn)
+        with monkeypatch.context() as patched:
+            patched.setattr(random, "randrange", lambda *_, draws=draws: next(draws))
+            home.choose_ports(["write", "kafka", "node"])
+    one, two = (set(home.ports.values()) for home in homes)
+    assert len(one) == len(two) == 3 and not one & two
+    assert all(claimed(port) is None for port in one)
+    homes[0].close()
+    returned = Home(tmp_path / "two", ports=dict(homes[0].ports))
+    returned.choose_ports(["write", "kafka", "node"])
+    assert returned.ports == homes[0].ports
+    homes[1].close()
+    returned.close()
 
 
 def test_passwords_are_made_once_and_only_their_owner_may_read_them(tmp_path: Path) -> None:
