@@ -1,4 +1,5 @@
-"""Whether this process can work: both databases asked at once, none waited for longer than two seconds, and how far the read side is."""
+"""Whether this process can work: both databases asked at once, none waited for longer than two seconds, and how far the read side is;
+and from when on that is too far, which page and alarms are told here and nowhere else."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Engine, text
 
 from api.models import Readiness, Server
+from infra.settings import Settings
 
 PATIENCE_SECONDS = 2.0
 ON_WRITE = text("""
@@ -45,9 +47,14 @@ FROM events WHERE position > :delivered ORDER BY position LIMIT 1
 class Health:
     """Asks both servers. Its threads are its own: a server that hangs keeps nobody else waiting."""
 
-    def __init__(self, write: Engine, read: Engine) -> None:
+    def __init__(self, write: Engine, read: Engine, settings: Settings) -> None:
         self._write, self._read = (each.execution_options(isolation_level="AUTOCOMMIT") for each in (write, read))
         self._threads = CapacityLimiter(6)
+        self._late = {
+            "read_late_seconds": settings.read_late_seconds,
+            "chain_stale_seconds": settings.chain_stale_seconds,
+            "anchor_late_seconds": 2 * settings.anchor_seconds,
+        }
 
     async def readiness(self) -> Readiness:
         """The state of both servers and of the lag between them."""
@@ -59,7 +66,7 @@ class Health:
         told = {**found["write"][1], **found["read"][1]}
         ready = all(server.reachable for server in servers)
         lag = await self._lag(told) if ready else {}
-        return Readiness(status="ready" if ready else "not_ready", servers=servers, **told, **lag)
+        return Readiness(status="ready" if ready else "not_ready", servers=servers, **told, **lag, **self._late)
 
     async def _lag(self, told: Mapping[str, Any]) -> dict[str, Any]:
         newest, delivered = told["newest_position"] or 0, told["delivered_position"] or 0

@@ -63,6 +63,9 @@ def exposition(times: AnswerTimes, live_pages: int, found: Readiness) -> str:
         "payriver_read_lag_seconds": ("Age of the oldest event that is not delivered.", found.lag_seconds),
         "payriver_chain_age_seconds": ("How old our view of the chain is.", found.chain_age_seconds),
         "payriver_unanchored_seconds": ("Age of the oldest event that no anchor covers.", found.unanchored_seconds),
+        "payriver_read_late_seconds": ("From which lag on the read side is late.", found.read_late_seconds),
+        "payriver_chain_stale_seconds": ("From which age on our view is stale.", found.chain_stale_seconds),
+        "payriver_anchor_late_seconds": ("From which age on an anchor is late.", found.anchor_late_seconds),
     }
     lines = list(times.lines())
     counters = {

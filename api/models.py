@@ -263,6 +263,15 @@ class Readiness(Answer):
     unanchored_seconds: float | None = Field(
         default=None, description="Age of the oldest event that no final anchor covers; null: there is none."
     )
+    read_late_seconds: int | None = Field(
+        default=None, description="The read side is late from this `lag_seconds` on.", examples=[30]
+    )
+    chain_stale_seconds: int | None = Field(
+        default=None, description="The view of the chain is stale from this `chain_age_seconds` on.", examples=[60]
+    )
+    anchor_late_seconds: int | None = Field(
+        default=None, description="An anchor is late from this `unanchored_seconds` on.", examples=[7200]
+    )
     parked_write_messages: int | None = Field(
         default=None, description="Messages that wait for a person, of the consumers that write W.", examples=[0]
     )

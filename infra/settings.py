@@ -95,12 +95,19 @@ class Settings(_Told):
     anchor_password: SecretStr = Field(
         SecretStr(""), description="Opens anchor.json and exports.pem, for whoever writes them or starts a stack."
     )
-    anchor_seconds: int = Field(3600, ge=1, description="No event waits longer for the audit log's next anchor.")
+    anchor_seconds: int = Field(
+        3600,
+        ge=1,
+        description="No event waits longer for the audit log's next anchor; after twice as long the alarm comes.",
+    )
     anchor_events: int = Field(100_000, ge=1, description="Nor do more events than these.")
     poll_seconds: float = Field(0.1, gt=0, description="How often the listener asks the node for a new head.")
 
     authorization_deadline_ms: int = Field(1700, gt=0, description="The network's limit of 2,000 ms less our margin.")
     chain_stale_seconds: int = Field(60, gt=0, description="No approval on a chain view older than this.")
+    read_late_seconds: int = Field(
+        30, gt=0, description="A read side that is further behind is late: the page and the alarm say so."
+    )
     hold_expiry_seconds: int = Field(
         7 * 24 * 3600, gt=0, description="An authorized payment that nobody captures expires after this."
     )
@@ -133,7 +140,7 @@ class Settings(_Told):
 
 RULES = frozenset({
     "log_format", "log_level", "run_records", "stall_seconds", "anchor_seconds", "anchor_events", "poll_seconds",
-    "authorization_deadline_ms", "chain_stale_seconds", "hold_expiry_seconds", "saga_patience_seconds",
+    "authorization_deadline_ms", "chain_stale_seconds", "read_late_seconds", "hold_expiry_seconds", "saga_patience_seconds",
     "blocked_mccs", "blocked_countries", "webhook_allowed_hosts", "webhook_timeout_seconds",
 })  # fmt: skip
 """What says how the river runs, and not who or where a process is: the same for all, and no secret."""

@@ -3,7 +3,6 @@
 import { make, number, span } from "./format.js";
 
 const EVERY_MS = 5000;
-const LATE = { read: 30, chain: 60 }; // seconds, as infra/dashboards/alarms.yml has them
 const PARKED = { message: ["parked_write_messages", "parked_read_messages"], saga: ["parked_sagas"], webhook: ["parked_webhooks"] };
 
 export class Health {
@@ -26,15 +25,15 @@ function servers({ servers }) {
   return away.length ? ["bad", `no answer from PostgreSQL ${away.join(" and ")}`] : null;
 }
 
-function read({ lag_events, lag_seconds }) {
+function read({ lag_events, lag_seconds, read_late_seconds }) {
   if (lag_events === null) return null;
   const behind = `${span((lag_seconds ?? 0) * 1000)} behind, ${number(lag_events)} events to come`;
-  return [lag_seconds > LATE.read ? "bad" : "well", lag_events ? `read side ${behind}` : "read side up to date"];
+  return [lag_seconds > read_late_seconds ? "bad" : "well", lag_events ? `read side ${behind}` : "read side up to date"];
 }
 
-function chain({ chain_block_number, chain_age_seconds }) {
+function chain({ chain_block_number, chain_age_seconds, chain_stale_seconds }) {
   if (chain_block_number === null) return null;
-  return [chain_age_seconds > LATE.chain ? "bad" : "well", `block ${number(chain_block_number)}, ${span(chain_age_seconds * 1000)} ago`];
+  return [chain_age_seconds > chain_stale_seconds ? "bad" : "well", `block ${number(chain_block_number)}, ${span(chain_age_seconds * 1000)} ago`];
 }
 
 function parked(told) {

@@ -47,6 +47,14 @@ def test_every_figure_that_is_told_is_on_the_dashboard() -> None:
     assert told() - shown == pieces
 
 
+@pytest.mark.parametrize("figure", ["read_lag", "chain_age", "unanchored"])
+def test_a_limit_that_is_a_rule_is_told_by_the_process_and_copied_nowhere(figure: str) -> None:
+    (expression,) = [each["expr"] for each in ALARMS if f"payriver_{figure}_seconds" in each["expr"]]
+    assert re.fullmatch(rf"payriver_{figure}_seconds > payriver_\w+_(late|stale)_seconds", expression)
+    page = (ROOT / "api/static/health.js").read_text()
+    assert not re.search(r"_seconds\s*>\s*\d|\bLATE\b", page)
+
+
 @pytest.mark.parametrize("alarm", ALARMS, ids=lambda each: each["alert"])
 def test_every_alarm_leads_to_its_place_in_the_runbook(alarm: dict[str, Any]) -> None:
     path, _, place = alarm["annotations"]["runbook"].partition("#")
