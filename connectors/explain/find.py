@@ -44,10 +44,9 @@ def find(write: Cursor, read: Cursor, wanted: str) -> tuple[UUID, str]:
 
 
 def _by_key(text: str) -> list[UUID]:
-    """What it may lead to: as NAME:KEY, as the key of a caller without more than a role for a name, and as it did when all shared their keys."""
+    """What it may lead to: as NAME:KEY, or as the key of a caller without more than a role for a name."""
     caller, _, key = text.partition(":")
-    named = [ids.network_payment_id(key, caller), *(ids.network_payment_id(text, role) for role in ROLES)]
-    return [*named, ids.unscoped_payment_id("network", text)]
+    return [ids.network_payment_id(key, caller), *(ids.network_payment_id(text, role) for role in ROLES)]
 
 
 def _by_id(write: Cursor, digits: str) -> list[UUID]:

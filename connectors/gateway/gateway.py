@@ -73,10 +73,11 @@ class Gateway:
         """
         checked_minor(request.amount_minor)
         until = time.monotonic() + (request.deadline_ms or self.deadline_ms) / 1000
-        opened = self._open(Asked.by(request, until))
+        payment_id = ids.network_payment_id(request.idempotency_key, request.actor)
+        opened = self._open(Asked(payment_id, request, until))
         failpoint("gateway.after_hold")
-        payment = self._drive(opened.payment_id, opened.held, until) if opened.held else None
-        return answer_of(payment) if payment is not None else self._answer(opened.payment_id, opened.deadline, until)
+        payment = self._drive(payment_id, opened.held, until) if opened.held else None
+        return answer_of(payment) if payment is not None else self._answer(payment_id, opened.deadline, until)
 
     def freeze_card(self, account_id: UUID, reason: str, actor: str) -> None:
         """Freeze the account's card; frozen already is no error. Raises NotFound for an account we do not know."""

@@ -35,7 +35,6 @@ from streams.group_commit import GroupCommit
 from streams.orders import Order, Outcome
 
 ACCOUNT_OF_CARD = "SELECT account_id FROM cards WHERE card_token = %s"
-STREAM = "SELECT FROM streams WHERE stream_id = %s"
 NOW = "SELECT clock_timestamp()"
 Build = Callable[[Payment], Message]
 
@@ -182,25 +181,25 @@ class Messages:
 
     def advise(self, authorization: str, advice_id: str, told: Opening, actor: str) -> MessageAnswer:
         """The network approved in our stead. `authorization`: the idempotency key of the request that it answered."""
-        payment_id = self._opened("network", authorization, actor)
+        payment_id = ids.network_payment_id(authorization, actor)
         return self._open(payment_id, "advice", advice_id, told, actor, orders.AdvisePayment, advice_id=advice_id)
 
     def present(self, presentment_id: str, told: Opening, actor: str) -> MessageAnswer:
         """The network posts what nobody was asked about."""
-        payment_id = self._opened("presentment", presentment_id, actor)
+        payment_id = ids.opened_payment_id("presentment", presentment_id, actor)
         named = {"presentment_id": presentment_id}
         return self._open(payment_id, "presentment", presentment_id, told, actor, orders.RecordPresentment, **named)
 
     def refund_unlinked(self, refund_id: str, told: Opening, actor: str) -> MessageAnswer:
         """A refund that names no payment of ours."""
-        payment_id = self._opened("refund", refund_id, actor)
+        payment_id = ids.opened_payment_id("refund", refund_id, actor)
         return self._open(
             payment_id, "unlinked_refund", refund_id, told, actor, orders.RecordRefund, refund_id=refund_id
         )
 
     def reverse_early(self, authorization: str, reversal_id: str, told: Opening, actor: str) -> MessageAnswer:
         """A reversal by the request's idempotency key: its authorization may be known already, or still to come."""
-        payment_id = self._opened("network", authorization, actor)
+        payment_id = ids.network_payment_id(authorization, actor)
         order = ReversePayment(
             payment_id=payment_id, account_id=self._account(told.card_token), reversal_id=reversal_id,
             amount_minor=_positive(told.amount_minor), card_token=told.card_token, currency=told.currency,
@@ -227,13 +226,6 @@ class Messages:
         _positive(told.amount_minor)
         order = kind(payment_id=payment_id, account_id=account_id, **named, **told.__dict__)  # type: ignore[call-arg]
         return self._take(payment_id, message, message_id, order, actor)
-
-    def _opened(self, kind: str, name: str, caller: str) -> UUID:
-        """The id of the payment that the caller names so, or will have; that of before callers had names of their own, where it is there."""
-        unscoped = ids.unscoped_payment_id(kind, name)
-        with reading(self.database) as cursor:
-            cursor.execute(STREAM, (unscoped,))
-            return unscoped if cursor.rowcount else ids.opened_payment_id(kind, name, caller)
 
     def _person(self, payment_id: UUID, kind: type[Message], actor: str) -> MessageAnswer:
         known = self._payment(payment_id)

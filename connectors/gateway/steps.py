@@ -30,10 +30,8 @@ from streams.sagas.rows import Stored
 from streams.unit_of_work import UnitOfWork
 
 CARDS = """
-SELECT clock_timestamp(), c.card_token, c.account_id, s.stream_id
-FROM unnest(%s::text[], %s::uuid[]) AS asked (card, unscoped)
-LEFT JOIN cards AS c ON c.card_token = asked.card
-LEFT JOIN streams AS s ON s.stream_id = asked.unscoped
+SELECT clock_timestamp(), c.card_token, c.account_id
+FROM unnest(%s::text[]) AS asked (card) LEFT JOIN cards AS c ON c.card_token = asked.card
 """
 
 
@@ -45,22 +43,11 @@ class Asked:
     request: AuthorizationRequest
     until: float
 
-    @classmethod
-    def by(cls, request: AuthorizationRequest, until: float) -> Asked:
-        """The payment's id follows from who asks, and under which key."""
-        return cls(ids.network_payment_id(request.idempotency_key, request.actor), request, until)
-
-    @property
-    def unscoped_id(self) -> UUID:
-        """Under this id it may have been asked for when all callers shared their keys."""
-        return ids.unscoped_payment_id("network", self.request.idempotency_key)
-
 
 @dataclass(frozen=True)
 class Opened:
     """`held`: what the saga takes next, none where somebody else goes on with it or nobody need; `deadline`: by W's clock."""
 
-    payment_id: UUID
     held: Sequence[Happened]
     deadline: datetime
 
@@ -78,7 +65,7 @@ class Steps:
         Its commit need not wait for the disk: nobody was told anything yet, and the answer's own commit brings both there. Where one of the
         requests was answered before, or is by now, its saga is nobody's, and the disk is waited for.
         """
-        now, accounts, asked = _known(cursor, asked)
+        now, accounts = _cards(cursor, asked)
         deadlines = {each.payment_id: now + timedelta(seconds=each.until - time.monotonic()) for each in asked}
         orders = [_request(each, accounts, deadlines[each.payment_id]) for each in asked]
         unit = self.handler.begin(cursor)
@@ -96,9 +83,7 @@ class Steps:
 
         self.engine.follow(cursor, stored, events, hold)
         opened = [
-            Opened(
-                each.payment_id, () if outcome.repeated else held.get(each.payment_id, ()), deadlines[each.payment_id]
-            )
+            Opened(() if outcome.repeated else held.get(each.payment_id, ()), deadlines[each.payment_id])
             for each, outcome in zip(asked, requested, strict=True)
         ]
         if not all(each.held for each in opened):
@@ -136,17 +121,11 @@ class Steps:
         failpoint("gateway.before_answer_commit")
 
 
-def _known(cursor: Cursor, asked: Sequence[Asked]) -> tuple[datetime, dict[str, UUID], list[Asked]]:
-    """W's clock, the accounts of those cards that are known, and the requests, those under the id that they first came under."""
-    cursor.execute(CARDS, ([each.request.card_token for each in asked], [each.unscoped_id for each in asked]))
+def _cards(cursor: Cursor, asked: Sequence[Asked]) -> tuple[datetime, dict[str, UUID]]:
+    """W's clock, and the accounts of those cards that are known."""
+    cursor.execute(CARDS, ([each.request.card_token for each in asked],))
     found = cursor.fetchall()
-    accounts = {card: account_id for _, card, account_id, _ in found if account_id}
-    unscoped = {stream_id for *_, stream_id in found if stream_id}
-    return (
-        found[0][0],
-        accounts,
-        [replace(each, payment_id=each.unscoped_id) if each.unscoped_id in unscoped else each for each in asked],
-    )
+    return found[0][0], {card: account_id for _, card, account_id in found if account_id}
 
 
 def _leased(

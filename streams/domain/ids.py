@@ -52,11 +52,6 @@ def opened_payment_id(kind: str, name: str, caller: str) -> UUID:
     return derived("payment", "caller", derived("caller", caller), kind, name)
 
 
-def unscoped_payment_id(kind: str, name: str) -> UUID:
-    """The same as it was when all callers shared their names: no payment is opened under it any more."""
-    return derived("payment", kind, name)
-
-
 def chain_payment_id(transfer: UUID) -> UUID:
     """A payment that was first seen on chain, by the transfer of its spend."""
     return derived("payment", "chain", transfer)

@@ -89,22 +89,6 @@ def test_whoever_asks_is_named_by_what_he_asked_and_his_keys_are_his_own(side: W
     ]
 
 
-def test_what_was_asked_for_before_callers_had_keys_of_their_own_is_found_by_all_its_names(
-    side: WriteSide, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, card = side.account()
-    gateway, key, told = side.gateway(), "key-of-old" + card, Opening(card, 100, "EUR")
-    with monkeypatch.context() as before:
-        before.setattr(ids, "opened_payment_id", lambda kind, name, _: ids.unscoped_payment_id(kind, name))
-        asked = gateway.authorize(authorization(card, 1_000, key, actor="network/visa-eu"))
-        posted = gateway.messages.present(key, told, "network/visa-eu")
-    assert asked.payment_id == ids.unscoped_payment_id("network", key)
-    assert gateway.authorize(authorization(card, 1_000, key, actor="network/visa-eu")) == asked
-    assert gateway.messages.present(key, told, "network/visa-eu") == posted
-    back = gateway.messages.reverse_early(key, "r1", Opening(card, 1_000, "EUR"), "network/visa-eu")
-    assert (back.payment_id, back.state) == (asked.payment_id, "reversed")
-
-
 @pytest.mark.parametrize("cents", [-5, 2**63, 2**255])
 def test_what_is_no_amount_is_refused_and_leaves_nothing(side: WriteSide, cents: int) -> None:
     _, card = side.account()
