@@ -15,7 +15,6 @@ from schemas.messages import payment_events as events
 from streams.domain.amounts import Amount
 from streams.domain.legs import NEVER_SEEN, Leg
 from streams.domain.payment_state import Answer, Payment
-from streams.domain.reasons import Reason
 from streams.domain.values import replace
 
 __all__ = ["EVOLVE", "Answer", "Leg", "Payment", "evolve"]
@@ -71,8 +70,7 @@ def _verified(payment: Payment, event: events.PaymentVerified) -> Payment:
 
 
 def _declined(payment: Payment, event: events.PaymentDeclined) -> Payment:
-    after = replace(payment, card="declined", held_raw=0, reason=event.reason, response_code=event.response_code)
-    return replace(after, taken_back=event.reason == Reason.REVERSED)  # earlier streams keep no word of how much
+    return replace(payment, card="declined", held_raw=0, reason=event.reason, response_code=event.response_code)
 
 
 def _incremented(payment: Payment, event: adjusted.PaymentIncremented) -> Payment:
@@ -115,9 +113,7 @@ def _partly_reversed(payment: Payment, event: adjusted.PaymentPartlyReversed) ->
 
 
 def _reversal_acknowledged(payment: Payment, event: adjusted.ReversalAcknowledged) -> Payment:
-    """The first reversal of what it made us decline says itself how much it takes back."""
-    decided = payment.reason == Reason.REVERSED and not any(each.startswith("reversal/") for each in payment.answers)
-    taken_back = (payment.taken_back and not decided) or event.amount_minor >= payment.amount_minor
+    taken_back = payment.taken_back or event.amount_minor >= payment.amount_minor
     return _told(replace(payment, taken_back=taken_back), "reversal", event.reversal_id)
 
 

@@ -112,15 +112,8 @@ def test_a_decline_keeps_its_reason_and_its_answer_when_the_network_takes_it_bac
     assert (streams.payment.reason, streams.payment.response_code) == ("insufficient_funds", "51")
 
 
-def test_so_it_is_where_an_earlier_release_kept_only_that_it_declined_for_the_reversal() -> None:
-    streams = opened().given(*UNANSWERED, replace(DECLINE, reason="reversed"))
-    assert refusal(streams, advice()) == "reversed"
-    assert not streams.payment.legs and not streams.customer.holds
-
-
-@pytest.mark.parametrize("before", [UNANSWERED, (*UNANSWERED, DECLINE)])
-def test_an_advice_of_what_was_taken_back_in_part_stands(before: tuple[Any, ...]) -> None:
-    streams = opened().given(*before, reverse(300))
+def test_an_advice_of_what_was_taken_back_in_part_stands() -> None:
+    streams = opened().given(*UNANSWERED, DECLINE, reverse(300))
     assert "PaymentAuthorized" in names(streams.when(advice()))
 
 
