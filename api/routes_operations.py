@@ -6,8 +6,9 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
 from api.context import Parts, Reader
+from api.health_models import Liveness, Readiness
 from api.metrics import exposition
-from api.models import Liveness, Readiness, problem_answers
+from api.models import problem_answers
 from api.problems import KINDS
 from api.strict import Strict
 from infra.errors import NotFound
