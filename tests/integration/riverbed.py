@@ -126,6 +126,12 @@ class Riverbed:
         """The offset that the consumer wants next, by partition."""
         return {place.partition: offset for place, offset in self.positions.read(self._places).items()}
 
+    def shares(self) -> list[int]:
+        """How many partitions each worker holds, as the broker knows it; of workers that it still waits for, too."""
+        group = self.admin.describe_consumer_groups([self.consumer])[self.consumer].result()
+        held = ([each.topic for each in member.assignment.topic_partitions] for member in group.members)
+        return sorted(topics.count(self.topic) for topics in held)
+
     def heal(self, text: str) -> None:
         """From now on this poison can be taken."""
         with transaction(self.engine) as cursor:

@@ -81,8 +81,13 @@ def desk(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk
         url = databases.as_role(name.lower(), "operator").url.set(drivername="postgresql")
         monkeypatch.setenv(f"PAYRIVER_{name}_URL", url.render_as_string(hide_password=False))
     monkeypatch.setattr("api.cli.roots.configure_logging", lambda _: None)  # a process's own; the tests share theirs
-    desk = Desk(databases)
-    yield desk
+    let_nothing_wait(databases)
+    yield Desk(databases)
+    let_nothing_wait(databases)
+
+
+def let_nothing_wait(databases: Databases) -> None:
+    """Whatever other tests left, and whatever is left to them."""
     for server in ("write", "read"):
         with databases.stack.postgres(server).superuser() as cursor:
             cursor.execute("DELETE FROM parked_messages; DELETE FROM checkpoints")
