@@ -22,10 +22,9 @@ from streams.event_store import slices, store
 from streams.event_store.store import OutgoingCommand
 from streams.runtime import replay
 from tests.integration.outbox import every_record, header
+from tests.integration.read_side import a_world, append, as_role, known
 from tests.integration.recovery_side import TOPICS, rows
 from tests.integration.riverbed import until
-from tests.integration.test_projector import a_world
-from tests.integration.test_read_side import append, as_role, known
 from tests.worlds import World
 
 ROWS = 20_000_000

@@ -22,8 +22,7 @@ from infra.stack.supervisor import Stack
 from schemas.definition import MESSAGES
 from schemas.registry import load_codec
 from tests.integration.outbox import read_records
-from tests.integration.test_projector import a_world
-from tests.integration.test_read_side import append
+from tests.integration.read_side import a_world, append
 
 pytestmark = pytest.mark.long  # a registry of its own is lost and refilled, schema by schema
 TOPICS = ("payments.events", "accounts.events")

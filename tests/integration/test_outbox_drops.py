@@ -40,10 +40,9 @@ from tests.integration.delivered_slices import (
     told_once,
 )
 from tests.integration.programme import Programme
+from tests.integration.read_side import a_worker, a_world, append, as_role, known
 from tests.integration.recovery_side import mend, recovery, rows
 from tests.integration.riverbed import until
-from tests.integration.test_projector import a_world
-from tests.integration.test_read_side import a_worker, append, as_role, known
 
 TRAIL = "SELECT slice, first_number, beyond_number, events, orders, positions::text, dropped_by FROM outbox_drops ORDER BY first_number"
 ORDERS = "SELECT id FROM dropped_orders ORDER BY id"

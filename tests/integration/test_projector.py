@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,26 +19,14 @@ from infra.errors import BadInput, NotFound, Retry, Undecodable
 from streams.delivered import Delivered
 from streams.event_store import store
 from streams.event_store.recorded import new_event
-from streams.projections import balances, card_ledger, ledger, payments
-from streams.projections.balances import BALANCES
-from streams.projections.payments import PAYMENTS
 from streams.projections.projector import Projector
 from streams.runtime import checkpoint
 from streams.runtime.consumer import process
 from streams.runtime.records import Place, Record, Run
 from tests.happenings import CENT
 from tests.integration.conftest import Databases
-from tests.worlds import World, steps
-
-SWIPE = [
-    ("request", 0, 500),
-    ("authorize", 0, 0),
-    ("submit", 0, 1),
-    ("see_leg", 0, 0),
-    ("finalize", 0, 0),
-    ("finalize", 0, 0),
-]
-METADATA = {"causation_id": str(UUID(int=1)), "correlation_id": str(UUID(int=2)), "traceparent": "", "actor": "test"}
+from tests.integration.read_side import METADATA, a_world, assert_is_the_fold_of, read_models, records_of, rows
+from tests.worlds import steps
 
 
 @pytest.fixture(scope="module")
@@ -51,35 +39,6 @@ def projector(databases: Databases) -> Projector:
     return Projector(databases.codec, databases.as_role("write", "projections"))
 
 
-def a_world(taken: Sequence[tuple[str, int, int]] = tuple(SWIPE)) -> World:
-    return World.of(taken, name=uuid4().hex[:12])
-
-
-def records_of(databases: Databases, events: Sequence[Delivered]) -> list[Record]:
-    """As Debezium writes them."""
-    return [
-        Record(
-            *(
-                event.message.topic,
-                0,
-                event.position,
-                str(event.stream_id).encode(),
-                databases.codec.encode(event.message),
-            ),
-            headers={
-                "ce_id": str(event.event_id),
-                "ce_type": event.type,
-                "ce_time": event.recorded_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-                "stream_version": str(event.version),
-                "position": str(event.position),
-                "correlation_id": str(UUID(int=2)),
-            },
-            timestamp_ms=0,
-        )
-        for event in events
-    ]
-
-
 def store_events(databases: Databases, events: Sequence[Delivered]) -> None:
     with transaction(databases.as_role("write", "commands")) as cursor:
         for event in events:
@@ -89,52 +48,6 @@ def store_events(databases: Databases, events: Sequence[Delivered]) -> None:
 def project(read: Engine, projector: Projector, records: Sequence[Record]) -> None:
     with transaction(read) as cursor:
         projector.apply(cursor, records)
-
-
-def rows(read: Engine, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    with transaction(read) as cursor:
-        cursor.execute(query, values)
-        return cursor.fetchall()
-
-
-def read_models(read: Engine, world: World) -> dict[str, Any]:
-    """Everything that stands on R about a world, without the times and numbers of this very writing."""
-    streams = list(world.versions)
-    return {
-        "payments": rows(read, "SELECT to_jsonb(p) - '{change,changed_in}'::text[] FROM payments p WHERE payment_id = ANY(%s) ORDER BY 1", streams),
-        "balances": rows(read, "SELECT to_jsonb(b) FROM balances b WHERE account_id = ANY(%s) ORDER BY 1", streams),
-        "postings": rows(read, "SELECT to_jsonb(l) FROM ledger_postings l WHERE account_id = ANY(%s) ORDER BY posting_id", streams),
-        "accounts": rows(read, "SELECT to_jsonb(l) FROM ledger_accounts l WHERE account_id = ANY(%s) ORDER BY name", streams),
-        "deliveries": rows(read, "SELECT event_id, version, topic, \"offset\" FROM deliveries WHERE stream_id = ANY(%s) ORDER BY 1", streams),
-        "versions": rows(read, "SELECT stream_id, version FROM stream_versions WHERE stream_id = ANY(%s) ORDER BY 1", streams),
-    }  # fmt: skip
-
-
-def assert_is_the_fold_of(read: Engine, world: World) -> None:
-    """Rows as loaded are the pure folds of the events, and the ledger's sums are the sums of its postings."""
-    with transaction(read) as cursor:
-        found = {**PAYMENTS.load(cursor, world.payments), **BALANCES.load(cursor, [world.customer, world.settlement])}
-    assert found.keys() == world.versions.keys()
-    for stream_id, row in found.items():
-        apply: Any = payments.apply if stream_id in world.payments else balances.apply
-        folded = None
-        for event in world.of_stream(stream_id):
-            folded = apply(folded, event)
-        assert row == folded
-    for account_id, kind in ((world.customer, "customer"), (world.settlement, "settlement")):
-        chart = ledger.chart_of(account_id, kind)
-        booked = [p for event in world.of_stream(account_id) for p in ledger.postings(event, chart)]
-        if account_id == world.customer:
-            booked += [p for each in world.payments for event in world.of_stream(each) for p in card_ledger.postings(event, found[each])]  # fmt: skip
-        sums = ledger.totals(booked)
-        shown = rows(
-            read,
-            "SELECT name, debits_pending, credits_pending, debits_posted, credits_posted FROM ledger_accounts WHERE account_id = %s",
-            account_id,
-        )
-        assert {name: tuple(map(int, amounts)) for name, *amounts in shown} == {
-            name: tuple(vars(each).values()) for name, each in sums.items()
-        }
 
 
 def test_a_swipe_ends_settled_and_booked(databases: Databases, read: Engine, projector: Projector) -> None:

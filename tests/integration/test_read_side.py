@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
-from infra.database import engine, transaction
-from infra.stack import access
+from infra.database import transaction
 from infra.stack.supervisor import Stack
-from schemas.registry import load_codec
-from streams.event_store import store
-from streams.event_store.recorded import new_event
 from streams.notifications import endpoints
 from streams.runtime import checkpoint
+from tests.integration.read_side import (
+    WAIT_SECONDS,
+    a_worker,
+    a_world,
+    append,
+    as_role,
+    assert_is_the_fold_of,
+    known,
+    read_models,
+    rows,
+)
 from tests.integration.riverbed import until
-from tests.integration.test_projector import METADATA, a_world, assert_is_the_fold_of, read_models
-from tests.integration.webhooks import Receiver, receiver, rows
-from tests.worlds import World
+from tests.integration.webhooks import Receiver, receiver
 
 __all__ = ["receiver"]
 
 TOPICS = ("payments.events", "accounts.events")
-WAIT_SECONDS = 120
 ROLES = ("projections", "notifications", "sender")
-
-
-def a_worker(stack: Stack, role: str, number: int, logs: Path) -> subprocess.Popen[bytes]:
-    told = {**stack.settings_for(role, number), "PAYRIVER_WEBHOOK_ALLOWED_HOSTS": '["127.0.0.1"]'}
-    with (logs / f"{role}-{number}.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "api.cli.main", "work", role], env={**os.environ, **told}, stdout=log, stderr=log
-        )
 
 
 @contextmanager
@@ -60,40 +52,11 @@ def workers(stack: Stack, logs: Path) -> Iterator[dict[tuple[str, int], subproce
                 worker.wait()
 
 
-def as_role(stack: Stack, server: str, role: str) -> Engine:
-    return engine(access.database_url(stack.home, server, role))
-
-
-def append(stack: Stack, world: World) -> None:
-    """As the command handler stores it: each event once, in order. The world then knows the server's times."""
-    write = as_role(stack, "write", "commands")
-    with transaction(write) as cursor:
-        codec = load_codec(cursor)
-    for event in world.events:
-        with transaction(write) as cursor:
-            store.append(cursor, codec, [new_event(event.event_id, event.version, event.message, METADATA)])
-    query = "SELECT event_id, position, recorded_at FROM events WHERE stream_id = ANY(%s)"
-    stored = {event_id: rest for event_id, *rest in rows(write, query, list(world.versions))}
-    world.events[:] = [
-        replace(event, position=stored[event.event_id][0], recorded_at=stored[event.event_id][1])
-        for event in world.events
-    ]
-    write.dispose()
-
-
 def rewind(stack: Stack) -> None:
     for server, consumer in (("read", "projections"), ("write", "notifications")):
         with transaction(as_role(stack, server, "operator")) as cursor:
             for topic in TOPICS:
                 checkpoint.rewind(cursor, consumer, topic)
-
-
-def known(read: Engine, worlds: list[World]) -> bool:
-    """Every event of these worlds stands on R with its place in Kafka."""
-    wanted = sorted((event.event_id,) for world in worlds for event in world.events)
-    streams = [stream_id for world in worlds for stream_id in world.versions]
-    query = "SELECT event_id FROM deliveries WHERE stream_id = ANY(%s) AND topic IS NOT NULL ORDER BY event_id"
-    return rows(read, query, streams) == wanted
 
 
 def caught_up(stack: Stack) -> bool:

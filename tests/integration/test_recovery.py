@@ -20,6 +20,7 @@ from infra.stack.choice import stack_for_tests
 from infra.stack.supervisor import Stack
 from streams.audit_log.log import LogBroken
 from tests.integration.programme import Programme
+from tests.integration.read_side import a_world, append
 from tests.integration.recovery_side import (
     EVENTS,
     Copied,
@@ -32,8 +33,6 @@ from tests.integration.recovery_side import (
     recovery,
     rows,
 )
-from tests.integration.test_projector import a_world
-from tests.integration.test_read_side import append
 
 __all__ = ["copied"]
 

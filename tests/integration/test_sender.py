@@ -18,7 +18,7 @@ from streams.notifications import endpoints, outgoing
 from streams.notifications.schedule import DELAYS_SECONDS
 from streams.notifications.sender import Sender
 from tests.integration.conftest import Databases
-from tests.integration.test_projector import a_world
+from tests.integration.read_side import a_world, rows
 from tests.integration.webhooks import (
     LOOPBACK,
     TIMEOUT_SECONDS,
@@ -30,7 +30,6 @@ from tests.integration.webhooks import (
     operator,
     receiver,
     register,
-    rows,
     send,
     sender,
     the_message,

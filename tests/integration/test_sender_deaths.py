@@ -17,7 +17,7 @@ from infra.settings import Settings
 from infra.stack import access
 from streams.notifications.sender import CLAIM_MARGIN_SECONDS, Sender, run
 from tests.integration.conftest import Databases
-from tests.integration.test_projector import a_world
+from tests.integration.read_side import a_world, rows
 from tests.integration.webhooks import (
     Receiver,
     a_message,
@@ -27,7 +27,6 @@ from tests.integration.webhooks import (
     operator,
     receiver,
     register,
-    rows,
     send,
     sender,
     the_message,

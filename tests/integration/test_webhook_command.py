@@ -15,7 +15,7 @@ from infra.database import transaction
 from infra.errors import BadInput, Conflict, NotFound
 from streams.notifications.sender import Sender
 from tests.integration.conftest import Databases
-from tests.integration.test_projector import a_world
+from tests.integration.read_side import a_world
 from tests.integration.webhooks import Receiver, nothing_waits, notify, operator, receiver, send, sender
 
 __all__ = ["nothing_waits", "operator", "receiver", "sender"]

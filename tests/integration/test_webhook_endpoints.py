@@ -15,7 +15,7 @@ from infra.errors import BadInput, Conflict, NotFound
 from streams.notifications import endpoints, outgoing
 from streams.notifications.sender import Sender
 from tests.integration.conftest import Databases
-from tests.integration.test_projector import a_world
+from tests.integration.read_side import a_world, rows
 from tests.integration.webhooks import (
     LOOPBACK,
     TIMEOUT_SECONDS,
@@ -26,7 +26,6 @@ from tests.integration.webhooks import (
     operator,
     receiver,
     register,
-    rows,
     send,
     sender,
     the_message,

@@ -20,7 +20,7 @@ from streams.notifications.agent import Notifier
 from streams.notifications.endpoints import Endpoint
 from streams.notifications.sender import Sender
 from tests.integration.conftest import Databases
-from tests.integration.test_projector import a_world, records_of
+from tests.integration.read_side import a_world, records_of
 from tests.worlds import World
 
 LOOPBACK = frozenset({"127.0.0.1"})
@@ -139,12 +139,6 @@ def the_message(operator: Engine) -> outgoing.WebhookMessage:
 def tried(operator: Engine, message_id: UUID) -> list[tuple[Any, ...]]:
     with transaction(operator) as cursor:
         return [(each["status"], each["error"]) for each in outgoing.attempts(cursor, message_id)]
-
-
-def rows(operator: Engine, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    with transaction(operator) as cursor:
-        cursor.execute(query, values)
-        return cursor.fetchall()
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
