@@ -17,8 +17,6 @@ import pytest
 from connectors.chain.accounts.discovery import Discovery
 from connectors.chain.accounts.reading import AccountReader
 from connectors.chain.accounts.registration import Registrar
-from connectors.chain.listening import booking, finality, reorgs
-from connectors.chain.listening import listener as listening
 from connectors.chain.listening.booking import Booking
 from connectors.chain.listening.listener import Listener
 from connectors.chain.listening.reconcile import Reconciler
@@ -35,6 +33,7 @@ from tests.chain_fixtures import silent_chain
 from tests.given import registration
 from tests.integration.bad_rpc import FAULTS, spoiling
 from tests.integration.conftest import Databases
+from tests.integration.listener_deaths import Death, mortal
 from tests.integration.synthetic_node import FINAL, TOKEN, SyntheticNode, running
 from tests.integration.write_side import cause
 
@@ -52,29 +51,10 @@ INSERT INTO chain_wallets (account_id, chain_id, kind, wallet, token, opening_bl
 """
 
 
-class Killed(BaseException):
-    """The process is gone: nothing catches this."""
-
-
-@dataclass
-class Death:
-    """Dies at the n-th failpoint that the listener passes, once."""
-
-    passes: int = 0
-
-    def __call__(self, name: str) -> None:
-        if self.passes:
-            self.passes -= 1
-            if not self.passes:
-                raise Killed(name)
-
-
 @pytest.fixture(scope="module")
 def death() -> Iterator[Death]:
     made = Death()
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (booking, finality, listening, reorgs):
-            patch.setattr(module, "failpoint", made)
+    with mortal(made):
         yield made
 
 
@@ -191,12 +171,8 @@ def live(databases: Databases, death: Death, seed: int) -> None:
                 case "reorg":
                     node.reorganise(draw.randint(1, DEEPEST))
                 case "death":
-                    death.passes = draw.randint(1, 9)
-                    try:
-                        made.step()
-                    except Killed:
+                    if death.strikes(draw.randint(1, 9), made.step):
                         made.listener = made.another()
-                    death.passes = 0
                 case "listen":
                     for _ in range(draw.randint(1, 6)):
                         made.step()

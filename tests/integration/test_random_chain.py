@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from connectors.chain.listening import booking, finality, listener, reorgs
 from infra.devchain.values import Sent, Withdrawal
 from infra.stack.supervisor import Stack
 from tests.integration.customers import Customer, Shore
+from tests.integration.listener_deaths import Death, mortal
 from tests.integration.little_river import EUR, LittleRiver
 
 DEPTH = 32  # blocks on top of a final one; reorgs here are less deep
@@ -26,25 +26,6 @@ STEPS = 24
 SEEDS = (*range(20), 436)  # of the many, 436: a reorg takes back a spend, and not the limit that was set before it
 MANY_SEEDS = range(20, 520)
 TOGETHER = 25  # of the many, on one chain and in one store
-
-
-class Killed(BaseException):
-    """The process is gone: nothing catches this."""
-
-
-@dataclass
-class Death:
-    """Dies at the n-th failpoint that the listener passes, once."""
-
-    passes: int = 0
-
-    def __call__(self, name: str) -> None:
-        if self.passes:
-            self.passes -= 1
-            if not self.passes:
-                raise Killed(name)
-
-
 DEATH = Death()
 
 
@@ -57,9 +38,7 @@ def at() -> Iterator[Shore]:
 @contextmanager
 def fresh() -> Iterator[Shore]:
     """A chain and a store without people, whose listener dies when it is told to."""
-    with Stack(servers=("write", "read", "node"), components=()) as stack, pytest.MonkeyPatch.context() as patch:
-        for module in (booking, finality, listener, reorgs):
-            patch.setattr(module, "failpoint", DEATH)
+    with Stack(servers=("write", "read", "node"), components=()) as stack, mortal(DEATH):
         made = Shore(LittleRiver(stack, finality={"depth": DEPTH}), final=DEPTH + 1)
         made.river.chain.mine(DEPTH)
         made.river.register(None)
@@ -118,13 +97,9 @@ class World:
 
     def die(self) -> None:
         """The listener dies somewhere in its next writes, and another process takes its place."""
-        DEATH.passes = self.draw.randint(1, 12)
-        try:
-            self.listen()
-        except Killed:
+        if DEATH.strikes(self.draw.randint(1, 12), self.listen):
             self.at.river.__dict__.pop("listener")
             self.at.rows("UPDATE chain_cursors SET lease_until = now() - interval '1 second'")
-        DEATH.passes = 0
 
     def listen(self) -> None:
         """All that stands on chain is taken, and so is what follows from it."""
