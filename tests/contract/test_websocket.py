@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +16,7 @@ from connectors.chain.node.heads import Heads
 from connectors.chain.node.rpc import Rpc
 from infra.errors import Unreachable
 from tests.contract.test_rpc import good, hurried, serving
+from tests.waiting import until
 
 
 @contextmanager
@@ -48,13 +48,6 @@ def url_of(server: Server) -> str:
     return f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
 
 
-def until(so: Callable[[], bool], seconds: float = 5) -> None:
-    end = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_a_node_over_a_websocket_answers_and_tells_of_heads_also_after_it_was_gone() -> None:
     with speaking() as (server, opened):
         url = url_of(server)
@@ -62,14 +55,14 @@ def test_a_node_over_a_websocket_answers_and_tells_of_heads_also_after_it_was_go
         assert rpc.batch([("a", []), ("b", [])]) == ["0x64", "0x64"]
         heads = Heads(rpc.pool)
         assert heads.told()
-        until(lambda: bool(opened))
+        until(lambda: opened, "an open connection")
         assert not heads.wait(0.05)
         opened[0].send(json.dumps({"method": "eth_subscription", "params": {"result": {"number": "0x1"}}}))
         assert heads.wait(2)
-    until(lambda: not rpc.pool.current.transport.connected)  # type: ignore[attr-defined]
+    until(lambda: not rpc.pool.current.transport.connected, "the end of the connection")  # type: ignore[attr-defined]
     with speaking(int(url.rpartition(":")[2])) as (_, again):
-        until(heads.told)
-        until(lambda: bool(again))
+        until(heads.told, "a node that tells of heads")
+        until(lambda: again, "a second connection")
         again[0].send(json.dumps({"method": "eth_subscription", "params": {"result": {"number": "0x2"}}}))
         assert heads.wait(2)
         assert rpc.chain_id() == 100

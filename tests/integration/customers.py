@@ -53,6 +53,12 @@ class Shore:
         self.river.flow()
         return made
 
+    def approved(self, customer: Customer, cents: int = 1_000) -> UUID:
+        """The payment of a swipe that was approved."""
+        answer = self.river.authorize(uuid4().hex, customer.card, cents)
+        assert answer.approved
+        return answer.payment_id
+
     def mined(self, *sent: Sent) -> None:
         """Wait until they stand in blocks, one each."""
         self.river.chain.wait_receipts(sent)

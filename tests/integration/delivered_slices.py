@@ -24,7 +24,7 @@ from streams.runtime import replay
 from tests.integration.outbox import every_record, header
 from tests.integration.read_side import a_world, append, as_role, known
 from tests.integration.recovery_side import TOPICS, rows
-from tests.integration.riverbed import until
+from tests.waiting import until
 from tests.worlds import World
 
 ROWS = 20_000_000

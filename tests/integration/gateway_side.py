@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,18 +16,12 @@ from infra.stack import access
 from tests.integration import write_side
 from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide
+from tests.waiting import until
 
 
 @pytest.fixture
 def side(databases: Databases) -> WriteSide:
     return WriteSide(databases)
-
-
-def until(true: Callable[[], Any], what: str, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
 
 
 def a_gateway(side: WriteSide, request: dict[str, Any], **settings: Any) -> subprocess.Popen[str]:

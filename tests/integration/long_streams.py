@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -88,11 +86,3 @@ def truth(side: WriteSide, account_id: UUID) -> Any:
 
 def kept(side: WriteSide) -> list[tuple[Any, ...]]:
     return side.rows("SELECT stream_id, version FROM snapshots ORDER BY stream_id, version")
-
-
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for it."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)

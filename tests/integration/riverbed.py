@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,20 +25,13 @@ from streams.runtime import checkpoint
 from streams.runtime.positions import Positions
 from streams.runtime.records import Place
 from tests.integration import effects
+from tests.waiting import until
 
 PROGRAM = Path(effects.__file__)
 DOUBLED = """
 SELECT id, array_agg(partition || '/' || "offset" || ' in ' || xmin ORDER BY at) FROM effects GROUP BY id HAVING count(*) > 1 ORDER BY id
 """
 ROLE = "commands"  # a role of the product, with the grants of every consumer
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    """Wait for it, and say what did not come."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.05)
 
 
 @dataclass

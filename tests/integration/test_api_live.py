@@ -20,7 +20,7 @@ from api import live
 from infra.database import transaction
 from tests.integration.conftest import Databases
 from tests.integration.programme import KEYS, Programme, client, running_api
-from tests.integration.riverbed import until
+from tests.waiting import until
 
 
 @dataclass

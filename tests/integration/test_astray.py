@@ -43,10 +43,10 @@ def _as_it_was(at: Shore) -> Iterator[None]:
 
 
 def settled(at: Shore, customer: Customer) -> UUID:
-    answer = at.river.authorize(uuid4().hex, customer.card, 1_000)
+    payment_id = at.approved(customer)
     at.settle()
-    assert at.saga(answer.payment_id)[0] == "settled"
-    return answer.payment_id
+    assert at.saga(payment_id)[0] == "settled"
+    return payment_id
 
 
 def refund(at: Shore, payment_id: UUID) -> None:

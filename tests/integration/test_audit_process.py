@@ -17,7 +17,7 @@ from streams.audit_log.export_key import write_export_key
 from tests.chain_fixtures import silent_chain
 from tests.integration.audit_side import add, leaves
 from tests.integration.conftest import Databases
-from tests.integration.riverbed import until
+from tests.waiting import until
 
 PASSWORD = SecretStr("a password of the tests")
 

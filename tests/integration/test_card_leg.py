@@ -22,12 +22,6 @@ def at() -> Iterator[Shore]:
         yield made
 
 
-def approved(at: Shore, customer: Customer, cents: int = 1_000) -> UUID:
-    answer = at.river.authorize(uuid4().hex, customer.card, cents)
-    assert answer.approved
-    return answer.payment_id
-
-
 def spent_cents(at: Shore, customer: Customer, euros: int = 100) -> int:
     return (euros * EUR - at.river.chain.balance(customer.account.safe)) // CENT
 
@@ -38,7 +32,7 @@ def legs(at: Shore, payment_id: UUID) -> list[tuple[str, str, int]]:
 
 def test_more_is_approved_and_moves_as_a_further_spend(at: Shore) -> None:
     ana = at.customer(100)
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     more = at.river.gateway.messages.increment(payment_id, "i1", 500, "EUR", "test")
     assert (more.accepted, more.response_code, more.authorized_minor) == (True, "00", 1_500)
     at.settle()
@@ -53,7 +47,7 @@ def test_more_is_approved_and_moves_as_a_further_spend(at: Shore) -> None:
 
 def test_a_presentment_of_less_and_a_part_taken_back_pay_the_rest_back(at: Shore) -> None:
     ana, ben = at.customer(100), at.customer(100)
-    posted, reduced = approved(at, ana), approved(at, ben)
+    posted, reduced = at.approved(ana), at.approved(ben)
     at.settle()
     assert at.river.gateway.messages.capture(posted, "p1", 600, "EUR", "test").state == "captured"
     assert at.river.gateway.messages.reverse(reduced, "r1", "test", 300).open_minor == 700
@@ -67,7 +61,7 @@ def test_a_presentment_of_less_and_a_part_taken_back_pay_the_rest_back(at: Shore
 
 def test_a_presentment_of_more_is_taken_by_a_further_spend_while_the_first_is_in_flight(at: Shore) -> None:
     ana = at.customer(100)
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     assert at.river.gateway.messages.capture(payment_id, "p1", 1_250, "EUR", "test").captured_minor == 1_250
     at.settle()
     assert legs(at, payment_id) == [("spend", "settled", 1_000), ("spend", "settled", 250)]
@@ -77,7 +71,7 @@ def test_a_presentment_of_more_is_taken_by_a_further_spend_while_the_first_is_in
 
 def test_a_refund_and_its_reversal_a_dispute_and_its_loss_move_there_and_back(at: Shore) -> None:
     ana, messages = at.customer(100), at.river.gateway.messages
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     messages.capture(payment_id, "p1", 1_000, "EUR", "test")
     at.settle()
     assert messages.refund(payment_id, "f1", 400, "EUR", "test").refunded_minor == 400
@@ -119,7 +113,7 @@ def test_a_reversal_that_overtook_its_authorization_lets_nothing_move(at: Shore)
 
 def test_a_late_presentment_after_the_reversal_is_posted_all_the_same(at: Shore) -> None:
     ana, messages = at.customer(100), at.river.gateway.messages
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     messages.reverse(payment_id, "r1", "test")
     at.settle()
     assert (at.saga(payment_id), spent_cents(at, ana)) == (("refunded", None), 0)

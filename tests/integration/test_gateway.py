@@ -13,8 +13,9 @@ from connectors.gateway.bounds import bounded
 from connectors.gateway.requests import Opening
 from infra.errors import BadInput, CommandIdReused, TooLate
 from streams.domain import ids
-from tests.integration.gateway_side import must_have_ended, side, until
+from tests.integration.gateway_side import must_have_ended, side
 from tests.integration.write_side import WriteSide, authorization
+from tests.waiting import until
 
 __all__ = ["side"]
 

@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 
 from streams.domain import ids
-from tests.integration.gateway_side import a_gateway, asks, fired, must_have_ended, side, until, waits_for_a_lock
+from tests.integration.gateway_side import a_gateway, asks, fired, must_have_ended, side, waits_for_a_lock
 from tests.integration.write_side import WriteSide, authorization
+from tests.waiting import until
 
 __all__ = ["side"]
 

@@ -36,16 +36,10 @@ def _mining_goes_on(at: Shore) -> Iterator[None]:
     at.settle()
 
 
-def approved(at: Shore, customer: Customer) -> UUID:
-    answer = at.river.authorize(uuid4().hex, customer.card, 1_000)
-    assert answer.approved
-    return answer.payment_id
-
-
 def unsent(at: Shore, customer: Customer) -> UUID:
     """Approved; the relayer has no gas, so that its spend does not leave."""
     at.river.chain.ask("anvil_setBalance", at.river.deployment.relayer, "0x0")
-    payment_id = approved(at, customer)
+    payment_id = at.approved(customer)
     at.river.flow()
     return payment_id
 
@@ -116,7 +110,7 @@ def test_what_was_signed_before_fails_on_chain_when_it_leaves_at_last(at: Shore)
     give_up(at, payment_id)
     at.settle()
     at.river.chain.ask("anvil_setBalance", at.river.deployment.relayer, hex(10**21))
-    later = approved(at, ana)
+    later = at.approved(ana)
     at.settle()
     assert at.saga(later) == ("settled", None)
     ((old,),) = at.rows("SELECT state FROM chain_transactions WHERE leg_id = %s", spend(at, payment_id).leg_id)
@@ -141,7 +135,7 @@ def test_a_reversed_spend_that_is_not_mined_in_time_is_taken_back_by_itself(at: 
 def test_a_spend_that_a_reorg_dropped_and_that_is_taken_back_gives_its_debit_back(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
     chain.stop_mining()
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.river.flow()
     at.river.flow(1)
     assert spend(at, payment_id).state == "seen"

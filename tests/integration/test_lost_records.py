@@ -15,8 +15,8 @@ from infra.stack.choice import stack_for_tests
 from infra.stack.supervisor import Stack
 from tests.integration.read_side import WAIT_SECONDS, a_worker, a_world, append, as_role, assert_is_the_fold_of, known
 from tests.integration.recovery_side import EVENTS, delivered, mend, recovery, rows
-from tests.integration.riverbed import until
 from tests.integration.torn_log import tear
+from tests.waiting import until
 
 WORDS = r"projections has come to offset \d+ of \w+\.events/\d+, which ends at \d+: Kafka has lost records\. .*`payriver recover`"
 LENGTH, BEFORE = (

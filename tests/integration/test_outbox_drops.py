@@ -42,7 +42,7 @@ from tests.integration.delivered_slices import (
 from tests.integration.programme import Programme
 from tests.integration.read_side import a_worker, a_world, append, as_role, known
 from tests.integration.recovery_side import mend, recovery, rows
-from tests.integration.riverbed import until
+from tests.waiting import until
 
 TRAIL = "SELECT slice, first_number, beyond_number, events, orders, positions::text, dropped_by FROM outbox_drops ORDER BY first_number"
 ORDERS = "SELECT id FROM dropped_orders ORDER BY id"

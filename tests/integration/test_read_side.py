@@ -26,8 +26,8 @@ from tests.integration.read_side import (
     read_models,
     rows,
 )
-from tests.integration.riverbed import until
 from tests.integration.webhooks import Receiver, receiver
+from tests.waiting import until
 
 __all__ = ["receiver"]
 

@@ -21,7 +21,8 @@ from streams.runtime.positions import Positions
 from streams.runtime.services import EXIT_FAILED
 from streams.runtime.watchdog import messages_wait
 from tests.integration.effects import Effects
-from tests.integration.riverbed import Riverbed, riverbed, until
+from tests.integration.riverbed import Riverbed, riverbed
+from tests.waiting import until
 
 
 @pytest.fixture

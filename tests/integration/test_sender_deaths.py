@@ -30,8 +30,8 @@ from tests.integration.webhooks import (
     send,
     sender,
     the_message,
-    until,
 )
+from tests.waiting import until
 
 __all__ = ["nothing_waits", "operator", "receiver", "sender"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -41,12 +41,6 @@ def _as_it_was(at: Shore) -> Iterator[None]:
     at.settle()
 
 
-def approved(at: Shore, customer: Customer, cents: int = 1_000) -> UUID:
-    answer = at.river.authorize(uuid4().hex, customer.card, cents)
-    assert answer.approved
-    return answer.payment_id
-
-
 def sent(at: Shore, payment_id: UUID, kind: str = "spend") -> list[Any]:
     return at.rows(SENT, at.state(payment_id).leg(kind).leg_id)
 
@@ -79,7 +73,7 @@ def taken_away(at: Shore, customer: Customer, raw: int) -> None:
 
 def test_a_spend_that_the_tokens_do_not_reach_says_so_and_a_reorg_may_turn_it_into_one_that_passes(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     while at.river.pump():
         pass
     taken_away(at, ana, 95 * EUR)
@@ -104,7 +98,7 @@ def test_a_spend_that_the_tokens_do_not_reach_says_so_and_a_reorg_may_turn_it_in
 
 def test_a_spend_over_the_holders_limit_says_so(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     while at.river.pump():
         pass
     chain.set_limit(ana.account, 5 * EUR)
@@ -120,7 +114,7 @@ def test_a_spend_over_the_holders_limit_says_so(at: Shore) -> None:
 
 def test_a_stranger_who_relays_our_signature_carries_our_leg_and_ours_fails_with_its_reason(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     while at.river.pump():
         pass
     assert at.river.submitter._sign() == 1
@@ -144,7 +138,7 @@ def test_nothing_is_paid_beyond_the_most_and_what_is_too_dear_waits(at: Shore) -
     chain.stop_mining()
     chain.ask("anvil_setNextBlockBaseFeePerGas", hex(50 * 10**9))
     chain.mine()
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.river.flow()
     impatient(at)
     at.river.flow()
@@ -163,7 +157,7 @@ def test_nothing_is_paid_beyond_the_most_and_what_is_too_dear_waits(at: Shore) -
 def test_one_that_is_next_and_not_mined_for_long_offers_more(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
     chain.stop_mining()
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.river.flow()
     impatient(at)
     at.river.flow()
@@ -184,7 +178,7 @@ def test_several_relayers_share_the_spends_and_none_waits_for_another(at: Shore)
     ana, chain = at.customer(100), at.river.chain
     other = Signer(development_key(9))
     at.river.submitter.keys = replace(at.river.keyring, relayers=[*at.river.keyring.relayers, other])
-    payments = [approved(at, ana, 100) for _ in range(8)]
+    payments = [at.approved(ana, 100) for _ in range(8)]
     chain.ask("anvil_setBalance", chain.deployment.relayer, "0x0")
     at.settle()
     mine = [each for each in payments if sent(at, each)[0][2] == other.address]
@@ -199,7 +193,7 @@ def test_keys_that_an_external_signer_holds_spend_refund_and_take_back(at: Shore
     ana, chain = at.customer(100), at.river.chain
     remote = remote_keys(at)
     at.river.submitter.keys = remote
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.settle()
     assert at.saga(payment_id)[0] == "settled"
     at.river.gateway.messages.reverse(payment_id, "r1", "test")
@@ -213,12 +207,12 @@ def test_keys_that_an_external_signer_holds_spend_refund_and_take_back(at: Shore
 def test_a_signer_that_gives_nothing_holds_up_its_own_and_loses_nothing(at: Shore, silent: bool) -> None:
     """Not settlement's refunds; nor what was signed before."""
     ana = at.customer(100)
-    refunded = approved(at, ana)
+    refunded = at.approved(ana)
     at.settle()
     nowhere = RemoteSigner(at.river.deployment.relayer, SecretStr("http://127.0.0.1:9"))
     unknown = RemoteSigner(ana.account.owner, SecretStr(at.river.chain.rpc_url))
     at.river.submitter.keys = replace(at.river.keyring, relayers=[nowhere if silent else unknown])
-    waiting = approved(at, ana)
+    waiting = at.approved(ana)
     at.river.gateway.messages.reverse(refunded, "r1", "test")
     at.settle()
     assert at.saga(refunded) == ("refunded", None)
@@ -242,10 +236,10 @@ class Picky(Signer):
 
 def test_a_spend_that_its_signer_refuses_holds_up_no_other_and_leaves_no_nonce_out(at: Shore) -> None:
     ana, picky = at.customer(100), Picky(at.river.deployment.delegate_key)
-    refused = approved(at, ana)
+    refused = at.approved(ana)
     picky.refused = salt_of(at.state(refused).leg("spend").leg_id)
     at.river.submitter.keys = replace(at.river.keyring, delegate=picky)
-    signed = approved(at, ana)
+    signed = at.approved(ana)
     at.settle()
     assert at.saga(signed)[0] == "settled"
     assert sent(at, refused) == []

@@ -23,8 +23,9 @@ from streams.event_store.snapshotter import Snapshotter
 from streams.event_store.states import state_at
 from streams.orders import Order
 from tests.integration.conftest import Databases
-from tests.integration.long_streams import folded, keep, kept, live, truth, until
+from tests.integration.long_streams import folded, keep, kept, live, truth
 from tests.integration.write_side import WriteSide, cause
+from tests.waiting import until
 
 EVERY = AGGREGATES["account"].snapshot_every
 LONG = 3 * EVERY + 7
@@ -127,7 +128,7 @@ def test_orders_make_a_snapshot_by_policy_and_nobody_waits_for_it(side: WriteSid
     for number in range(EVERY + 2):
         order = (FreezeCard if number % 2 == 0 else UnfreezeCard)(account_id=account_id, reason="seen")
         side.do(order, handler=handler)
-    until(lambda: kept(side) != [])
+    until(lambda: kept(side) != [], "a kept state")
     snapshotter.close()
     assert kept(side) == [(account_id, EVERY)]
     assert folded(side, account_id) == (truth(side, account_id), 3)

@@ -18,7 +18,7 @@ from connectors.chain.sending.signing import SignedTransaction, TransactionOrder
 from connectors.gateway.gateway import Gateway
 from infra.database import transaction
 from infra.errors import Conflict
-from tests.integration.customers import FINAL, Customer, Shore, shore
+from tests.integration.customers import FINAL, Shore, shore
 from tests.integration.little_river import EUR
 
 INTENT = """
@@ -39,12 +39,6 @@ def _mining_goes_on(at: Shore) -> Iterator[None]:
     yield
     at.river.chain.automine()
     at.settle()
-
-
-def approved(at: Shore, customer: Customer, cents: int = 1_000) -> UUID:
-    answer = at.river.authorize(uuid4().hex, customer.card, cents)
-    assert answer.approved
-    return answer.payment_id
 
 
 def leg(at: Shore, payment_id: UUID, kind: str = "spend") -> Any:
@@ -95,7 +89,7 @@ def test_submitters_that_race_for_refunds_sign_each_of_them_once(at: Shore) -> N
 
 def test_a_spend_and_its_refund_go_out_and_become_final(at: Shore) -> None:
     ana = at.customer(100)
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.settle()
     assert at.saga(payment_id) == ("settled", None)
     at.river.gateway.messages.reverse(payment_id, "r1", "test")
@@ -107,7 +101,7 @@ def test_a_spend_and_its_refund_go_out_and_become_final(at: Shore) -> None:
 
 def test_a_mined_refund_that_a_reorg_takes_back_is_sent_again_as_it_was(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.settle()
     at.river.gateway.messages.reverse(payment_id, "r1", "test")
     chain.stop_mining()
@@ -127,7 +121,7 @@ def test_a_mined_refund_that_a_reorg_takes_back_is_sent_again_as_it_was(at: Shor
 def test_a_refund_sent_again_with_a_higher_fee_is_the_same_refund_after_a_reorg(at: Shore) -> None:
     """Two transactions at one nonce: the first is mined and dropped, the second is mined. One debit of settlement, one credit."""
     ana, chain = at.customer(100), at.river.chain
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.settle()
     at.river.gateway.messages.reverse(payment_id, "r1", "test")
     chain.stop_mining()
@@ -153,7 +147,7 @@ def test_a_refund_sent_again_with_a_higher_fee_is_the_same_refund_after_a_reorg(
 
 def test_a_spend_whose_nonce_a_stranger_used_goes_out_with_another(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.river.pump()
     assert at.river.submitter._sign() == 1
     chain.wait_receipts([chain.send(chain.deployment.relayer_key, chain.deployment.relayer, value=1)])
@@ -178,7 +172,7 @@ def refund_again(at: Shore, payment_id: UUID) -> Result:
 
 def test_a_refund_whose_nonce_a_stranger_used_ends_unpaid_and_is_paid_once_when_a_person_says_so(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.settle()
     at.river.gateway.messages.reverse(payment_id, "r1", "test")
     while at.river.pump():  # reversed, the refund planned, ordered
@@ -210,7 +204,7 @@ def test_a_refund_whose_nonce_a_stranger_used_ends_unpaid_and_is_paid_once_when_
 def test_a_spend_that_failed_is_carried_by_another_transaction_later_and_ever_more_slowly(at: Shore) -> None:
     """Its money was gone for a while: the hold stands, and the spend passes once the money is back."""
     ana, chain = at.customer(100), at.river.chain
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.river.pump()
     chain.ask("anvil_impersonateAccount", ana.account.safe)
     chain.ask("anvil_setBalance", ana.account.safe, hex(10**18))
@@ -240,10 +234,10 @@ def test_a_spend_that_failed_is_carried_by_another_transaction_later_and_ever_mo
 
 def test_a_sender_without_gas_holds_up_nobody_else(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
-    refunded = approved(at, ana)
+    refunded = at.approved(ana)
     at.settle()
     chain.ask("anvil_setBalance", chain.deployment.relayer, "0x0")
-    waiting = approved(at, ana)
+    waiting = at.approved(ana)
     at.river.gateway.messages.reverse(refunded, "r1", "test")
     at.settle()
     assert at.saga(refunded) == ("refunded", None)
@@ -256,7 +250,7 @@ def test_a_sender_without_gas_holds_up_nobody_else(at: Shore) -> None:
 def test_a_transaction_that_waits_for_a_fee_that_has_gone_is_sent_with_more(at: Shore) -> None:
     ana, chain = at.customer(100), at.river.chain
     chain.stop_mining()
-    payment_id = approved(at, ana)
+    payment_id = at.approved(ana)
     at.river.flow()
     ((state, nonce, first),) = sent(at, payment_id)
     assert state == "broadcast"
@@ -278,7 +272,7 @@ def test_transactions_that_wait_do_not_keep_others_from_being_looked_at(
     monkeypatch.setattr("connectors.chain.sending.submitter.BATCH", 1)
     ana, chain = at.customer(100), at.river.chain
     chain.stop_mining()
-    payments = [approved(at, ana, 100) for _ in range(9)]
+    payments = [at.approved(ana, 100) for _ in range(9)]
     for _ in range(30):
         at.river.flow()
     assert all(leg(at, each).state == "submitted" for each in payments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -139,10 +139,3 @@ def the_message(operator: Engine) -> outgoing.WebhookMessage:
 def tried(operator: Engine, message_id: UUID) -> list[tuple[Any, ...]]:
     with transaction(operator) as cursor:
         return [(each["status"], each["error"]) for each in outgoing.attempts(cursor, message_id)]
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.05)
