@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from connectors.verify.payment_history import payment_row
 from connectors.verify.snapshot import Aligned, Row
-from connectors.verify.walk import MALFORMED, Context, Event, Subject
+from connectors.verify.walk import MALFORMED, Context, Event, PaymentSubject
 
 COLUMNS = (
     "payment_id", "account_id", "origin", "state", "spend_state", "refund_state", "outcome", "amount_minor", "currency",
@@ -18,36 +19,28 @@ COLUMNS = (
 PAYMENTS = f"SELECT {', '.join(COLUMNS)} FROM payments ORDER BY payment_id"
 
 
-class Payments(Subject):
+class Payments(PaymentSubject):
     """Holds R's payments against their streams."""
 
     def __init__(self, context: Context) -> None:
+        super().__init__()
         self._findings = context.findings
         self._rows = Aligned(context.read.stream(PAYMENTS), lambda row: row[0], self._unknown)
-        self._history: list[Event] = []
 
-    def event(self, event: Event) -> None:
-        """Keep the payment's history until it is whole."""
-        if event.category == "payment":
-            self._history.append(event)
-
-    def end(self, stream_id: UUID, category: str) -> None:
+    def payment(self, payment_id: UUID, history: Sequence[Event]) -> None:
         """Compare the row."""
-        if category != "payment":
-            return
         self._findings.checked["payments"] += 1
-        history, self._history = self._history, []
-        rows = self._rows.take(stream_id)
+        rows = self._rows.take(payment_id)
         try:
             expected = payment_row([each for each in history if each.message is not None])
         except (*MALFORMED, StopIteration, IndexError) as error:
-            self._findings.differ("events", stream_id, repr(error), "a payment's history", "the stream cannot be told")
+            self._findings.differ("events", payment_id, repr(error), "a payment's history", "the stream cannot be told")
             return
         if not rows:
-            self._findings.absent("payments", stream_id, expected, "R does not show this payment")
+            self._findings.absent("payments", payment_id, expected, "R does not show this payment")
             return
         found = dict(zip(COLUMNS, rows[0], strict=True))
-        self._findings.compare("payments", stream_id, found, expected, "is not what the events say")
+        self._findings.compare("payments", payment_id, found, expected, "is not what the events say")
 
     def finish(self) -> None:
         """No payment without a stream."""

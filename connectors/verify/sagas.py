@@ -9,7 +9,7 @@ from uuid import UUID
 
 from connectors.verify.replay import STEP, Orders, Replay, Started
 from connectors.verify.snapshot import Aligned, Row
-from connectors.verify.walk import Context, Event, Subject
+from connectors.verify.walk import Context, Event, PaymentSubject
 from streams.sagas.authorization import DEADLINE
 from streams.sagas.rows import TYPE
 
@@ -23,10 +23,11 @@ TIMEOUTS = "SELECT saga_id, name, due_at, state FROM saga_timeouts ORDER BY saga
 OVERDUE = timedelta(seconds=30)
 
 
-class Sagas(Subject):
+class Sagas(PaymentSubject):
     """Replays each saga's table over what its steps say they took."""
 
     def __init__(self, context: Context) -> None:
+        super().__init__()
         self._findings, self._orders = context.findings, Orders(context)
         self._sagas, self._inbox, self._steps, self._timeouts = (
             _aligned(context, query, table, self._stray)
@@ -38,33 +39,24 @@ class Sagas(Subject):
             )
         )
         (self._now,) = context.write.one("SELECT clock_timestamp()")
-        self._history: list[Event] = []
 
-    def event(self, event: Event) -> None:
-        """Keep the payment's history until it is whole."""
-        if event.category == "payment":
-            self._history.append(event)
-
-    def end(self, stream_id: UUID, category: str) -> None:
+    def payment(self, payment_id: UUID, history: Sequence[Event]) -> None:
         """The saga's rows against the payment's events."""
-        if category != "payment":
-            return
         self._findings.checked["sagas"] += 1
-        history, self._history = self._history, []
         sagas, inbox, steps, timeouts = (
-            each.take(stream_id) for each in (self._sagas, self._inbox, self._steps, self._timeouts)
+            each.take(payment_id) for each in (self._sagas, self._inbox, self._steps, self._timeouts)
         )
         if not sagas:
-            self._findings.absent("sagas", stream_id, f"handled {history[-1].version}", "nobody manages this payment")
+            self._findings.absent("sagas", payment_id, f"handled {history[-1].version}", "nobody manages this payment")
             return
         saga = dict(zip(SAGA, sagas[0], strict=True))
-        self._in_box(stream_id, saga["handled"], history, inbox)
-        replay = Replay(self._findings, self._orders, stream_id, history)
+        self._in_box(payment_id, saga["handled"], history, inbox)
+        replay = Replay(self._findings, self._orders, payment_id, history)
         for row in steps:
             replay.take(dict(zip(STEP, row, strict=True)))
         replay.missing(saga["handled"])
         self._compare(saga, replay, history)
-        self._due(stream_id, timeouts, replay)
+        self._due(payment_id, timeouts, replay)
 
     def finish(self) -> None:
         """Nothing is left over, and no order was lost."""

@@ -85,6 +85,27 @@ class Subject:
         """All streams are over."""
 
 
+class PaymentSubject(Subject):
+    """One that is shown a payment when all its events are together."""
+
+    def __init__(self) -> None:
+        self._history: list[Event] = []
+
+    def event(self, event: Event) -> None:
+        """Keep the payment's history until it is whole."""
+        if event.category == "payment":
+            self._history.append(event)
+
+    def end(self, stream_id: UUID, category: str) -> None:
+        """The history is whole."""
+        if category == "payment":
+            history, self._history = self._history, []
+            self.payment(stream_id, history)
+
+    def payment(self, payment_id: UUID, history: Sequence[Event]) -> None:
+        """A payment, and all that happened to it."""
+
+
 def walk(context: Context, subjects: Sequence[Subject]) -> None:
     """Show every event to every subject."""
     (total,) = context.write.one("SELECT count(*) FROM events")
