@@ -10,7 +10,7 @@ from infra.migrations import runner
 from schemas import files
 from tests.architecture.tree import ROOT, named, text_of, tracked
 
-LINES = 320
+LINES = 300
 # Longer ones, each for a reason. A file that became shorter leaves the list.
 LONGER = {
     "infra/audit/check.py": "the one file that an auditor copies",

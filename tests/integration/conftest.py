@@ -15,6 +15,7 @@ from infra.stack import access
 from infra.stack.supervisor import Stack
 from schemas.codec import Codec
 from schemas.registry import load_codec, remember_all
+from tests.integration.write_side import WriteSide
 
 
 @dataclass
@@ -45,6 +46,12 @@ def databases() -> Iterator[Databases]:
         made = migrated(stack, ("write", "read"))
         migrate(made.keys("owner"), "keys")
         yield made
+
+
+@pytest.fixture
+def side(databases: Databases) -> WriteSide:
+    """The write side on these databases."""
+    return WriteSide(databases)
 
 
 def migrated(stack: Stack, servers: tuple[Server, ...]) -> Databases:

@@ -10,18 +10,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from infra.stack import access
 from tests.integration import write_side
-from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide
 from tests.waiting import until
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
 
 
 def a_gateway(side: WriteSide, request: dict[str, Any], **settings: Any) -> subprocess.Popen[str]:

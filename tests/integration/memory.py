@@ -81,6 +81,13 @@ class Memory:
             cursor.execute("SET session_replication_role = replica")
             yield cursor
 
+    def rows(self, server: str, query: str) -> list[tuple[Any, ...]]:
+        """What stands there, bytes as bytes."""
+        with self.superuser(server) as cursor:
+            cursor.execute(query)
+            found = cursor.fetchall()
+        return [tuple(bytes(each) if isinstance(each, memoryview) else each for each in row) for row in found]
+
     def rewrite_log(self) -> None:
         """Make the log's own tables anew from the events as they are now, as whoever owns them may."""
         with self.superuser() as cursor:

@@ -1,4 +1,4 @@
-"""Whether a name is anywhere: in dumps, data files, records and logs, in whatever form a database or a topic might write it."""
+"""Somebody's details, and whether they are anywhere: in dumps, data files, records and logs, in whatever form a database may write them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import os
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import make_url
 
 from infra.stack.fetch import fetch
 from infra.stack.supervisor import Stack
+
+NAME, EMAIL, PHONE = "Zoë Quastenflosser-Żyła", "zoe.quastenflosser@example.org", "+43 1 5870000-4711"
+LAW = "retention of the money laundering act"
+TOMORROW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 
 
 def forms(text: str) -> set[bytes]:

@@ -20,13 +20,7 @@ from streams.event_store import store
 from streams.event_store.recorded import NewEvent, new_event
 from streams.event_store.store import Draft
 from streams.event_store.subscription import appending
-from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, cause, opened
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
 
 
 def append(side: WriteSide, *events: NewEvent) -> list[int]:

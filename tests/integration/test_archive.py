@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -31,11 +32,6 @@ def databases() -> Iterator[Databases]:
     """W of its own: partitions come and go here."""
     with Stack(servers=("write",), components=()) as running:
         yield migrated(running, ("write",))
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
 
 
 @pytest.fixture
@@ -149,20 +145,15 @@ def test_a_long_reader_keeps_a_partition_from_being_opened_and_the_command_says_
     reader.close()
 
 
-def test_rows_beyond_the_last_slice_are_taken_and_found_when_the_slice_is_opened(side: WriteSide) -> None:
+@contextmanager
+def beyond_the_last_slice(side: WriteSide) -> Iterator[None]:
+    """What is appended within has positions from 70,000,001 on; afterwards nothing of it is left."""
     with side.databases.stack.postgres("write").superuser() as cursor:
         cursor.execute("SELECT last_value FROM event_positions")
         (position,) = cursor.fetchall()[0]
         cursor.execute("SELECT setval('event_positions', 70000000)")
     try:
-        event = opened()
-        with transaction(side.door("commands")) as cursor:
-            assert store.append(cursor, side.codec, [event]) == [70000001]
-        assert where(side, event.stream_id) == ["events_beyond"]
-        assert slices.open_slices(side.door("owner")) == 3
-        assert where(side, event.stream_id) == ["events_3_hot"]
-        assert [each.event_id for each in read(side, event.stream_id)] == [event.event_id]
-        assert slices.open_slices(side.door("owner")) == 0
+        yield
     finally:
         with side.databases.stack.postgres("write").superuser() as cursor:
             cursor.execute("DELETE FROM events WHERE position > 60000000")
@@ -171,14 +162,22 @@ def test_rows_beyond_the_last_slice_are_taken_and_found_when_the_slice_is_opened
             cursor.execute("SELECT setval('event_positions', %s)", (position,))
 
 
+def test_rows_beyond_the_last_slice_are_taken_and_found_when_the_slice_is_opened(side: WriteSide) -> None:
+    with beyond_the_last_slice(side):
+        event = opened()
+        with transaction(side.door("commands")) as cursor:
+            assert store.append(cursor, side.codec, [event]) == [70000001]
+        assert where(side, event.stream_id) == ["events_beyond"]
+        assert slices.open_slices(side.door("owner")) == 3
+        assert where(side, event.stream_id) == ["events_3_hot"]
+        assert [each.event_id for each in read(side, event.stream_id)] == [event.event_id]
+        assert slices.open_slices(side.door("owner")) == 0
+
+
 def test_rows_beyond_the_last_slice_that_were_archived_meanwhile_keep_no_slice_from_being_opened(
     side: WriteSide, declined: UUID
 ) -> None:
-    with side.databases.stack.postgres("write").superuser() as cursor:
-        cursor.execute("SELECT last_value FROM event_positions")
-        (position,) = cursor.fetchall()[0]
-        cursor.execute("SELECT setval('event_positions', 70000000)")
-    try:
+    with beyond_the_last_slice(side):
         account_id, card = side.account(cents=100)
         order = asked(account_id, card, 900)
         side.do(order)
@@ -189,12 +188,6 @@ def test_rows_beyond_the_last_slice_that_were_archived_meanwhile_keep_no_slice_f
         assert where(side, order.payment_id) == ["events_3_cold"] * len(before)
         assert where(side, account_id) == ["events_3_hot"] * len(where(side, account_id))
         assert read(side, order.payment_id) == before
-    finally:
-        with side.databases.stack.postgres("write").superuser() as cursor:
-            cursor.execute("DELETE FROM events WHERE position > 60000000")
-            cursor.execute("DELETE FROM streams WHERE first_position > 60000000")
-            cursor.execute("DROP TABLE IF EXISTS events_4, events_3, events_2")
-            cursor.execute("SELECT setval('event_positions', %s)", (position,))
 
 
 @pytest.mark.parametrize("told", ["yesterday", "2026-13-01", "9999-01-01"])

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -62,14 +61,6 @@ def log_id(memory: Memory) -> str:
         return str(cursor.fetchall()[0][0].hex)
 
 
-def rows_of(memory: Memory, server: str, query: str) -> list[tuple[Any, ...]]:
-    with memory.superuser(server) as cursor:
-        cursor.execute(query)
-        return [
-            tuple(bytes(each) if isinstance(each, memoryview) else each for each in row) for row in cursor.fetchall()
-        ]
-
-
 def proved(memory: Memory, position: int) -> tuple[bytes, check.Head]:
     """The proof file of an event under the last anchor, and that anchor's head as the chain states it."""
     newest = memory.anchorer.newest()
@@ -89,12 +80,12 @@ def test_a_log_that_is_in_order_is_not_closed(memory: Memory) -> None:
         again(memory)
     with pytest.raises(BadInput, match="for a reason"):
         again(memory, "  ")
-    assert (log_id(memory), rows_of(memory, "write", "SELECT 1 FROM audit_closings")) == (before, [])
+    assert (log_id(memory), memory.rows("write", "SELECT 1 FROM audit_closings")) == (before, [])
 
 
 def test_a_broken_log_is_closed_and_a_new_one_begins_over_all_events(memory: Memory) -> None:
     old_id, old_proof = log_id(memory), proved(memory, FIRST + SECOND - BACK)
-    witness = rows_of(memory, "read", "SELECT leaf_index, position, hash FROM audit_witness ORDER BY 1")
+    witness = memory.rows("read", "SELECT leaf_index, position, hash FROM audit_witness ORDER BY 1")
     went_on_by_itself(memory)
     with pytest.raises(LogBroken, match="W was put back"):
         memory.filler.catch_up(5)
@@ -105,7 +96,7 @@ def test_a_broken_log_is_closed_and_a_new_one_begins_over_all_events(memory: Mem
     assert (made.log_id, made.told["because"], made.told["closed_by"]) == (old_id, BECAUSE, "ana")
     assert log_id(memory) == made.next_id != old_id
     kept = "SELECT leaf_index, position, hash FROM audit_closed_witness ORDER BY 1"
-    assert rows_of(memory, "read", kept) == witness
+    assert memory.rows("read", kept) == witness
     assert memory.filler.catch_up(10).size == FIRST + SECOND + TAIL + 40
     memory.anchor()
     found = memory.audit()

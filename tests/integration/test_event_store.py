@@ -26,14 +26,8 @@ from streams.event_store import store
 from streams.event_store.recorded import new_event
 from streams.orders import Order
 from tests.given import registration, request
-from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, cause
 from tests.network_says import capture
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
 
 
 def asked(account_id: UUID, card: str, cents: int = 1_000, seconds: float = 30) -> payment_commands.RequestPayment:

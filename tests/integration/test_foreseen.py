@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-import pytest
-
 from infra.database import transaction
 from schemas.messages.account_commands import FreezeCard
 from streams.command_handler import CommandHandler
@@ -13,15 +11,9 @@ from streams.domain.facts import FinalizeTransfer
 from streams.orders import Order, Outcome
 from streams.unit_of_work import UnitOfWork
 from tests.given import CENT, deposit
-from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, cause
 
 OPENING = 5_000
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
 
 
 class History:

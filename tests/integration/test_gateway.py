@@ -13,11 +13,9 @@ from connectors.gateway.bounds import bounded
 from connectors.gateway.requests import Opening
 from infra.errors import BadInput, CommandIdReused, TooLate
 from streams.domain import ids
-from tests.integration.gateway_side import must_have_ended, side
+from tests.integration.gateway_side import must_have_ended
 from tests.integration.write_side import WriteSide, authorization
 from tests.waiting import until
-
-__all__ = ["side"]
 
 
 def test_what_was_declined_and_taken_back_is_not_approved_by_an_advice_that_comes_later(side: WriteSide) -> None:

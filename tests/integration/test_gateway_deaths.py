@@ -10,12 +10,9 @@ from uuid import uuid4
 import pytest
 
 from streams.domain import ids
-from tests.integration.gateway_side import a_gateway, asks, fired, must_have_ended, side, waits_for_a_lock
+from tests.integration.gateway_side import a_gateway, asks, fired, must_have_ended, waits_for_a_lock
 from tests.integration.write_side import WriteSide, authorization
 from tests.waiting import until
-
-__all__ = ["side"]
-
 
 FAILPOINTS = (
     "gateway.before_hold_commit", "gateway.after_hold", "gateway.between_steps", "gateway.between_steps:2",

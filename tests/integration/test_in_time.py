@@ -20,13 +20,7 @@ from infra.errors import TooLate
 from infra.stack import access
 from schemas.messages.account_commands import FreezeCard
 from streams.orders import Order
-from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, authorization, cause
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -16,18 +15,12 @@ from streams.event_store import look as looking
 from streams.event_store.look import look
 from streams.event_store.store import NOWHERE, Head
 from streams.orders import Order
-from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, cause
 
 WHOLE = """
 SELECT relname FROM pg_stat_xact_user_tables
 WHERE seq_scan > 0 AND relname ~ '^(streams|snapshots|command_answers|(events|outbox)_.*)$' ORDER BY relname
 """
-
-
-@pytest.fixture
-def side(databases: Databases) -> Iterator[WriteSide]:
-    yield WriteSide(databases)
 
 
 def test_who_waited_for_the_head_is_told_the_events_of_the_one_before(side: WriteSide) -> None:

@@ -9,13 +9,7 @@ import pytest
 from infra.database import Cursor, transaction
 from infra.errors import Misconfigured
 from streams.event_store import store
-from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, opened
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
 
 
 def test_an_event_with_a_lower_position_that_commits_late_is_still_read(side: WriteSide) -> None:

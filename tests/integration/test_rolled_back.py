@@ -14,17 +14,11 @@ from schemas.messages.payment_commands import HoldFunds, RequestPayment
 from streams.command_handler import CommandHandler
 from streams.orders import Order
 from tests.given import request
-from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, cause
 
 
 class PowerCut(Exception):
     """Before the commit."""
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
 
 
 def order(message: Any) -> Order:

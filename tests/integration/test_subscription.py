@@ -14,13 +14,7 @@ from infra.database import transaction
 from streams.event_store import store, subscription
 from streams.event_store.recorded import RecordedEvent
 from streams.event_store.subscription import Subscription
-from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, opened
-
-
-@pytest.fixture
-def side(databases: Databases) -> WriteSide:
-    return WriteSide(databases)
 
 
 @pytest.fixture

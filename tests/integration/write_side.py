@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -36,6 +37,7 @@ from streams.runtime.records import Record
 from streams.sagas.engine import Engine
 from tests.given import CENT, registration
 
+SHARED = "SELECT count(DISTINCT transaction_id) FROM outbox WHERE position IS NOT NULL AND key = ANY(%s)"
 SEE_BLOCK = """
 INSERT INTO chain_cursors (chain_id, seen_number, seen_hash, seen_time, final_number) VALUES (100, 41030, '0x', %s, 41022)
 ON CONFLICT (chain_id) DO UPDATE SET seen_time = excluded.seen_time, moved_at = clock_timestamp()
@@ -121,6 +123,11 @@ class WriteSide:
         """The stream's events."""
         with transaction(self.door("commands")) as cursor:
             return [event.type for event in store.read_stream(cursor, stream_id)]
+
+    def transactions(self, stream_ids: Sequence[UUID]) -> int:
+        """In how many these streams' events were appended."""
+        ((count,),) = self.rows(SHARED, [str(each) for each in stream_ids])
+        return int(count)
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What W says, to its owner."""
