@@ -26,6 +26,12 @@ def _plain(value: str) -> str:
     return value
 
 
+def _named(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a name is more than blanks; send one")
+    return value
+
+
 def _ascii(value: str) -> str:
     if not value.isascii() or not value.isprintable():
         raise ValueError("an idempotency key is of printable ASCII characters; send such a one")
@@ -158,7 +164,7 @@ class PersonDetails(BaseModel):
 
     model_config = Sent
 
-    name: Text = Field(repr=False)
+    name: Annotated[Text, AfterValidator(_named)] = Field(repr=False)
     email: Text | None = Field(None, repr=False, description="None where it is not known.")
     phone: Text | None = Field(None, repr=False, description="None where it is not known.")
 

@@ -25,6 +25,9 @@ Held = Annotated[
 ]
 """A name's keys: one, or several while one takes another's place."""
 
+MOST_SECONDS = 10 * 366 * 24 * 3600
+"""Ten years: a time so long from now is one that every clock can show."""
+
 
 class _Told(BaseSettings):
     """What the environment says. Raises Misconfigured, which names the variable; a secret is never repeated."""
@@ -83,7 +86,10 @@ class Settings(_Told):
         500, ge=1, description="Records of one partition that a consumer takes in one transaction."
     )
     stall_seconds: int = Field(
-        60, ge=1, description="A worker whose checkpoint stands still this long beside waiting records exits."
+        60,
+        ge=1,
+        le=MOST_SECONDS,
+        description="A worker whose checkpoint stands still this long beside waiting records exits.",
     )
 
     chain_file: Path | None = Field(None, description="JSON that names node, tokens, settlement, spender, finality.")
@@ -98,21 +104,32 @@ class Settings(_Told):
     anchor_seconds: int = Field(
         3600,
         ge=1,
+        le=MOST_SECONDS,
         description="No event waits longer for the audit log's next anchor; after twice as long the alarm comes.",
     )
     anchor_events: int = Field(100_000, ge=1, description="Nor do more events than these.")
-    poll_seconds: float = Field(0.1, gt=0, description="How often the listener asks the node for a new head.")
+    poll_seconds: float = Field(0.1, gt=0, le=3600, description="How often the listener asks the node for a new head.")
 
-    authorization_deadline_ms: int = Field(1700, gt=0, description="The network's limit of 2,000 ms less our margin.")
-    chain_stale_seconds: int = Field(60, gt=0, description="No approval on a chain view older than this.")
+    authorization_deadline_ms: int = Field(
+        1700, gt=0, le=60_000, description="The network's limit of 2,000 ms less our margin."
+    )
+    chain_stale_seconds: int = Field(
+        60, gt=0, le=MOST_SECONDS, description="No approval on a chain view older than this."
+    )
     read_late_seconds: int = Field(
-        30, gt=0, description="A read side that is further behind is late: the page and the alarm say so."
+        30,
+        gt=0,
+        le=MOST_SECONDS,
+        description="A read side that is further behind is late: the page and the alarm say so.",
     )
     hold_expiry_seconds: int = Field(
-        7 * 24 * 3600, gt=0, description="An authorized payment that nobody captures expires after this."
+        7 * 24 * 3600,
+        gt=0,
+        le=MOST_SECONDS,
+        description="An authorized payment that nobody captures expires after this.",
     )
     saga_patience_seconds: int = Field(
-        3600, gt=0, description="A saga that waits longer than this for an outside step is parked."
+        3600, gt=0, le=MOST_SECONDS, description="A saga that waits longer than this for an outside step is parked."
     )
     blocked_mccs: tuple[str, ...] = Field(
         ("7995",), description="Merchant category codes (ISO 18245) that screening refuses."
@@ -131,7 +148,7 @@ class Settings(_Told):
     webhook_allowed_hosts: tuple[str, ...] = Field(
         (), description="Private hosts that webhooks may be sent to, by http too."
     )
-    webhook_timeout_seconds: int = Field(15, gt=0, description="For the whole exchange with an endpoint.")
+    webhook_timeout_seconds: int = Field(15, gt=0, le=3600, description="For the whole exchange with an endpoint.")
 
     failpoint: str = Field(
         "", description="Tests only: NAME or NAME:n, the process dies at the n-th pass of that point."

@@ -38,12 +38,13 @@ def events(
     home: HomeOption = None,
 ) -> None:
     """Everything that happened to a payment or an account, with when, why and by whom, and the state that it came to."""
-    if follow and as_of:
+    if follow and as_of is not None:
         raise BadInput("--follow tells what is still to come, --as-of what was: give one of them")
+    point = point_of(as_of) if as_of is not None else None
     root = Root.begin("auditor", home=home)
     with transaction(root.write) as write, transaction(root.read) as read:
         found = find_stream(write, read, stream)
-        version = version_at(write, found.stream_id, point_of(as_of)) if as_of else store.MAX_VERSION
+        version = version_at(write, found.stream_id, point) if point is not None else store.MAX_VERSION
         told = store.read_stream(write, found.stream_id, up_to=version)
         at = history.as_of(write, found.stream_id, AtVersion(told[-1].version))
     if follow:

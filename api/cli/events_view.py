@@ -55,7 +55,9 @@ def head(found: Found) -> Text:
 
 def stream(found: Found, events: Sequence[RecordedEvent], state: Any, as_of: str | None) -> Group:
     """All of it, and what it came to."""
-    then = Text(f"as of {as_of}, version {events[-1].version}" if as_of else f"now, version {events[-1].version}")
+    then = Text(
+        f"as of {as_of}, version {events[-1].version}" if as_of is not None else f"now, version {events[-1].version}"
+    )
     return Group(head(found), _table(events), Panel(_state(state), title=then, title_align="left", border_style="cyan"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter
 
 from infra.errors import BadInput
 from infra.moments import moment_of
@@ -26,6 +27,20 @@ def _seconds(wanted: float) -> float:
     if not 0 <= wanted <= MOST_SECONDS:
         raise typer.BadParameter(f"{wanted} is no number of seconds from 0 to {MOST_SECONDS}")
     return wanted
+
+
+def reason_option(words: str) -> Any:
+    """Why something is done: by the rule that the API has for it, since what is taken here is shown there."""
+    return typer.Option(help=words, callback=_reason)
+
+
+def _reason(told: str) -> str:
+    from api.orders import Text
+
+    try:
+        return TypeAdapter(Text).validate_python(told if told.strip() else "")
+    except ValueError:
+        raise typer.BadParameter("say why in 1 to 140 printable characters") from None
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

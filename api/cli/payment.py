@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import typer
 from rich.console import Console
 
-from api.cli.options import HomeOption
+from api.cli.options import HomeOption, reason_option
 from api.cli.roots import Root
 from connectors.explain.find import find
 from infra.database import transaction
@@ -36,7 +36,7 @@ ByOption = Annotated[str, typer.Option(help="Who decides it.", default_factory=g
 @payment.command("give-up")
 def give_up(
     wanted: PaymentArgument,
-    reason: Annotated[str, typer.Option(help="Why nobody waits for its spend any more; kept in its stream.")],
+    reason: Annotated[str, reason_option("Why nobody waits for its spend any more; kept in its stream.")],
     by: ByOption,
     home: HomeOption = None,
 ) -> None:
@@ -61,7 +61,7 @@ def give_up(
 @payment.command("refund-again")
 def refund_again(
     wanted: PaymentArgument,
-    reason: Annotated[str, typer.Option(help="Why it can be paid now; kept in its stream.")],
+    reason: Annotated[str, reason_option("Why it can be paid now; kept in its stream.")],
     by: ByOption,
     home: HomeOption = None,
 ) -> None:

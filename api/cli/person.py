@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.options import HomeOption, JsonOption
+from api.cli.options import HomeOption, JsonOption, reason_option
 from api.cli.roots import Root
 from api.orders import PersonDetails
 from infra.database import transaction
@@ -24,7 +24,7 @@ from streams.persons.sealing import Details
 ACTOR = "operator"
 ACCOUNTS = "SELECT account_id FROM account_holders WHERE person_id = %s ORDER BY account_id"
 Id = Annotated[UUID, typer.Argument(help="The person's id.")]
-Reason = Annotated[str, typer.Option(help="Why, in words that say nothing about the person.")]
+Reason = Annotated[str, reason_option("Why, in words that say nothing about the person.")]
 
 person = typer.Typer(no_args_is_help=True, help="Persons behind accounts.")
 
@@ -112,8 +112,6 @@ def _details() -> Details:
             "standard input is no JSON object with a name, and an email and a phone if known, each a text of 1 to 140 printable "
             "characters, and nothing else"
         ) from None
-    if not told.name.strip():
-        raise BadInput("a person has a name")
     return Details(**told.model_dump())
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from api.cli.options import HomeOption, JsonOption
+from api.cli.options import HomeOption, JsonOption, reason_option
 from api.cli.roots import Root
 from infra.database import transaction
 from streams.notifications import endpoints
@@ -68,7 +68,7 @@ def list_(as_json: JsonOption = False, home: HomeOption = None) -> None:
 @webhook.command()
 def disable(
     endpoint_id: IdArgument,
-    reason: Annotated[str, typer.Option(help="Why, in a word; kept with it.")] = "asked",
+    reason: Annotated[str, reason_option("Why, in a word; kept with it.")] = "asked",
     home: HomeOption = None,
 ) -> None:
     """Tell it no more. What still waits for it is parked, and can be replayed once it is enabled again."""

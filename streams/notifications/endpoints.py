@@ -14,6 +14,7 @@ from uuid import UUID
 from infra.database import Cursor
 from infra.errors import BadInput, Conflict, NotFound
 from streams.domain import ids
+from streams.notifications.guard import public_if_literal
 from streams.notifications.messages import TYPES, wants
 
 SECRET_BYTES = 32
@@ -71,7 +72,8 @@ def register(
 def check_url(url: str, allowed_hosts: Collection[str]) -> None:
     """https, to a host, without a login in it; http only to a host that the settings allow. Raises BadInput.
 
-    What a parser would pass over in silence (blanks, line ends, an empty login) is refused, as is a name that no resolver takes.
+    What a parser would pass over in silence (blanks, line ends, an empty login) is refused, as is a name that no resolver takes, and an address
+    that is not public. Where a name leads, the sender looks each time.
     """
     try:
         parts = urlsplit(url)
@@ -87,6 +89,10 @@ def check_url(url: str, allowed_hosts: Collection[str]) -> None:
         )
     if parts.scheme == "http" and host not in allowed_hosts:
         raise BadInput(f"webhook URL {url!r}: only https, unless the host is named in PAYRIVER_WEBHOOK_ALLOWED_HOSTS")
+    if host not in allowed_hosts and not public_if_literal(host):
+        raise BadInput(
+            f"webhook URL {url!r}: {host} is not a public address; name it in PAYRIVER_WEBHOOK_ALLOWED_HOSTS if webhooks may go there"
+        )
 
 
 def get(cursor: Cursor, endpoint_id: UUID) -> Endpoint:

@@ -48,6 +48,18 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast and not any(address in block for block in SPECIAL)
 
 
+def public_if_literal(host: str) -> bool:
+    """False for an address that is not public, in any form that a resolver takes for one: 127.0.0.1, 0x7f.1, 2130706433, ::1."""
+    try:
+        address: Address = ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        try:
+            address = ipaddress.IPv6Address(host.partition("%")[0])
+        except ValueError:
+            return True  # a name
+    return is_public(address)
+
+
 def checked_address(host: str, port: int, allowed_hosts: Collection[str], seconds: float) -> str:
     """An address of the host that may be connected to, found within `seconds`.
 

@@ -192,6 +192,16 @@ def test_a_url_that_cannot_be_taken_is_refused(url: str) -> None:
         check_url(url, ())
 
 
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.1.2.3", "0x7f.1", "2130706433", "[::1]", "[fd00::1]", "[::ffff:10.0.0.1]", "1"]
+)
+def test_an_address_inside_is_refused_when_it_is_registered_and_not_by_the_first_attempt(host: str) -> None:
+    with pytest.raises(BadInput, match="is not a public address"):
+        check_url(f"https://{host}:8443/hook", ())
+    check_url(f"https://{host}:8443/hook", (host.strip("[]"),))
+    check_url("https://8.8.8.8/hook", ())
+
+
 def test_a_resolver_that_does_not_answer_costs_no_more_than_the_exchange_may_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner
 
-from api.cli.person import _details
+from api.cli.person import _details, person
+from api.orders import PersonDetails
 from api.routes_persons import _shown
 from infra.errors import BadInput
 from streams.domain.person import Person, Sealed
@@ -55,3 +58,17 @@ def test_details_that_were_taken_under_another_rule_are_shown_over_the_api() -> 
     long = Details("Z" * 200, None, "tab\there")
     found = _shown(Shown(Person(ID, ID, 1, sealed), long), []).details
     assert found is not None and (found.name, found.email, found.phone) == ("Z" * 200, None, "tab\there")
+
+
+@pytest.mark.parametrize("name", ["", "   ", "Z" * 141, "Zoë\n"])
+def test_the_api_takes_a_name_by_the_same_rule(name: str) -> None:
+    with pytest.raises(ValidationError):
+        PersonDetails(name=name)
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "a\x1b[31m", "x" * 141])
+def test_a_reason_is_taken_by_the_apis_rule_at_the_command_line_too(reason: str) -> None:
+    """What a terminal would obey, and what no page could show, is in no stream; a legal hold without a reason is none."""
+    for words in (("hold", str(ID), "--until", "2999-01-01"), ("release", str(ID))):
+        said = CliRunner().invoke(person, [*words, "--reason", reason])
+        assert said.exit_code == 2 and "say why in 1 to 140 printable characters" in said.output

@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import cast
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from api.cli.events import events
 from infra.errors import BadInput
 from schemas.definition import MESSAGES, hints
 from streams.event_store.points import TOLD_LATER, AtBlock, AtTime, AtVersion, Point, point_of
@@ -74,3 +77,10 @@ def test_of_every_event_that_names_a_block_it_is_known_whether_it_tells_of_it_at
     assert named == at_once | set(TOLD_LATER), (
         "a new one: does it tell of its block when that is seen, or later (TOLD_LATER)?"
     )
+
+
+def test_no_point_at_all_is_not_now_at_the_command_line() -> None:
+    app = typer.Typer()
+    app.command()(events)
+    said = CliRunner().invoke(app, ["a payment", "--as-of", ""])
+    assert isinstance(said.exception, BadInput) and "'' is no point in time" in str(said.exception)
