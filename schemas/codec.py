@@ -123,6 +123,13 @@ class Codec:
         ) as error:
             raise Undecodable(f"{len(data)} bytes are no {writer.name} of schema {number}: {error}") from error
 
+    def as_written(self, data: bytes) -> tuple[int, dict[str, Any]]:
+        """The `schema_version` that a framed record was written with, and its payload in that shape, as it was stored then. Raises as `decode`."""
+        message, writer = self.decode(data), self._writers[FRAME.unpack_from(data)[1]]
+        if writer.schema_version == type(message).schema_version:
+            return writer.schema_version, to_json(message)
+        return writer.schema_version, _as_stored(writer, io.BytesIO(data[FRAME.size :]))
+
 
 def _value(cls: type[Message], fields: dict[str, Any]) -> Message:
     for name in _fields(cast(type, cls), Raw):
@@ -133,10 +140,13 @@ def _value(cls: type[Message], fields: dict[str, Any]) -> Message:
 
 def _older(writer: Writer, body: io.BytesIO) -> Message:
     """A record of another version: read as it was written, then told as its stored payload would be."""
+    return message_of(writer.name, writer.schema_version, _as_stored(writer, body))
+
+
+def _as_stored(writer: Writer, body: io.BytesIO) -> dict[str, Any]:
     fields: Any = fastavro.schemaless_reader(body, writer.parsed, None)
     _must_be_all(body)
-    payload = {name: TO_JSON[type(value)](value) if type(value) in LOGICAL else value for name, value in fields.items()}
-    return message_of(writer.name, writer.schema_version, payload)
+    return {name: TO_JSON[type(value)](value) if type(value) in LOGICAL else value for name, value in fields.items()}
 
 
 def _must_be_all(body: io.BytesIO) -> None:

@@ -49,11 +49,12 @@ def lines(release: int, name: str) -> Iterator[dict[str, Any]]:
 
 def said(release: int) -> list[Golden]:
     """Every golden message of a release."""
-    return [
-        Golden(release, each["type"], each["schema_version"], each["payload"], bytes.fromhex(each["avro"]))
-        for name in (DAY, STORIES, TYPES)
-        for each in lines(release, name)
-    ]
+    return [said_in(release, each) for name in (DAY, STORIES, TYPES) for each in lines(release, name)]
+
+
+def said_in(release: int, line: dict[str, Any]) -> Golden:
+    """A line of one of the files as a message."""
+    return Golden(release, line["type"], line["schema_version"], line["payload"], bytes.fromhex(line["avro"]))
 
 
 def streams(release: int) -> dict[Key, list[RecordedEvent]]:

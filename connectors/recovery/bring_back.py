@@ -22,7 +22,7 @@ from schemas.codec import Codec
 from schemas.definition import Message
 from schemas.messages.account_events import AccountRegistered, CardBound
 from streams.domain import ids
-from streams.event_store.recorded import NewEvent, category_of, new_event
+from streams.event_store.recorded import NewEvent, category_of, event_hash
 from streams.orders import UNKNOWN, business_of, fingerprint_of
 from streams.runtime.records import Record
 
@@ -51,10 +51,11 @@ TRANSACTIONS = {"RecordLegSubmitted": "submitted", "RecordLegReverted": "reverte
 
 @dataclass(frozen=True)
 class Back:
-    """An event that comes back."""
+    """An event that comes back, in the shape that it was stored in."""
 
     record: Record
     event: NewEvent
+    schema_version: int
     recorded_at: datetime
 
     @property
@@ -100,8 +101,13 @@ def _back(codec: Codec, record: Record) -> Back:
             f"{record.topic}/{record.partition}/{record.offset} is not what its headers say; look at it first"
         )
     metadata = {name: headers.get(name, "") for name in METADATA if name in headers or name == "traceparent"}
-    event = new_event(UUID(headers["ce_id"]), int(headers["stream_version"]), message, metadata)
-    return Back(record, event, datetime.fromisoformat(headers["ce_time"]))
+    schema_version, payload = codec.as_written(
+        record.value or b""
+    )  # by an older payriver, perhaps: the hash is of what it stored
+    told = (UUID(headers["ce_id"]), message.key, int(headers["stream_version"]))
+    digest = event_hash(*told, headers["ce_type"], schema_version, payload, metadata)
+    event = NewEvent(*told, message, payload, metadata, digest)
+    return Back(record, event, schema_version, datetime.fromisoformat(headers["ce_time"]))
 
 
 def _heads(found: Iterable[Back]) -> list[tuple[Any, ...]]:
@@ -116,7 +122,7 @@ def _heads(found: Iterable[Back]) -> list[tuple[Any, ...]]:
 def _event(each: Back) -> tuple[Any, ...]:
     event = each.event
     told = (orjson.dumps(event.payload).decode(), orjson.dumps(event.metadata).decode(), each.recorded_at, event.hash)
-    kind = (category_of(event.message), type(event.message).__name__, event.message.schema_version)
+    kind = (category_of(event.message), type(event.message).__name__, each.schema_version)
     return (
         each.position,
         event.event_id,
