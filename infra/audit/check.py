@@ -28,6 +28,7 @@ PROOF, CONSISTENCY, EXPORT = "payriver-audit-proof/1", "payriver-audit-consisten
 CLOSING = "payriver-audit-closing/1"
 MAGIC = b"payriver\x01"
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 HEAD_BYTES = len(MAGIC) + 16 + 8 + 32 + 32
 
 
@@ -360,7 +361,15 @@ def check_export(folder: Path, head: Head) -> dict[str, Any]:
     root = root_by_range(told["first_index"], lines, head.size, *beside)
     if root != head.root:
         raise Refused("the events do not lead to the root: they are not what the log has at this place")
-    positions = [json.loads(line)["position"] for line in (lines.first, lines.last)]  # leaves of the log, so well made
+    ends = [json.loads(line) for line in (lines.first, lines.last)]  # leaves of the log, so well made
+    for each in ends:
+        if (
+            not all(MOMENT.fullmatch(told[name]) for name in ("from", "to"))
+            or not told["from"] <= each["recorded_at"] < told["to"]
+        ):
+            at = f"position {each['position']} was recorded at {each['recorded_at']}"
+            raise Refused(f"the event at {at}, the manifest says from {told['from']} to {told['to']}")
+    positions = [each["position"] for each in ends]
     found = (lines.count, *positions, lines.sha256.hexdigest())
     wanted = (told["count"], told["first_position"], told["last_position"], told["events_sha256"])
     if found != wanted:

@@ -59,7 +59,7 @@ def leaf(row: Sequence[Any]) -> bytes:
 
 def moment(at: datetime) -> str:
     """A time as leaves and exports write it: 2026-03-01T12:00:00.000000Z."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _plain(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import socketserver
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,3 +171,48 @@ def test_the_command_line_says_what_it_needs(tmp_path: Path, capsys: pytest.Capt
         assert check.main([str(path), *words]) == 1
         assert said in capsys.readouterr().err
     assert check.main([str(tmp_path / "none.json"), "--head", ONE.encode().hex()]) == 1
+
+
+MARCH = ("2026-03-01T00:00:00.000000Z", "2026-04-01T00:00:00.000000Z")
+
+
+def an_export(folder: Path, period: tuple[str, str]) -> Head:
+    """Leaves 1 to 3 of a log of 5, recorded in March, for the period that is said; signed. Gives the anchor's head."""
+    lines = [
+        check.canonical({"position": number + 1, "recorded_at": f"2026-03-{number + 1:02}T12:00:00.000000Z"})
+        for number in range(5)
+    ]
+    leaves, signer = [leaf_hash(line) for line in lines], Ed25519PrivateKey.generate()
+    root, public = check.root_by_range(0, leaves, 5, [], []), signer.public_key().public_bytes_raw()
+    events = b"".join(line + b"\n" for line in lines[1:4])
+    told = {"count": 3, "events_sha256": hashlib.sha256(events).hexdigest(), "exported_at": MARCH[1], "first_index": 1}
+    told |= {"first_position": 2, "format": check.EXPORT, "from": period[0], "last_position": 4, "to": period[1]}
+    told |= {"left": [leaves[0].hex()], "right": [leaves[4].hex()], "log_id": "1" * 32, "root": root.hex(), "size": 5}
+    text = check.canonical(told | {"public_key": public.hex()}) + b"\n"
+    folder.mkdir()
+    (folder / "events.jsonl").write_bytes(events)
+    (folder / "manifest.json").write_bytes(text)
+    (folder / "manifest.sig").write_text(signer.sign(text).hex() + "\n")
+    return Head("1" * 32, 5, root, hashlib.sha256(public).digest())
+
+
+def test_an_export_says_the_period_of_its_ends(tmp_path: Path) -> None:
+    assert check.check_export(tmp_path / "march", an_export(tmp_path / "march", MARCH))["count"] == 3
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        ("2026-02-01T00:00:00.000000Z", "2026-03-01T00:00:00.000000Z"),
+        ("2026-03-03T00:00:00.000000Z", MARCH[1]),
+        (MARCH[0], "2026-03-04T12:00:00.000000Z"),
+        ("2026-03-01", "9999-01-01"),
+    ],
+)
+def test_an_export_that_says_another_period_is_refused_though_all_else_is_right(
+    tmp_path: Path, period: tuple[str, str]
+) -> None:
+    """Events that harm nobody, for the month in which others happened."""
+    head = an_export(tmp_path / "other", period)
+    with pytest.raises(Refused, match="was recorded at"):
+        check.check_export(tmp_path / "other", head)
