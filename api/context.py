@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Depends, Request
 
 from api.audit_view import AuditView
@@ -18,6 +18,7 @@ from api.past import Past
 from api.queries import Queries
 from api.security import NETWORK, OPERATE, PERSONS, READ, Caller, require
 from connectors.gateway.gateway import Gateway
+from infra.errors import Unreachable
 from infra.settings import Settings
 from streams.persons.register import PersonRegister
 
@@ -25,6 +26,9 @@ T = TypeVar("T")
 LOOKS, FOLDS, ORDERS = 2, 1, 32
 """Questions at once, about the present and about the past: they share one interpreter with the orders, and more at once get no more answers out
 of it (0003-the-answer-path.md). Orders at once: those that wait for the transaction under way, to share the next one, need no connection."""
+
+QUESTION_SECONDS: float = 30
+"""For a question. A server that is frozen, and not gone, breaks no connection: whoever asks would wait for as long as it is."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,23 @@ class Context:
         return await to_thread.run_sync(work, limiter=self.orders)
 
     async def ask(self, work: Callable[[], T]) -> T:
-        """Run a question to the read side in one of its threads."""
-        return await to_thread.run_sync(work, limiter=self.looks)
+        """Run a question to the read side in one of its threads. Raises Unreachable."""
+        return await answered(work, self.looks)
 
     async def look_back(self, work: Callable[[], T]) -> T:
-        """Run a question about the past, which folds events, in its thread."""
-        return await to_thread.run_sync(work, limiter=self.folds)
+        """Run a question about the past, which folds events, in its thread. Raises Unreachable."""
+        return await answered(work, self.folds)
+
+
+async def answered(work: Callable[[], T], limiter: CapacityLimiter) -> T:
+    """A question's answer, its turn included. Raises Unreachable after `QUESTION_SECONDS`; its thread is left behind, and holds a connection of
+    the pool until the server answers or is gone: so there are only so many.
+    """
+    try:
+        with fail_after(QUESTION_SECONDS):
+            return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+    except TimeoutError:
+        raise Unreachable(f"a database has not answered within {QUESTION_SECONDS:g} s; nothing was changed") from None
 
 
 async def context(request: Request) -> Context:
