@@ -99,7 +99,7 @@ def again(
     home: HomeOption = None,
 ) -> None:
     """Close a log that is broken (`log_broken`), with its reason, and begin a new one over all events. What it held stays as evidence."""
-    must_take(to)
+    must_take(to or Path("log.closing.json"))
     doors = doors_of(home)
     write, read = (engine(url, pool_size=1, frozen_seconds=0) for url in (doors.write_url, doors.read_url))
     with err.status("holding the log against its witness and its anchors"):

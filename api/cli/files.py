@@ -6,6 +6,10 @@ from pathlib import Path
 
 
 def must_take(path: Path | None) -> None:
-    """Whether the file can be written to; one that is not there is made, and is empty. Raises OSError, which `main` names."""
-    if path is not None:
-        path.open("ab").close()
+    """Whether the file can be written to; one that is not there is not there afterwards. Raises OSError, which `main` names."""
+    if path is None:
+        return
+    there = path.exists() or path.is_symlink()
+    path.open("ab").close()
+    if not there:
+        path.unlink()

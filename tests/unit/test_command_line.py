@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from api.cli.files import must_take
+
 NOBODY = "postgresql://operator:hunter2@127.0.0.1:1/payriver"
 
 
@@ -52,6 +54,15 @@ def test_a_file_that_cannot_be_written_is_named_before_anything_begins(words: tu
         done = payriver(*words, str(path))
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"bad_input: {path}: "), done.stderr
+
+
+def test_a_file_that_is_tried_is_left_as_it_was(tmp_path: Path) -> None:
+    """What is refused then leaves no empty file that looks like an answer."""
+    new, old = tmp_path / "record.json", tmp_path / "before.json"
+    old.write_text("before")
+    for path in (new, old, None):
+        must_take(path)
+    assert not new.exists() and old.read_text() == "before"
 
 
 def test_a_setting_that_cannot_be_taken_is_one_line() -> None:
