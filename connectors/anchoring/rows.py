@@ -8,8 +8,9 @@ from datetime import datetime
 
 from connectors.chain.sending.fees import Bid
 from connectors.chain.sending.signing import SignedTransaction, order_of
-from infra.audit.check import Head
+from infra.audit.check import Head, Refused
 from infra.database import Cursor
+from streams.audit_log.log import LogBroken
 
 LOCK = "SELECT pg_advisory_xact_lock('audit_anchors'::regclass::oid::bigint)"
 OPEN_STATES = ("signed", "broadcast", "mined")
@@ -171,5 +172,10 @@ def _first(cursor: Cursor, query: str, *values: object) -> Anchor | None:
 
 def _anchor(row: Sequence[object]) -> Anchor:
     chain_id, sender, nonce, data, decided_at, tx_hash, state, block_number, block_hash = row
-    head = Head.parse(bytes(data))  # type: ignore[call-overload]
+    try:
+        head = Head.parse(bytes(data))  # type: ignore[call-overload]
+    except Refused as error:
+        raise LogBroken(
+            f"the row of the anchor at nonce {nonce} of {sender} was changed: {error}; run `payriver verify`"
+        ) from None
     return Anchor(chain_id, sender, nonce, head, decided_at, tx_hash, str(state), block_number, block_hash)  # type: ignore[arg-type]

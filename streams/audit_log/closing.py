@@ -9,6 +9,7 @@ from typing import Any
 from infra.audit import check
 from infra.audit.check import canonical
 from infra.database import Cursor
+from streams.audit_log.log import LogBroken
 
 CLOSINGS = "SELECT record FROM audit_closings"
 LEADS = "SELECT EXISTS (SELECT FROM audit_closings WHERE log_id = %s::uuid AND next_id = %s::uuid)"
@@ -43,13 +44,17 @@ class Closing:
 
 
 def closings(cursor: Cursor) -> list[Closing]:
-    """All of them, the earliest first: each closed the log that began with the one before, whatever the clock said."""
+    """All of them, the earliest first: each closed the log that began with the one before, whatever the clock said. Raises LogBroken."""
     cursor.execute(CLOSINGS)
-    return _in_turn([Closing.parse(bytes(record)) for (record,) in cursor.fetchall()])
+    return in_turn(bytes(record) for (record,) in cursor.fetchall())
 
 
-def _in_turn(found: Iterable[Closing]) -> list[Closing]:
-    """What leads nowhere (a record was taken away) comes by its time."""
+def in_turn(records: Iterable[bytes]) -> list[Closing]:
+    """The closings that these are the records of. What leads nowhere (a record was taken away) comes by its time. Raises LogBroken."""
+    try:
+        found = [Closing.parse(record) for record in records]
+    except check.Refused as error:
+        raise LogBroken(f"the record of a log that was closed was changed: {error}; run `payriver verify`") from None
     left = {each.log_id: each for each in sorted(found, key=lambda each: str(each.told["closed_at"]))}
     begun, ordered = {each.next_id for each in left.values()}, list[Closing]()
     for first in [log_id for log_id in left if log_id not in begun]:

@@ -60,9 +60,12 @@ def end(cursor: Cursor) -> End:
 
 
 def log_id(cursor: Cursor) -> str:
-    """Which log this is: 32 hex digits, made when the database was."""
+    """Which log this is: 32 hex digits, made when the database was. Raises LogBroken where somebody took its row away."""
     cursor.execute(LOG_ID)
-    return str(_row(cursor)[0].hex)
+    row = cursor.fetchone()
+    if row is None:
+        raise LogBroken("the audit log's id is gone; run `payriver verify`")
+    return str(row[0].hex)
 
 
 def append(cursor: Cursor, up_to: int, limit: int) -> int:
