@@ -19,6 +19,8 @@ from streams.notifications.messages import TYPES, wants
 
 SECRET_BYTES = 32
 MOST_CHARACTERS, SHOWN_CHARACTERS = 2048, 200
+# Whoever makes messages (agent.py) waits until the moment from which an endpoint is told is committed, and we until all runs of before it are.
+LOCK = "LOCK TABLE webhook_endpoints IN EXCLUSIVE MODE"
 INSERT = """
 INSERT INTO webhook_endpoints (endpoint_id, url, secret, event_types, state) VALUES (%s, %s, %s, %s, 'enabled')
 ON CONFLICT DO NOTHING
@@ -63,6 +65,7 @@ def register(
             raise BadInput(f"event type {each!r} names none of: {', '.join(sorted(TYPES))}")
     endpoint_id = ids.derived("webhook endpoint", url)
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    cursor.execute(LOCK)
     cursor.execute(INSERT, (endpoint_id, url, secret, sorted(set(event_types))))
     if cursor.rowcount != 1:
         raise Conflict(f"{url} is registered already, as {endpoint_id}")
@@ -116,6 +119,7 @@ def disable(cursor: Cursor, endpoint_id: UUID, reason: str) -> None:
 
 def enable(cursor: Cursor, endpoint_id: UUID) -> Endpoint:
     """Tell it of what is recorded from now on; one that is enabled, and asked us to wait, of all that waits. Raises NotFound."""
+    cursor.execute(LOCK)
     cursor.execute(RESUME, (endpoint_id,))
     cursor.execute(ENABLE, (endpoint_id,))
     return get(cursor, endpoint_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -112,6 +114,31 @@ def test_enabled_again_it_is_told_of_what_comes_then(
     assert (message.state, message.reason) == ("parked", "endpoint_asked")
     with transaction(operator) as cursor, pytest.raises(NotFound):
         endpoints.disable(cursor, uuid4(), "asked")
+
+
+@pytest.mark.parametrize("how", ["registered", "enabled"])
+def test_what_is_delivered_while_an_endpoint_is_being_made_is_told_once_it_is(
+    databases: Databases, operator: Engine, receiver: Receiver, how: str
+) -> None:
+    """It was recorded after the moment from which the endpoint is told; the notifier does not see that moment before it is committed."""
+    if how == "enabled":
+        endpoint, _ = register(operator, receiver.url)
+        with transaction(operator) as cursor:
+            endpoints.disable(cursor, endpoint.endpoint_id, "asked")
+    with ThreadPoolExecutor(1) as notifier:
+        with transaction(operator) as cursor:
+            if how == "enabled":
+                endpoints.enable(cursor, endpoint.endpoint_id)
+            else:
+                endpoints.register(cursor, receiver.url, allowed_hosts=LOOPBACK)
+            cursor.execute(
+                "UPDATE webhook_endpoints SET enabled_at = '2020-01-01'"
+            )  # this world's were recorded long ago
+            told = notifier.submit(notify, databases, a_world([("request", 0, 5)]))
+            with suppress(TimeoutError):
+                told.result(1)
+        told.result(10)
+    assert rows(operator, "SELECT count(*) > 0 FROM webhook_messages") == [(True,)]
 
 
 def test_what_is_parked_for_a_disabled_endpoint_is_not_replayed_into_nowhere(
