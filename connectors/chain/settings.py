@@ -125,7 +125,7 @@ class Quorum(_Part):
     nodes: int = Field(
         2,
         ge=1,
-        description="So many must say the same of a final block, and of a large sum; never more than there are.",
+        description="So many must say the same of a final block, a sender's final nonce, and a large sum; never more than there are.",
     )
     above: int | None = Field(None, ge=0, description="Whole currency units from which a sum is large; null: none is.")
 

@@ -20,15 +20,15 @@ SENT = {"hash": "0xTX", "from": ANA.upper().replace("X", "x"), "nonce": "0x1f"}
 class Node:
     """What a node tells of a transaction, and how many each sender has sent up to a block."""
 
-    def __init__(self, told: Any = None, sent: int = 0) -> None:
+    def __init__(self, told: Any = None, sent: int | None = 0) -> None:
         self.told, self.sent = told, sent
 
     def batch(self, questions: list[tuple[str, list[Any]]]) -> list[Any]:
         assert all(each == ("eth_getTransactionByHash", ["0xtx"]) for each in questions)
         return [self.told for _ in questions]
 
-    def nonce(self, address: str, at: int) -> int:
-        assert (address, at) == (ANA, 40)
+    def final_nonce(self, address: str, at: int, nodes: int) -> int | None:
+        assert (address, at, nodes) == (ANA, 40, 2)
         return self.sent
 
 
@@ -59,8 +59,8 @@ def test_what_is_ours_and_what_comes_in_is_not_asked_about(kind: str) -> None:
     assert vanished.carriers(node, [debit(kind)]) == {}
 
 
-@pytest.mark.parametrize(("sent", "gone"), [(31, False), (32, True), (90, True)])
-def test_it_can_never_come_again_once_its_nonce_is_used_up_to_the_final_block(sent: int, gone: bool) -> None:
+@pytest.mark.parametrize(("sent", "gone"), [(31, False), (32, True), (90, True), (None, False)])
+def test_it_can_never_come_again_once_its_nonce_is_used_up_to_the_final_block(sent: int | None, gone: bool) -> None:
     node: Any = Node(sent=sent)
-    ended = vanished.used_up(node, [Vanished(CUSTOMER, TRANSFER, block(12), ANA, 31)], 40)
+    ended = vanished.used_up(node, [Vanished(CUSTOMER, TRANSFER, block(12), ANA, 31)], 40, 2)
     assert [each.transfer_id for each in ended] == ([TRANSFER] if gone else [])

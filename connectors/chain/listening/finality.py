@@ -48,7 +48,8 @@ class Finality:
         if not (self._stands(final) and self.quorum.attests(moved, directory)):
             return False
         asked = self.reconciler.emptied([directory.of_account(each) for each in waiting], final)
-        asked += self.reconciler.taken_back(said, signed, final) + vanished.used_up(self.rpc, gone, final)
+        asked += self.reconciler.taken_back(said, signed, final)
+        asked += vanished.used_up(self.rpc, gone, final, self.chain.quorum.nodes)
         new = replace(position, final=max(final, position.final))
         with transaction(self.database) as cursor:
             if not rows.move(cursor, self.chain.chain_id, position, new):

@@ -65,10 +65,13 @@ def carriers(rpc: Rpc, found: Sequence[Any]) -> dict[Key, Carrier]:
     return sent_by
 
 
-def used_up(rpc: Rpc, waiting: Sequence[Vanished], final: int) -> list[EndTransfer]:
-    """Those whose sender has used their nonce up to the final block: what had carried them there would have been seen."""
+def used_up(rpc: Rpc, waiting: Sequence[Vanished], final: int, nodes: int) -> list[EndTransfer]:
+    """Those whose sender has used their nonce up to the final block: what had carried them there would have been seen.
+
+    `nodes`: so many must say so; those of whom too few do wait.
+    """
     senders = sorted({each.sender for each in waiting})
-    counts = {sender: rpc.nonce(sender, final) for sender in senders}
+    counts = {sender: rpc.final_nonce(sender, final, nodes) or 0 for sender in senders}
     gone = (each for each in waiting if each.nonce < counts[each.sender])
     return [EndTransfer(each.account_id, each.transfer_id, each.block) for each in gone]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import structlog
 from eth_utils.crypto import keccak
 
 from connectors.chain.node.endpoint import Endpoint, Question, good
@@ -16,6 +17,8 @@ from connectors.chain.node.logs import Log, LogFilter
 from connectors.chain.node.pool import Pool
 from connectors.chain.node.transport import transport_for
 from connectors.chain.node.values import At, Fees, Header, Receipt, block_parameter
+
+log = structlog.get_logger(__name__)
 
 
 class Rpc:
@@ -159,6 +162,21 @@ class Rpc:
     def nonce(self, address: str, at: At = "pending") -> int:
         """How many transactions `address` has sent: its next nonce."""
         return int(self.call("eth_getTransactionCount", address, block_parameter(at)), 16)
+
+    def final_nonce(self, address: str, number: int, nodes: int) -> int | None:
+        """How many transactions `address` has sent up to a final block, as most nodes say, and no fewer than `nodes` of those that are ours to ask.
+
+        What that decides, no later word takes back. None: too few know, or they disagree. Of one node alone its word is all there is.
+        """
+        wanted = min(nodes, len([each for each in self.pool.endpoints if each.banned is None]))
+        if wanted < 2:
+            return self.nonce(address, number)
+        question = ("eth_getTransactionCount", [address, block_parameter(number)])
+        said, count = self.pool.vote(question, lambda answer: int(answer, 16))
+        if said is None or count < wanted:
+            log.error("final_nonce_not_agreed", sender=address, block_number=number, nodes=count, wanted=wanted)
+            return None
+        return int(said)
 
     def native_balance(self, address: str, at: At = "latest") -> int:
         """Native coin, in wei."""

@@ -228,8 +228,9 @@ class Submitter:
         return len(moved) + lost
 
     def _give_up(self, waiting: Sequence[Sent], final: int) -> int:
-        """Those that can never be mined any more: at the final block their sender's nonce is past theirs."""
-        used = {sender: self.rpc.nonce(sender, final) for sender in {each.sender for each in waiting}}
+        """Those that can never be mined any more: at the final block their sender's nonce is past theirs, as enough nodes say."""
+        senders, nodes = {each.sender for each in waiting}, self.chain.quorum.nodes
+        used = {sender: self.rpc.final_nonce(sender, final, nodes) or 0 for sender in senders}
         gone = [each for each in waiting if each.nonce < used[each.sender]]
         for sent in gone:
             with transaction(self.database) as cursor:
