@@ -244,11 +244,14 @@ def test_providers_wordings_are_told_apart(kind: type[RpcRefused], message: str)
 
 
 def test_a_block_or_a_log_that_is_none_is_named() -> None:
-    with serving(good({"number": "0x1", "hash": "0x12"})) as node, pytest.raises(Undecodable, match="no mined block"):
+    with (
+        serving(good({"number": "0x1", "hash": "0x12"})) as node,
+        pytest.raises(RpcUnreachable, match="no mined block"),
+    ):
         hurried(node).block(1)
-    with serving(good([{"address": "0x"}])) as node, pytest.raises(Undecodable, match="no log"):
+    with serving(good([{"address": "0x"}])) as node, pytest.raises(RpcUnreachable, match="no log"):
         hurried(node).logs(0, 1)
-    with serving(good({"status": "0x1"})) as node, pytest.raises(Undecodable, match="no receipt"):
+    with serving(good({"status": "0x1"})) as node, pytest.raises(RpcUnreachable, match="no receipt"):
         hurried(node).receipt("0x12")
     with pytest.raises(Undecodable):
         Header.from_json({})

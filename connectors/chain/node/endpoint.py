@@ -18,11 +18,16 @@ from limits.strategies import MovingWindowRateLimiter
 
 from connectors.chain.node.errors import RangeTooWide, RpcRefused, refused
 from connectors.chain.node.transport import NoAnswer, Transport
+from infra.errors import Undecodable
 
 log = structlog.get_logger(__name__)
 Question = tuple[str, Sequence[Any]]
+Reads = Callable[[Any], Any]
+"""What an answer is; raises Undecodable where it is none. A refusal is not read."""
 FAILURES_TO_OPEN = 3
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 60.0
+LACKS_SECONDS = 600.0
+"""So long a node that did not know a method is asked last for it: it may be mended, or another stand at its address."""
 WEIGHT = 0.2
 """Of the newest answer in the running mean of the latency."""
 WIDEN_AFTER = 50
@@ -31,7 +36,10 @@ WIDEN_AFTER = 50
 
 @dataclass(eq=False)
 class Endpoint:
-    """A node. `banned`: why it is never asked again (another chain); `lies`: how often the others outvoted it."""
+    """A node. `banned`: why it is never asked again (another chain); `lies`: how often the others outvoted it.
+
+    `lacks`: methods that it did not know, until when it is asked last for them.
+    """
 
     url: str
     transport: Transport
@@ -48,6 +56,7 @@ class Endpoint:
     banned: str | None = None
     checked: bool = False
     last_error: str = ""
+    lacks: dict[str, float] = field(default_factory=dict)
     _told: bool = True
     _good: int = 0
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -71,8 +80,16 @@ class Endpoint:
             return "resting"
         return "trying" if self.failures else "well"
 
-    def ask(self, questions: Sequence[Question]) -> list[Any]:
-        """Results in the order of the questions; a refused one is its RpcRefused. Raises NoAnswer, and remembers it."""
+    def lacks_any(self, questions: Sequence[Question]) -> bool:
+        """Whether it did not know one of these methods, a short while ago."""
+        now = time.monotonic()
+        return any(self.lacks.get(method, now) > now for method, _ in questions)
+
+    def ask(self, questions: Sequence[Question], reads: Reads | None = None, *, last: bool = True) -> list[Any]:
+        """Results in the order of the questions, each as it is read; a refused one is its RpcRefused. Raises NoAnswer, and remembers it.
+
+        `last`: nobody else could know a method that it does not; else that is no answer.
+        """
         self._wait_for_turn(len(questions))
         numbers = [next(self._numbers) for _ in questions]
         body = [
@@ -83,13 +100,29 @@ class Endpoint:
         try:
             answers = _by_number(self.transport.post(body if len(body) > 1 else body[0]), numbers)
             found = [_result(method, answers[number]) for number, (method, _) in zip(numbers, questions, strict=True)]
+            self._must_know(questions, found, last=last)
+            told = [_read(answer, reads) for answer in found] if reads else found
         except NoAnswer as error:
             self._failed(error)
-            raise NoAnswer(f"{self.name}: {error}", error.retry_after, busy=error.busy, refusal=error.refusal) from None
+            raise NoAnswer(
+                f"{self.name}: {error}", error.retry_after, busy=error.busy, refusal=error.refusal, lacks=error.lacks
+            ) from None
         self._well(time.monotonic() - began)
         for question, answer in zip(questions, found, strict=True):
             self._learn(question, answer)
-        return found
+        return told
+
+    def _must_know(self, questions: Sequence[Question], found: Sequence[Any], *, last: bool) -> None:
+        """Methods that it does not know are remembered. Raises NoAnswer where another may."""
+        for (method, _), answer in zip(questions, found, strict=True):
+            if isinstance(answer, RpcRefused) and answer.code == METHOD_NOT_FOUND:
+                if method not in self.lacks:
+                    log.warning("endpoint_lacks", node=self.name, method=method)
+                self.lacks[method] = time.monotonic() + LACKS_SECONDS
+                if not last:
+                    raise NoAnswer(f"does not know {method}", lacks=True)
+            else:
+                self.lacks.pop(method, None)
 
     def ban(self, why: str) -> None:
         """Never ask it again."""
@@ -115,6 +148,8 @@ class Endpoint:
 
     def _failed(self, error: NoAnswer) -> None:
         """The circuit: after some failures in a row it rests, twice as long each time; one that is only busy rests as long as it asked."""
+        if error.lacks:
+            return  # of all else it knows what it knew
         with self._lock:
             self.failed, self.failed_at = self.failed + 1, time.monotonic()
             self.last_error = str(error)
@@ -174,6 +209,7 @@ def _is_busy(error: Any) -> bool:
     return error.get("code") == 429 or rate
 
 
+METHOD_NOT_FOUND = -32601
 INTERNAL_ERROR = -32603
 """JSON-RPC 2.0: the node is in trouble. Some say it of a revert too; what has a name of its own is an answer."""
 
@@ -191,6 +227,14 @@ def _result(method: str, answer: dict[str, Any]) -> Any:
     if not SHAPES.get(method, _anything)(result):
         raise NoAnswer(f"says {str(result)[:100]!r} to {method}")
     return result
+
+
+def _read(answer: Any, reads: Reads) -> Any:
+    """Raises NoAnswer where it is not what was asked for."""
+    try:
+        return answer if isinstance(answer, RpcRefused) else reads(answer)
+    except Undecodable as error:
+        raise NoAnswer(f"talks nonsense: {error}") from None
 
 
 def _anything(_: Any) -> bool:
@@ -228,7 +272,7 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "eth_getBlockByNumber": _block,
     "eth_getBlockByHash": _block,
 }
-"""What an answer is at least, by the method; what is inside is read by who asked."""
+"""What an answer is at least, by the method; what is inside is read by what who asked gave for it."""
 
 
 def good(answer: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from connectors.chain.node.endpoint import Endpoint, Question
+from connectors.chain.node.endpoint import Endpoint, Question, Reads
 from connectors.chain.node.errors import RpcRefused, RpcUnreachable
 from connectors.chain.node.transport import NoAnswer, WebSocket
 from infra.errors import Misconfigured
@@ -66,15 +66,19 @@ class Pool:
         if self._voters is not None:
             self._voters.shutdown(cancel_futures=True)
 
-    def ask(self, questions: Sequence[Question]) -> list[Any]:
-        """Results in the order of the questions; a refused one is its RpcRefused. Raises RpcUnreachable, Misconfigured."""
+    def ask(self, questions: Sequence[Question], reads: Reads | None = None) -> list[Any]:
+        """Results in the order of the questions, each as it is read; a refused one is its RpcRefused. Raises RpcUnreachable, Misconfigured.
+
+        A node whose answer cannot be read has not answered.
+        """
         failed: list[Endpoint] = []
 
         def once() -> list[Any]:
-            endpoint = self.pick(failed)
+            endpoint = self.pick(failed, questions)
+            others = [each for each in self.answering if each is not endpoint and each not in failed]
             try:
                 self._check(endpoint)
-                return endpoint.ask(questions)
+                return endpoint.ask(questions, reads, last=all(each.lacks_any(questions) for each in others))
             except NoAnswer:
                 failed.append(endpoint)
                 raise
@@ -86,24 +90,24 @@ class Pool:
                 raise error.refusal from None
             raise RpcUnreachable(f"no answer to {questions[0][0]} after {self.tries} tries; last: {error}") from None
 
-    def pick(self, failed: Sequence[Endpoint] = ()) -> Endpoint:
-        """The node to ask: none that rests, lags or has just failed if there is another; then the fastest. Raises Misconfigured."""
+    def pick(self, failed: Sequence[Endpoint] = (), questions: Sequence[Question] = ()) -> Endpoint:
+        """The node to ask: none that rests, lags, has just failed or does not know it if there is another; then the fastest. Raises Misconfigured."""
         able = [each for each in self.endpoints if each.banned is None]
         if not able:
             said = "; ".join(f"{each.name} {each.banned}" for each in self.endpoints)
             raise Misconfigured(f"no node is left to ask: {said}; mend rpc_urls in the chain file")
         newest, now = max(each.head for each in able), time.monotonic()
 
-        def rank(each: Endpoint) -> tuple[int, bool, bool, bool, float]:
+        def rank(each: Endpoint) -> tuple[int, bool, bool, bool, bool, float]:
             away, lags = each.rests_until > now, newest - each.head >= LAGS_BY
             latency = each.latency * (CLEARLY if each is self.current else 1.0) if each.asked else 0.0
-            return failed.count(each), away, each.failures > 0, lags, latency
+            return failed.count(each), away, each.lacks_any(questions), each.failures > 0, lags, latency
 
         best = min(able, key=rank)
         others = [
             each
             for each in able
-            if each is not best and rank(each)[:2] == rank(best)[:2] and now - each.failed_at > AGAIN_SECONDS
+            if each is not best and rank(each)[:3] == rank(best)[:3] and now - each.failed_at > AGAIN_SECONDS
         ]
         if others and not failed and random.random() < EXPLORE:
             return random.choice(others)

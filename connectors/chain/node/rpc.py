@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from eth_utils.crypto import keccak
 
-from connectors.chain.node.endpoint import Endpoint, Question, good
+from connectors.chain.node.endpoint import Endpoint, Question, Reads, good
 from connectors.chain.node.errors import AlreadyKnown, RangeTooWide, RpcRefused, UnknownBlock
 from connectors.chain.node.logs import Log, LogFilter
 from connectors.chain.node.pool import Pool
@@ -54,9 +54,9 @@ class Rpc:
         """The result. Raises `RpcRefused` (by name) or `RpcUnreachable`."""
         return good(self.batch([(method, params)])[0])
 
-    def batch(self, questions: Sequence[Question]) -> list[Any]:
-        """Results in the order of the questions; a refused one is its `RpcRefused`, and does not spoil the others."""
-        return self.pool.ask(questions) if questions else []
+    def batch(self, questions: Sequence[Question], reads: Reads | None = None) -> list[Any]:
+        """Results in the order of the questions, each as it is read; a refused one is its `RpcRefused`, and does not spoil the others."""
+        return self.pool.ask(questions, reads) if questions else []
 
     # -- reading
 
@@ -70,7 +70,7 @@ class Rpc:
     def blocks(self, places: Sequence[At]) -> list[Header | None]:
         """Many headers in one request, in order."""
         questions = [_block_question(at) for at in places]
-        return [Header.from_json(record) if record else None for record in map(good, self.batch(questions))]
+        return list(map(good, self.batch(questions, _header)))
 
     def logs_of_blocks(self, block_hashes: Sequence[str], filters: Sequence[LogFilter]) -> list[Log]:
         """All logs of these blocks that any filter wants, in one request. Raises `UnknownBlock` when one was orphaned.
@@ -79,7 +79,8 @@ class Rpc:
         """
         wheres = [{"blockHash": each} for each in block_hashes]
         try:
-            return _merged(map(good, self.batch([_logs_question(where, each) for where in wheres for each in filters])))
+            questions = [_logs_question(where, each) for where in wheres for each in filters]
+            return _merged(map(good, self.batch(questions, _logs)))
         except RangeTooWide:
             return [log for each in block_hashes for log in self._of_receipts(each, filters)]
 
@@ -113,7 +114,7 @@ class Rpc:
 
     def _logs(self, first: int, last: int, filters: Sequence[LogFilter]) -> list[Log]:
         where = {"fromBlock": hex(first), "toBlock": hex(last)}
-        return _merged(map(good, self.batch([_logs_question(where, each) for each in filters])))
+        return _merged(map(good, self.batch([_logs_question(where, each) for each in filters], _logs)))
 
     def _of_receipts(self, at: At, filters: Sequence[LogFilter]) -> list[Log]:
         """The logs of one block that any filter wants, by its receipts: anybody may fill a block with logs that are like ours."""
@@ -136,8 +137,8 @@ class Rpc:
 
     def receipts(self, transaction_hashes: Sequence[str]) -> list[Receipt | None]:
         """Many receipts in one request, in order."""
-        found = self.batch([("eth_getTransactionReceipt", [one]) for one in transaction_hashes])
-        return [Receipt.from_json(record) if record else None for record in map(good, found)]
+        found = self.batch([("eth_getTransactionReceipt", [one]) for one in transaction_hashes], _receipt)
+        return list(map(good, found))
 
     def transaction(self, transaction_hash: str) -> dict[str, Any] | None:
         """The transaction as the node tells it, mined or waiting; None when it knows of none."""
@@ -184,9 +185,12 @@ class Rpc:
 
     def fees(self) -> Fees:
         """What the next block asks, by the latest header and the node's own suggestion of a tip."""
-        header, tip = self.batch([_block_question("latest"), ("eth_maxPriorityFeePerGas", [])])
-        suggested = 10**9 if isinstance(tip, RpcRefused) else int(tip, 16)
-        return Fees(base_wei=Header.from_json(good(header)).base_fee_wei or 0, tip_wei=suggested)
+        asked = [_block_question("latest"), ("eth_maxPriorityFeePerGas", [])]
+        header, tip = self.batch(
+            asked, lambda answer: int(answer, 16) if isinstance(answer, str) else Header.from_json(answer)
+        )
+        suggested = 10**9 if isinstance(tip, RpcRefused) else tip
+        return Fees(base_wei=good(header).base_fee_wei or 0, tip_wei=suggested)
 
     # -- writing
 
@@ -218,9 +222,21 @@ def _logs_question(where: dict[str, Any], wanted: LogFilter) -> Question:
     return "eth_getLogs", [where | wanted.as_json()]
 
 
-def _merged(answers: Iterable[Any]) -> list[Log]:
+def _header(record: Any) -> Header | None:
+    return Header.from_json(record) if record else None
+
+
+def _receipt(record: Any) -> Receipt | None:
+    return Receipt.from_json(record) if record else None
+
+
+def _logs(answer: Any) -> list[Log]:
+    return list(map(Log.from_json, answer))
+
+
+def _merged(answers: Iterable[Sequence[Log]]) -> list[Log]:
     """The logs of several answers in the chain's order, each once: filters may overlap, and nodes have told a log twice. None that was taken back."""
-    found = {(log.block_hash, log.index): log for answer in answers for log in map(Log.from_json, answer)}
+    found = {(log.block_hash, log.index): log for answer in answers for log in answer}
     return sorted((log for log in found.values() if not log.removed), key=_place)
 
 

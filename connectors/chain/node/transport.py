@@ -22,14 +22,20 @@ SUBSCRIBE = {"jsonrpc": "2.0", "id": "heads", "method": "eth_subscribe", "params
 class NoAnswer(Exception):
     """A node did not answer well this time; `retry_after` seconds where it said so, `busy` where it only wants to be asked less.
 
-    `refusal`: what it said, where that is all that may be had.
+    `refusal`: what it said, where that is all that may be had. `lacks`: it is well, and does not know what was asked.
     """
 
     def __init__(
-        self, why: str, retry_after: float | None = None, *, busy: bool = False, refusal: Exception | None = None
+        self,
+        why: str,
+        retry_after: float | None = None,
+        *,
+        busy: bool = False,
+        refusal: Exception | None = None,
+        lacks: bool = False,
     ) -> None:
         super().__init__(why)
-        self.retry_after, self.busy, self.refusal = retry_after, busy, refusal
+        self.retry_after, self.busy, self.refusal, self.lacks = retry_after, busy, refusal, lacks
 
 
 class Transport(Protocol):
