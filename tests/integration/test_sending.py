@@ -16,7 +16,6 @@ from connectors.chain.sending.keystore import Keyring
 from connectors.chain.sending.remote_signer import NotSigned, RemoteSigner
 from connectors.chain.sending.signing import Signer, order_of
 from connectors.chain.settings import ChainSettings
-from infra.devchain.chain import development_key
 from infra.errors import Misconfigured
 from tests.integration.customers import FINAL, Customer, Shore, shore
 from tests.integration.little_river import EUR
@@ -172,20 +171,6 @@ def test_one_that_is_next_and_not_mined_for_long_offers_more(at: Shore) -> None:
 
 
 # -- whose keys they are
-
-
-def test_several_relayers_share_the_spends_and_none_waits_for_another(at: Shore) -> None:
-    ana, chain = at.customer(100), at.river.chain
-    other = Signer(development_key(9))
-    at.river.submitter.keys = replace(at.river.keyring, relayers=[*at.river.keyring.relayers, other])
-    payments = [at.approved(ana, 100) for _ in range(8)]
-    chain.ask("anvil_setBalance", chain.deployment.relayer, "0x0")
-    at.settle()
-    mine = [each for each in payments if sent(at, each)[0][2] == other.address]
-    assert 0 < len(mine) < 8 and all(at.saga(each)[0] == "settled" for each in mine)
-    chain.ask("anvil_setBalance", chain.deployment.relayer, hex(10**21))
-    at.must_be_right(ana)
-    assert all(at.saga(each)[0] == "settled" for each in payments)
 
 
 def test_keys_that_an_external_signer_holds_spend_refund_and_take_back(at: Shore) -> None:

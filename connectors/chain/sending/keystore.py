@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,15 @@ class Keyring:
         """Whose intents can be carried out with these keys."""
         return [self.delegate.address, self.settlement.address]
 
-    def sender(self, kind: str, leg_id: UUID) -> Key:
-        """Who sends an intent's transaction. Several relayers share the spends: each counts its own nonces, none waits for another's."""
+    def sender(self, kind: str, leg_id: UUID, empty: Collection[str] = ()) -> Key:
+        """Who sends an intent's transaction. Several relayers share the spends: each counts its own nonces, none waits for another's.
+
+        `empty`: relayers that cannot pay; their share goes to the others, where there is one.
+        """
         if kind == "spend":
-            return self.relayers[leg_id.int % len(self.relayers)]
+            able = [each for each in self.relayers if each.address not in empty] or self.relayers
+            own = self.relayers[leg_id.int % len(self.relayers)]
+            return own if own in able else able[leg_id.int // len(self.relayers) % len(able)]
         return self.settlement if kind == "refund" else self.delegate
 
     def by_address(self, address: str) -> Key | None:

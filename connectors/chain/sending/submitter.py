@@ -7,7 +7,7 @@ signer; whether it is, and not mined before, the listener says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from time import monotonic
@@ -16,18 +16,19 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine
 
-from connectors.chain.node.errors import NonceTooLow, RpcRefused, RpcUnreachable, Underpriced
+from connectors.chain.node.errors import NoFunds, NonceTooLow, RpcRefused, RpcUnreachable, Underpriced
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import Receipt
 from connectors.chain.sending import transactions as rows
 from connectors.chain.sending.carrying import carry
 from connectors.chain.sending.fees import Bid, first_bid, higher_bid
 from connectors.chain.sending.keystore import Keyring
+from connectors.chain.sending.purses import Purses
 from connectors.chain.sending.remote_signer import NotSigned
 from connectors.chain.sending.reverts import reason_of
 from connectors.chain.sending.signing import order_of
 from connectors.chain.sending.telling import ended, reverted, submitted, tell
-from connectors.chain.sending.transactions import Intent, Sent
+from connectors.chain.sending.transactions import Intent, Sent, state_of
 from connectors.chain.settings import ChainSettings
 from infra.database import Cursor, transaction
 from infra.failpoints import failpoint
@@ -58,6 +59,7 @@ class Submitter:
     handler: CommandHandler
     keys: Keyring
     news: Event = field(default_factory=Event)
+    purses: Purses = field(default_factory=Purses)
     _resting: dict[UUID | str, float] = field(default_factory=dict)
     _watch_again: float = 0.0
     _looked: tuple[str | None, int, frozenset[str]] = (None, -1, frozenset())
@@ -90,18 +92,20 @@ class Submitter:
         with transaction(self.database) as cursor:
             self._resting = {each: until for each, until in self._resting.items() if until > monotonic()}
             legs = [each for each in self._resting if isinstance(each, UUID)]
-            intents = rows.claim_intents(cursor, self.chain.chain_id, self.keys.signers, BATCH, RETRY_SECONDS, legs)
+            empty = self.purses.empty(self.rpc, [each.address for each in self.keys.relayers], self.chain.max_fee_wei)
+            claim = (self.chain.chain_id, self.keys.signers, BATCH, RETRY_SECONDS, legs, empty)
+            intents = rows.claim_intents(cursor, *claim)
             if not intents:
                 return 0
             bid = first_bid(self.rpc.fees(), self.chain.max_fee_wei)  # the same for the whole batch
-            signed = [intent for intent in intents if self._sign_one(cursor, intent, bid)]
+            signed = [intent for intent in intents if self._sign_one(cursor, intent, bid, empty)]
             failpoint("submitter.before_signed_commit")
         failpoint("submitter.after_signed_commit")
         return len(signed)
 
-    def _sign_one(self, cursor: Cursor, intent: Intent, bid: Bid) -> bool:
+    def _sign_one(self, cursor: Cursor, intent: Intent, bid: Bid, empty: Collection[str]) -> bool:
         """Whether it was signed. A signer that refuses, refuses this intent; one that is silent is left alone for a while. Others go on."""
-        sender = self.keys.sender(intent.kind, intent.leg_id)
+        sender = self.keys.sender(intent.kind, intent.leg_id, empty)
         again = monotonic() + RETRY_SECONDS
         if {intent.signer, sender.address} & self._resting.keys():
             self._resting[intent.leg_id] = again
@@ -153,6 +157,8 @@ class Submitter:
             except RpcRefused as error:
                 log.warning("transaction_refused", tx_hash=sent.tx_hash, sender=sent.sender, error=str(error))
                 refused.add(sent.sender)
+                if isinstance(error, NoFunds):
+                    self.purses.refuse(sent.sender)
             except RpcUnreachable:
                 if not gone:
                     raise
@@ -214,7 +220,7 @@ class Submitter:
         moved = [
             (sent, receipt, state, self._reason(sent, receipt))
             for sent, receipt in zip(watched, receipts, strict=True)
-            if (state := _state(receipt, final)) != sent.state
+            if (state := state_of(receipt, final)) != sent.state
         ]
         if moved:
             with transaction(self.database) as cursor:
@@ -252,7 +258,7 @@ class Submitter:
         rows.mark_replaced(cursor, sent)
         other, receipt = mined
         if other.state in ("replaced", "signed"):
-            self._settle(cursor, other, receipt, _state(receipt, final), self._reason(other, receipt))
+            self._settle(cursor, other, receipt, state_of(receipt, final), self._reason(other, receipt))
 
     def _settle(self, cursor: Cursor, sent: Sent, receipt: Receipt | None, state: str, reason: str | None) -> None:
         """What one look at a transaction changes. A receipt that vanished was in a block that a reorg dropped: send again."""
@@ -286,16 +292,3 @@ class Submitter:
             transfer_id = ids.leg_transfer_id(self.chain.chain_id, sent.leg_id)
             tell(cursor, self.handler, "lost", [(sent, LoseTransfer(settlement, transfer_id, sent.leg_id))])
         return True
-
-
-STATES: Mapping[tuple[bool, bool], str] = {
-    (True, False): "mined",
-    (True, True): "final",
-    (False, False): "reverted",
-    (False, True): "reverted_final",
-}
-"""By (succeeded, in a final block)."""
-
-
-def _state(receipt: Receipt | None, final: int) -> str:
-    return "broadcast" if receipt is None else STATES[receipt.succeeded, receipt.block_number <= final]

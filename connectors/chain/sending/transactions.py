@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from connectors.chain.node.values import Receipt
 from connectors.chain.sending.fees import Bid
 from connectors.chain.sending.signing import SignedTransaction, order_of
 from infra.database import Cursor
@@ -17,7 +18,8 @@ INTENT = "i.leg_id, i.kind, i.target, i.call_data, i.signer"
 CARRIED = f"""
 EXISTS (
     SELECT 1 FROM chain_transactions AS t WHERE t.leg_id = i.leg_id AND (
-        i.kind = 'refund' OR t.state IN ('signed', 'broadcast', 'mined', 'final'))
+        i.kind = 'refund' OR t.state IN ('broadcast', 'mined', 'final')
+        OR (t.state = 'signed' AND (i.kind <> 'spend' OR t.sender <> ALL(%s::text[]))))
 ) OR EXISTS (
     SELECT 1 FROM chain_transactions AS t WHERE t.leg_id = i.leg_id
     HAVING max(t.marked_at) > clock_timestamp() - least({MAX_RETRY_SECONDS}, %s * 2 ^ least(count(*) - 1, 12)) * interval '1 second'
@@ -127,22 +129,28 @@ class Sent:
 
 
 def claim_intents(
-    cursor: Cursor, chain_id: int, signers: Sequence[str], limit: int, retry_seconds: int, but: Collection[UUID] = ()
+    cursor: Cursor,
+    chain_id: int,
+    signers: Sequence[str],
+    limit: int,
+    retry_seconds: int,
+    but: Collection[UUID] = (),
+    empty: Collection[str] = (),
 ) -> list[Intent]:
     """Intents of these signers that no transaction carries now, locked: new ones, and spends whose last transaction failed a while ago.
 
-    `but`: legs that are left alone.
+    `but`: legs that are left alone. `empty`: senders that cannot pay: a spend that one of them signed, and that no node took, goes to another.
 
     A spend that is given up is carried no more; what is to be taken back is left alone while a block carries it.
 
     Asked again under the lock: another submitter may have signed one between our look and our lock, and a refund that two
     transactions carry would be paid twice.
     """
-    cursor.execute(CLAIM, (chain_id, list(signers), list(but), retry_seconds, limit))
+    cursor.execute(CLAIM, (chain_id, list(signers), list(but), list(empty), retry_seconds, limit))
     locked = [leg_id for (leg_id,) in cursor.fetchall()]
     if not locked:
         return []
-    cursor.execute(STILL, (locked, retry_seconds))
+    cursor.execute(STILL, (locked, list(empty), retry_seconds))
     return [_intent(row) for row in cursor.fetchall()]
 
 
@@ -261,3 +269,17 @@ def _sent(row: tuple[object, ...]) -> Sent:
     values = list(row)
     values[5], values[8], values[9] = Raw(int(values[5])), bytes(values[8]), int(values[9])  # type: ignore[call-overload]
     return Sent(*values)  # type: ignore[arg-type]
+
+
+STATES: Mapping[tuple[bool, bool], str] = {
+    (True, False): "mined",
+    (True, True): "final",
+    (False, False): "reverted",
+    (False, True): "reverted_final",
+}
+"""By (succeeded, in a final block)."""
+
+
+def state_of(receipt: Receipt | None, final: int) -> str:
+    """What a transaction is by its receipt, or without one."""
+    return "broadcast" if receipt is None else STATES[receipt.succeeded, receipt.block_number <= final]
