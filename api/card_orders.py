@@ -131,6 +131,14 @@ class RefundAgain(BaseModel):
     reason: Text
 
 
+class SpendClosing(BaseModel):
+    """Why nobody waits any longer for a spend by the holder's own hand that a reorg dropped; its stream keeps it."""
+
+    model_config = _shown(reason="the holder has sent another in its place")
+
+    reason: Text
+
+
 class EarlyReversal(BaseModel):
     """A reversal (0400, 0420) by the key of its authorization, which may still be on its way here. The same reversal twice is one."""
 

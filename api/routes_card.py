@@ -25,6 +25,7 @@ from api.card_orders import (
     Refund,
     RefundAgain,
     RefundReversal,
+    SpendClosing,
     Told,
     UnlinkedRefund,
 )
@@ -185,6 +186,15 @@ async def write_off_receivable(parts: Parts, caller: Operator, payment_id: UUID)
 async def refund_again(parts: Parts, caller: Operator, payment_id: UUID, asked: RefundAgain) -> MessageResult:
     """Plan a refund anew that ended unpaid. 409 says why none is: nothing ended unpaid, or what is owed back is on its way."""
     return await _told(parts, lambda: parts.gateway.messages.refund_again(payment_id, asked.reason, caller.name))
+
+
+@router.post("/v1/payments/{payment_id}/spend/closing", responses=FOLLOWING, tags=["Receivables"])
+async def close_spend(parts: Parts, caller: Operator, payment_id: UUID, asked: SpendClosing) -> MessageResult:
+    """Wait no longer for a spend by the holder's own hand that a reorg dropped: its debit is given back. Mined after all, it counts.
+
+    Closed already is no error; 409 says why none is closed.
+    """
+    return await _told(parts, lambda: parts.gateway.messages.close_spend(payment_id, asked.reason, caller.name))
 
 
 def _opening(told: Told) -> Opening:

@@ -35,6 +35,8 @@ UPCASTERS: Table = {
     ("PaymentCaptured", 1): adds(final=True, forced=False, due_raw=None),
     ("PaymentReversed", 1): adds(due_raw="0"),
     ("PaymentExpired", 1): adds(due_raw="0"),
+    ("LegSeen", 1): adds(due_raw=None),
+    ("LegEndedUnpaid", 1): adds(because=None, closed_by=None, due_raw=None),
     ("TransferFinalized", 1): adds(at_first_sight=False, log_index=None),
     ("FundsHeld", 1): adds(cause="approval", amount_minor=None, cash=False, held_at=None),
     ("RequestPayment", 1): adds(message="authorization", transaction_type="purchase", partial_approval=False),

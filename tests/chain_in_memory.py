@@ -60,6 +60,16 @@ class Chain(Payments):
             self.do(payment_commands.RefundAgain(payment_id=payment_id, reason="the settlement key has gas again"))
 
     @rule(which=WHICH)
+    def a_person_closes_a_spend_that_nobody_saw_again(self, which: int) -> None:
+        if payment_id := self.pick(list(self.managed), which):
+            self.do(
+                payment_commands.CloseSpend(payment_id=payment_id, account_id=CUSTOMER, because="why", closed_by="ada")
+            )
+            closed = {leg.foreign_id for leg in self.streams.states[payment_id].legs.values() if leg.closed}
+            for key in [each for each in self.of_state("unseen") if each[1] in closed]:
+                self.moved[key] = self.moved[key][0], "closed"
+
+    @rule(which=WHICH)
     def an_invalidation_is_final(self, which: int) -> None:
         taken_back = [
             (p, leg)
@@ -142,9 +152,10 @@ class Chain(Payments):
 
     @rule(which=WHICH)
     def what_vanished_is_mined_again(self, which: int) -> None:
-        if key := self.pick(self.of_state("unseen"), which):
+        vanished = [*self.of_state("unseen"), *self.of_state("closed")]
+        if key := self.pick(vanished, which):
             where = self.next_block()
-            for each in [k for k in self.of_state("unseen") if k[1] == key[1]]:
+            for each in [k for k in vanished if k[1] == key[1]]:
                 self.see(replace(self.moved[each][0], block=where), again=True)
 
     @rule(oldest=st.integers(1, 5))

@@ -180,6 +180,9 @@ EXPIRE = payment_commands.ExpirePayment(payment_id=PAYMENT)
 PLAN_REFUND = payment_commands.PlanRefund(payment_id=PAYMENT, account_id=CUSTOMER, reason="declined")
 GIVE_UP = payment_commands.GiveUpSpend(payment_id=PAYMENT, reason="patience")
 REFUND_AGAIN = payment_commands.RefundAgain(payment_id=PAYMENT, reason="the settlement key has gas again")
+CLOSE_SPEND = payment_commands.CloseSpend(
+    payment_id=PAYMENT, account_id=CUSTOMER, because="the holder sent another in its place", closed_by="ada"
+)
 APPROVED = (registration(), request(), HOLD, SCREEN, AUTHORIZE)
 
 

@@ -69,6 +69,11 @@ class ChainHappens(Happenings):
         if payment_id := self._pick(self.payments, which):
             self.do(payment_commands.RefundAgain(payment_id=payment_id, reason="a person's"))
 
+    def _close_spend(self, which: int, _: int) -> None:
+        if payment_id := self._pick(self.payments, which):
+            said = {"because": "a person's", "closed_by": "ada"}
+            self.do(payment_commands.CloseSpend(payment_id=payment_id, account_id=self.customer, **said))
+
     def _see_leg(self, which: int, _: int) -> None:
         if found := self._pick(self._legs("planned", "submitted"), which):
             payment_id, leg = found

@@ -24,6 +24,7 @@ COLOURS = {"parked": "red", "queued": "yellow", "replayed": "green", "discarded"
 BYTES_SHOWN = 256
 DOORS = {
     "refund_ended_unpaid": "plan it anew: payriver payment refund-again {} --reason '...'",
+    "unseen_too_long": "wait no longer for it: payriver payment close-spend {} --reason '...'",
     "not_final_in_time": "take back a spend that no block carries: payriver payment give-up {} --reason '...'",
 }
 """What a person may do about a saga, by the reason that it waits for."""

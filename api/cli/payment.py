@@ -74,6 +74,22 @@ def refund_again(
     )
 
 
+@payment.command("close-spend")
+def close_spend(
+    wanted: PaymentArgument,
+    reason: Annotated[str, typer.Option(help="Why nobody waits for it any more; kept in its stream.")],
+    by: ByOption,
+    home: HomeOption = None,
+) -> None:
+    """Wait no longer for a spend by the holder's own hand that a reorg dropped: its debit is given back. Mined after all, it counts."""
+    root = Root.begin("operator", home=home)
+    payment_id = _found(root, wanted)
+    root.gateway.messages.close_spend(payment_id, reason, f"operator {by}")
+    Console().print(
+        f"the spend of payment [bold]{payment_id}[/] is closed; should a block have it after all, it counts"
+    )
+
+
 def _found(root: Root, wanted: str) -> UUID:
     with transaction(root.write) as write, transaction(root.read) as read:
         return find(write, read, wanted)[0]

@@ -134,7 +134,11 @@ SENTENCES: Mapping[str, Callable[[Payload], str]] = {
     "LegSeen": _leg("stands in block {block_number}, carried by {tx}; it is not final yet"),
     "LegUnseen": _leg("was dropped with block {block_number} by a reorg; {tx} may be mined again"),
     "LegSettled": _leg("is final in block {block_number}: the money has moved"),
-    "LegEndedUnpaid": lambda said: f"the {said['kind']} can never happen any more: {reason(said['reason'])}",
+    "LegEndedUnpaid": lambda said: (
+        f"{said['closed_by']} waits no longer for the {said['kind']}: {said['because']}; mined after all, it counts"
+        if said["reason"] == "closed"
+        else f"the {said['kind']} can never happen any more: {reason(said['reason'])}"
+    ),
     "FundsHeld": lambda said: (
         f"{_amount(said)} is set aside; spendable was {raw(said['spendable_raw'], said['decimals'])}"
     ),

@@ -24,10 +24,10 @@ from infra.errors import BadInput, Conflict, NotFound, TooLate
 from infra.telemetry import new_traceparent
 from schemas.definition import Message
 from schemas.messages import payment_adjustment_commands as orders
-from schemas.messages.payment_commands import CapturePayment, RefundAgain, ReversePayment
+from schemas.messages.payment_commands import CapturePayment, CloseSpend, RefundAgain, ReversePayment
 from streams.command_handler import CommandHandler
 from streams.domain import ids
-from streams.domain.leg_decisions import not_again
+from streams.domain.leg_decisions import not_again, not_closed
 from streams.domain.money import checked_minor
 from streams.domain.payment import Payment
 from streams.event_store.recorded import Cause
@@ -176,6 +176,15 @@ class Messages:
             refused = not_again(self._payment(payment_id)) or "it moved on meanwhile"
             raise Conflict(f"payment {payment_id} is not refunded again: {refused}")
         return self._answer(payment_id, "refund_again", order_id)
+
+    def close_spend(self, payment_id: UUID, reason: str, actor: str) -> MessageAnswer:
+        """A person waits no longer for a foreign spend that a reorg dropped; closed before is no error. Raises Conflict where none is, with why."""
+        account_id, order_id = self._payment(payment_id).account_id, str(uuid4())
+        order = CloseSpend(payment_id=payment_id, account_id=account_id, because=reason, closed_by=actor)
+        self._handle(_order(payment_id, "close_spend", order_id, order, actor))
+        if refused := not_closed(self._payment(payment_id)):
+            raise Conflict(f"no spend of payment {payment_id} is closed: {refused}")
+        return self._answer(payment_id, "close_spend", order_id)
 
     # -- what the network tells us first
 

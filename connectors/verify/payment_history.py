@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from connectors.verify.walk import Event
 
@@ -93,11 +94,19 @@ def open_minor(history: History) -> int:
 
 
 def due_raw(history: History) -> int:
-    """What must have moved, net: open, and posted less what was given back or credited."""
+    """What must have moved, net: open, if nobody closed the spend of it, and posted less what was given back or credited."""
     posted = raw(history, "PaymentCaptured") - raw(history, "CaptureReversed")
     given_back = raw(history, "PaymentRefunded") - raw(history, "RefundReversed")
     credited = raw(history, "DisputeOpened") - raw(history, "DisputeLost")
-    return open_at(history, lambda said: int(said.amount_raw)) + posted - given_back - credited
+    open_raw = 0 if closed(history) else open_at(history, lambda said: int(said.amount_raw))
+    return open_raw + posted - given_back - credited
+
+
+def closed(history: History) -> bool:
+    """Whether a person closed a spend, and no block has it since."""
+    words = [each for each in history if each.type in ("LegSeen", "LegEndedUnpaid")]
+    last: dict[UUID, Any] = {_leg_id(each): each.message for each in words}
+    return any(getattr(said, "reason", None) == "closed" for said in last.values())
 
 
 def receivable_raw(history: History) -> int:

@@ -127,6 +127,7 @@ class TransferEnded(Message):
     """A debit that a reorg took out of sight can never be mined again: it is given back. The same append ends the leg that it was, if it was one.
 
     A withdrawal out of the Delay queue could, if it were queued again: the queue is empty at a final block, whoever carried what was in it.
+    So could a spend by the holder's own hand that a person closed: mined after all, it is seen anew.
     """
 
     account_id: UUID = f(ACCOUNT)
@@ -139,7 +140,7 @@ class TransferEnded(Message):
     payment_id: UUID | None = f(PAYMENT, default=None)
     leg_id: UUID | None = f("The payment's chain leg.", default=None)
     reason: str = f(
-        "invalidated (a spend), nonce_used (a refund, or what others sent) or queue_emptied (a withdrawal)."
+        "invalidated (a spend), closed (the holder's own), nonce_used (a refund, or what others sent) or queue_emptied (a withdrawal)."
     )
 
 

@@ -178,5 +178,6 @@ class ReceivableReduced(Message):
     currency: str = f(CURRENCY)
     decimals: int = f(DECIMALS)
     reason: str = f(
-        "reversed, expired, captured, refunded, corrected, disputed, refund_ended_unpaid, collected (a further spend was planned) or written_off."
+        "reversed, expired, captured, refunded, corrected, disputed, refund_ended_unpaid, collected (a further spend was planned), "
+        "mined_after_all or written_off."
     )

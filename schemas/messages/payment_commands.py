@@ -118,6 +118,16 @@ class RefundAgain(Message):
 
 
 @message(PAYMENT_COMMANDS, "payment_id")
+class CloseSpend(Message):
+    """Wait no longer for a spend by the holder's own hand that a reorg dropped: a person decides it. Mined after all, it counts."""
+
+    payment_id: UUID = f(PAYMENT)
+    account_id: UUID = f(ACCOUNT)
+    because: str = f("What the person gave; the leg's end keeps it.")
+    closed_by: str = f("Who decided it.")
+
+
+@message(PAYMENT_COMMANDS, "payment_id")
 class RecordLegSubmitted(Message):
     """The submitter broadcast a transaction for a leg."""
 

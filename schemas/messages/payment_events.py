@@ -211,7 +211,7 @@ class LegGivenUp(Message):
     reason: str = f("patience (reversed or expired, and not mined for long), or what a person gave.")
 
 
-@message(PAYMENT_EVENTS, "payment_id")
+@message(PAYMENT_EVENTS, "payment_id", schema_version=2)
 class LegSeen(Message):
     """The movement stands in a block that is not final yet, whichever transaction carried it."""
 
@@ -226,6 +226,9 @@ class LegSeen(Message):
     block_number: int = f(BLOCK_NUMBER)
     block_hash: str = f(BLOCK_HASH)
     block_time: int = f(BLOCK_TIME)
+    due_raw: Raw | None = f(
+        "Where a person had closed it: what must have moved for the payment now, net, raw units.", default=None
+    )
 
 
 @message(PAYMENT_EVENTS, "payment_id")
@@ -255,9 +258,12 @@ class LegSettled(Message):
     block_time: int = f(BLOCK_TIME)
 
 
-@message(PAYMENT_EVENTS, "payment_id")
+@message(PAYMENT_EVENTS, "payment_id", schema_version=2)
 class LegEndedUnpaid(Message):
-    """The movement can never happen any more: the spend's invalidation is final, or a refund's nonce was used by another transaction."""
+    """The movement can never happen any more: the spend's invalidation is final, or a refund's nonce was used by another transaction.
+
+    Or a person closed it, a spend by the holder's own hand that a reorg dropped: mined after all, it is seen again and counts.
+    """
 
     payment_id: UUID = f(PAYMENT)
     leg_id: UUID = f(LEG)
@@ -265,4 +271,7 @@ class LegEndedUnpaid(Message):
     account_id: UUID = f("The customer's account.")
     amount_raw: Raw = f("Amount that did not move, raw units.")
     decimals: int = f(DECIMALS)
-    reason: str = f("invalidated or nonce_used.")
+    reason: str = f("invalidated, nonce_used or closed.")
+    because: str | None = f("closed: what the person gave.", default=None)
+    closed_by: str | None = f("closed: who decided it.", default=None)
+    due_raw: Raw | None = f("closed: what must have moved for the payment now, net, raw units.", default=None)

@@ -69,6 +69,7 @@ DECISIONS: Mapping[type, Decision] = {
     payment_adjustment_commands.WriteOffReceivable: Decision(leg_decisions.write_off, _payment),
     payment_commands.PlanRefund: Decision(leg_decisions.plan_refund, _payment),
     payment_commands.RefundAgain: Decision(leg_decisions.refund_again, _payment),
+    payment_commands.CloseSpend: Decision(leg_decisions.close_spend, _both),
     payment_commands.RecordLegSubmitted: Decision(leg_decisions.record_submitted, _payment),
     payment_commands.RecordLegReverted: Decision(leg_decisions.record_reverted, _payment),
     payment_commands.GiveUpSpend: Decision(leg_decisions.give_up, _payment),

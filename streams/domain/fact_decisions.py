@@ -22,7 +22,7 @@ from streams.domain.facts import (
     Transfer,
     UnseeTransfer,
 )
-from streams.domain.leg_decisions import ended_transfer
+from streams.domain.leg_decisions import ended_transfer, seen_again
 from streams.domain.money import minor_of
 from streams.domain.opening import Events
 from streams.domain.payment import Payment
@@ -82,7 +82,10 @@ def _leg_seen(transfer: Transfer, payment: Payment | None, account: Account) -> 
         block_hash=transfer.block.hash,
         block_time=transfer.block.time,
     )
-    return [leg] if payment is not None else [_opened_by_chain(transfer, account), leg]
+    if payment is None:
+        return [_opened_by_chain(transfer, account), leg]
+    known = payment.legs.get(leg.leg_id)
+    return seen_again(payment, leg) if known and known.closed else [leg]
 
 
 def _opened_by_chain(transfer: Transfer, account: Account) -> on_payment.PaymentRequested:

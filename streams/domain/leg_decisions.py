@@ -16,6 +16,7 @@ from streams.domain.consequences import hold, less_owed, more_owed, plan, releas
 from streams.domain.facts import EndTransfer, FinalizeInvalidation, LoseTransfer
 from streams.domain.opening import Events
 from streams.domain.payment import Leg, Payment, evolve
+from streams.domain.values import replace
 
 
 def plan_refund(
@@ -112,6 +113,50 @@ def invalidated(
     held = leg.amount_raw if leg.state in legs.NEVER_SEEN else 0  # of one that was seen, the hold has become a debit
     released = release(payment, account, "leg_ended_unpaid", held)
     return [*_ended_with(payment, leg, "invalidated"), *released, *given_back]
+
+
+def close_spend(
+    order: orders.CloseSpend, payment: Payment | None, account: Account | None, circumstances: Circumstances
+) -> Events:
+    """A person waits no longer for a foreign spend that vanished: its debit is given back. It is nobody's of us to take back on chain."""
+    leg = lost_sight_of(payment) if payment else None
+    if payment is None or leg is None or leg.foreign_id is None:
+        return []
+    told = replace(
+        _ended(payment, leg, legs.CLOSED),
+        because=order.because,
+        closed_by=order.closed_by,
+        due_raw=Raw(payment.due_raw),
+    )
+    after = evolve(payment, told)
+    owed = after.receivable_raw - payment.receivable_raw
+    return [
+        replace(told, due_raw=Raw(after.due_raw)),
+        *more_owed(payment, owed, leg),
+        *ended_transfer(account, leg.foreign_id, legs.CLOSED, payment.payment_id, leg.leg_id),
+    ]
+
+
+def lost_sight_of(payment: Payment) -> Leg | None:
+    """The foreign spend of the payment that a reorg dropped, if there is one."""
+    return next((leg for leg in payment.legs.values() if leg.foreign_id and leg.state == "unseen"), None)
+
+
+def not_closed(payment: Payment) -> str | None:
+    """Why no spend of the payment is closed, for a person; None where one is, or can be."""
+    if payment.origin != "chain":
+        return "its spend is ours, and give-up takes it back on chain"
+    foreign = [leg for leg in payment.legs.values() if leg.foreign_id]
+    if any(leg.closed or leg.state == "unseen" for leg in foreign):
+        return None
+    return "its spend stands in a block" if foreign else "no spend of it was ever seen"
+
+
+def seen_again(payment: Payment, leg: on_payment.LegSeen) -> Events:
+    """A spend that a person had closed is mined after all: it is due again, and what the holder owed in its stead is not."""
+    after = evolve(payment, leg)
+    less = less_owed(payment, payment.receivable_raw - after.receivable_raw, "mined_after_all")
+    return [replace(leg, due_raw=Raw(after.due_raw)), *less]
 
 
 def end_unpaid(

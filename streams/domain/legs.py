@@ -12,11 +12,16 @@ IN_NO_BLOCK = (*NEVER_SEEN, "unseen")
 """No block carries it: none ever did, or a reorg dropped the one that had."""
 IN_FLIGHT = (*IN_NO_BLOCK, "seen")
 ENDED = "ended_unpaid"
+CLOSED = "closed"
+"""The reason of a leg's end that a person decided."""
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One movement of tokens that the payment needs. Amount in raw units."""
+    """One movement of tokens that the payment needs. Amount in raw units.
+
+    `foreign_id`: its transfer, where somebody else's block was the first word on it. `closed`: of such a one that no block carries, by a person.
+    """
 
     leg_id: UUID
     kind: str
@@ -25,6 +30,8 @@ class Leg:
     tx_hash: str | None = None
     reverted: frozenset[str] = frozenset()
     given_up: bool = False
+    foreign_id: UUID | None = None
+    closed: bool = False
 
 
 def of_kind(legs: Mapping[UUID, Leg], kind: str) -> list[Leg]:

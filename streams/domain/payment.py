@@ -13,7 +13,7 @@ from schemas.definition import Message
 from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as events
 from streams.domain.amounts import Amount
-from streams.domain.legs import NEVER_SEEN, Leg
+from streams.domain.legs import CLOSED, NEVER_SEEN, Leg
 from streams.domain.payment_state import Answer, Payment
 from streams.domain.values import replace
 
@@ -193,8 +193,8 @@ def _leg_seen(payment: Payment, event: events.LegSeen) -> Payment:
     """The spend's part of the hold has become a debit of the account."""
     known = payment.legs.get(event.leg_id)
     after = payment if known is None else _hold_used(payment, known)
-    leg = known or Leg(event.leg_id, event.kind, "planned", event.amount_raw)
-    return _put(after, replace(leg, state="seen", tx_hash=event.tx_hash))
+    leg = known or Leg(event.leg_id, event.kind, "planned", event.amount_raw, foreign_id=event.transfer_id)
+    return _put(after, replace(leg, state="seen", tx_hash=event.tx_hash, closed=False))
 
 
 def _leg_moved(state: str) -> Callable[[Payment, Any], Payment]:
@@ -206,7 +206,7 @@ def _leg_moved(state: str) -> Callable[[Payment, Any], Payment]:
 
 def _leg_ended_unpaid(payment: Payment, event: events.LegEndedUnpaid) -> Payment:
     leg = payment.legs[event.leg_id]
-    return _put(_hold_used(payment, leg), replace(leg, state="ended_unpaid"))
+    return _put(_hold_used(payment, leg), replace(leg, state="ended_unpaid", closed=event.reason == CLOSED))
 
 
 EVOLVE: Mapping[type[Message], Callable[[Any, Any], Payment]] = {

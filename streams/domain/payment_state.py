@@ -86,8 +86,9 @@ class Payment:
 
     @property
     def due_raw(self) -> int:
-        """What must have moved from the Safe to settlement, net."""
-        return self.amounts.due.raw
+        """What must have moved from the Safe to settlement, net. What is open only for a spend that a person closed need not."""
+        closed = any(leg.closed for leg in self.legs.values())
+        return self.amounts.due.raw - (self.amounts.open.raw if closed else 0)
 
     @property
     def receivable_raw(self) -> int:

@@ -237,6 +237,8 @@ def _leg(state: str) -> Callable[[PaymentRow, Any, Delivered], PaymentRow]:
         }
         changes: dict[str, Any] = {"legs": {**row.legs, str(said.leg_id): leg}}
         changes[f"{said.kind}_state"] = least_far(changes["legs"], said.kind)
+        if getattr(said, "due_raw", None) is not None:
+            changes["due_raw"] = int(said.due_raw)
         if state in ("submitted", "seen", "settled"):
             changes[f"{said.kind}_tx_hash"] = said.tx_hash
         if state in ("seen", "settled"):

@@ -76,8 +76,12 @@ def _owes_less(saga: Saga, event: adjusted.ReceivableReduced) -> Saga:
 
 
 def _leg(state: str) -> Note:
+    """What is due is told beside it where a person had closed the leg, or closes it."""
+
     def remember(saga: Saga, event: Any) -> Saga:
-        return saga.with_leg(event.leg_id, event.kind, state, getattr(event, "amount_raw", None))
+        noted = saga.with_leg(event.leg_id, event.kind, state, getattr(event, "amount_raw", None))
+        due_raw = getattr(event, "due_raw", None)
+        return noted if due_raw is None else replace(noted, due_raw=int(due_raw))
 
     return remember
 

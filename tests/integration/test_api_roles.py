@@ -18,6 +18,7 @@ from api.card_orders import (
     Refund,
     RefundAgain,
     RefundReversal,
+    SpendClosing,
     UnlinkedRefund,
 )
 from api.orders import Authorization, Capture, CardOrder, Reversal, example
@@ -44,6 +45,7 @@ ORDERS = {
     f"/v1/payments/{uuid4()}/receivable/collection": ("operator", {}),
     f"/v1/payments/{uuid4()}/receivable/write-off": ("operator", {}),
     f"/v1/payments/{uuid4()}/refund/renewal": ("operator", example(RefundAgain)),
+    f"/v1/payments/{uuid4()}/spend/closing": ("operator", example(SpendClosing)),
     f"/v1/accounts/{uuid4()}/card/blocks": ("operator", example(MerchantBlock)),
     f"/v1/accounts/{uuid4()}/card/unblocks": ("operator", example(MerchantBlock)),
     f"/v1/accounts/{uuid4()}/card/freeze": ("operator", example(CardOrder)),

@@ -19,6 +19,7 @@ from tests.given import (
     APPROVED,
     AUTHORIZE,
     CENT,
+    CLOSE_SPEND,
     CUSTOMER,
     DECLINE,
     EXPIRE,
@@ -60,7 +61,7 @@ from tests.network_says import (
 )
 
 ORDERS: tuple[Any, ...] = (
-    *(registration(), request(), request(0), HOLD, SCREEN, AUTHORIZE, DECLINE, REVERSE, EXPIRE, PLAN_REFUND, REFUND_AGAIN),
+    *(registration(), request(), request(0), HOLD, SCREEN, AUTHORIZE, DECLINE, REVERSE, EXPIRE, PLAN_REFUND, REFUND_AGAIN, CLOSE_SPEND),
     *(capture(), capture(400, "p2"), capture(400, "p3", final=False), GIVE_UP, invalidated(), end_refund(), COLLECT, WRITE_OFF),
     *(increment(), increment(90_000, "i2"), reverse(300, "r2"), advice(), presentment(), UNDO_CAPTURE),
     *(give_back(), give_back(2_000, "f2"), unlinked_refund(), UNDO_REFUND, dispute(300), resolve("won"), resolve("lost", "d2")),

@@ -1,0 +1,86 @@
+"""A foreign spend that a reorg dropped for good, on a real chain: parked, closed by a person, and mined after all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from uuid import UUID, uuid4
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from api.cli import payment as cli
+from connectors.gateway.gateway import Gateway
+from infra.database import transaction
+from infra.errors import Conflict
+from tests.integration.customers import FINAL, Shore, shore
+from tests.integration.little_river import EUR
+
+CLOSED = """
+SELECT payload ->> 'because', payload ->> 'closed_by', metadata ->> 'actor' FROM events
+WHERE stream_id = %s AND type = 'LegEndedUnpaid'
+"""
+
+
+@pytest.fixture(scope="module")
+def at() -> Iterator[Shore]:
+    with shore(settlement_raw=1_000 * EUR) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _mining_goes_on(at: Shore) -> Iterator[None]:
+    yield
+    at.river.chain.automine()
+
+
+def close(at: Shore, payment_id: UUID) -> Result:
+    """As a person says it."""
+    doors = {name: at.river.as_role(name, "operator") for name in ("write", "read")}
+    root = SimpleNamespace(**doors, gateway=Gateway(doors["write"], at.river.codec, at.river.policy, 20_000))
+    words = ["close-spend", str(payment_id), "--reason", "the holder sent another", "--by", "ada"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cli.Root, "begin", lambda component, home=None: root)
+        return CliRunner().invoke(cli.payment, words)
+
+
+def patience_ends(at: Shore, payment_id: UUID) -> None:
+    waiting = "UPDATE saga_timeouts SET due_at = now() WHERE saga_id = %s AND name = 'patience' AND state = 'waiting'"
+    at.rows(waiting, payment_id)
+    with transaction(at.river.as_role("write", "sagas")) as cursor:
+        assert at.river.sagas.fire(cursor) >= 1
+    while at.river.pump():
+        pass
+
+
+def test_what_a_person_closes_is_free_again_and_mined_after_all_it_is_spent(at: Shore) -> None:
+    ana, chain = at.customer(100), at.river.chain
+    at.mined(chain.spend(ana.account, 30 * EUR))
+    at.river.flow()
+    (payment_id,) = at.payments(ana.account_id)
+    assert isinstance(close(at, payment_id).exception, Conflict), "it stands in a block"
+    chain.stop_mining()
+    (dropped,) = chain.reorg(1).dropped
+    at.river.flow()
+    patience_ends(at, payment_id)
+    assert at.saga(payment_id) == ("parked", "unseen_too_long")
+    for _ in range(2):
+        assert close(at, payment_id).exit_code == 0
+    while at.river.pump():
+        pass
+    assert at.rows(CLOSED, payment_id) == [("the holder sent another", "operator ada", "operator ada")]
+    assert at.saga(payment_id) == ("unmoved", None)
+    assert at.state(ana.account_id).free_funds_raw() == 100 * EUR
+    assert at.audit().differences == ()
+    assert at.river.authorize(uuid4().hex, ana.card, 100).approved
+    chain.resend(dropped.raw)
+    chain.mine(1)
+    chain.automine()
+    for _ in range(3):
+        at.river.flow(FINAL)
+    assert at.saga(payment_id) == ("settled", None)
+    at.settle()
+    at.must_be_right(ana)
+    assert chain.balance(ana.account.safe) == 69 * EUR
+    assert isinstance(close(at, payment_id).exception, Conflict)
