@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from infra.errors import Unreachable
 from streams.runtime.records import Record, as_headers
@@ -15,6 +16,8 @@ Progress = Callable[[str, int, int], None]
 LOOK_BACK = 200
 """Offsets from a partition's end in which its newest records are looked for; some of them are markers of transactions."""
 BATCH, PAUSE_SECONDS, SECONDS = 1000, 0.1, 20.0
+NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+"""What a partition says for a moment when its topic was just made, or its broker just came back."""
 READING = {
     "isolation.level": "read_committed",
     "enable.auto.commit": False,
@@ -64,13 +67,36 @@ def _consumer(kafka: Mapping[str, Any], group: str) -> Iterator[Consumer]:
 def _partitions(consumer: Consumer, topics: Sequence[str]) -> Iterator[tuple[TopicPartition, int, int]]:
     """Each partition with its first offset and the one behind its last."""
     for topic in topics:
-        told = consumer.list_topics(topic, SECONDS).topics[topic]
-        if told.error is not None and told.error.code() not in (None, KafkaError.NO_ERROR):
-            raise KafkaException(told.error)
-        for number in sorted(told.partitions):
+        for number in _numbers(consumer, topic):
             part = TopicPartition(topic, number)
-            low, high = consumer.get_watermark_offsets(part, SECONDS)
+            low, high = _bounds(consumer, part)
             yield part, low, high
+
+
+def _has_no_leader(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in NO_LEADER
+
+
+until_led = retry(
+    retry=retry_if_exception(_has_no_leader),
+    stop=stop_after_delay(SECONDS),
+    wait=wait_fixed(PAUSE_SECONDS),
+    reraise=True,
+)
+
+
+@until_led
+def _numbers(consumer: Consumer, topic: str) -> list[int]:
+    told = consumer.list_topics(topic, SECONDS).topics[topic]
+    if told.error is not None and told.error.code() not in (None, KafkaError.NO_ERROR):
+        raise KafkaException(told.error)
+    return sorted(told.partitions)
+
+
+@until_led
+def _bounds(consumer: Consumer, part: TopicPartition) -> tuple[int, int]:
+    low, high = consumer.get_watermark_offsets(part, SECONDS)
+    return low, high
 
 
 def _read(consumer: Consumer, wanted: Sequence[TopicPartition]) -> Iterator[list[Record]]:
