@@ -1,45 +1,59 @@
-"""A topic that was just made has no leader for a moment: whoever reads it asks again."""
+"""Topics are read whole, or their newest records, from the mock broker that librdkafka carries within it."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Producer
 
-from connectors.recovery import reading
+from connectors.recovery.reading import LOOK_BACK, everything, newest
+from infra.errors import Unreachable
 
-
-class Broker:
-    """Refuses the first questions of each kind with this code."""
-
-    def __init__(self, code: int, refusals: int) -> None:
-        self._code, self._left = code, {"topics": refusals, "bounds": refusals}
-
-    def _must_lead(self, what: str) -> None:
-        if self._left[what] > 0:
-            self._left[what] -= 1
-            raise KafkaException(KafkaError(self._code))
-
-    def list_topics(self, topic: str, seconds: float) -> Any:
-        self._must_lead("topics")
-        return SimpleNamespace(topics={topic: SimpleNamespace(error=None, partitions={1: None, 0: None})})
-
-    def get_watermark_offsets(self, part: TopicPartition, seconds: float) -> tuple[int, int]:
-        self._must_lead("bounds")
-        return 3, 5 + part.partition
+TOPIC = "payments.events"
 
 
-@pytest.mark.parametrize("code", reading.NO_LEADER)
-def test_a_partition_whose_leader_is_still_to_come_is_asked_again(code: int) -> None:
-    found = list(reading._partitions(Broker(code, 2), ["payments.events"]))  # type: ignore[arg-type]
-    assert [(each.topic, each.partition, low, high) for each, low, high in found] == [
-        ("payments.events", 0, 3, 5),
-        ("payments.events", 1, 3, 6),
-    ]
+@pytest.fixture(scope="module")
+def broker() -> Iterator[dict[str, str]]:
+    """600 committed records, and 50 aborted ones at the end."""
+    producer = Producer(
+        {"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "transactional.id": "test", "log_level": 0}
+    )
+    [host] = producer.list_topics(timeout=10).brokers.values()
+    producer.init_transactions(10)
+    for run in range(7):
+        producer.begin_transaction()
+        for number in range(50 if run == 6 else 100):
+            headers = {"ce_id": f"{run}/{number}", "traceparent": None}
+            producer.produce(TOPIC, key=f"{number % 7}", value=f"{run}/{number}", headers=headers)
+        producer.flush(10)
+        if run == 6:
+            producer.abort_transaction(10)
+        else:
+            producer.commit_transaction(10)
+    yield {"bootstrap.servers": f"{host.host}:{host.port}"}
+    producer.flush(1)
 
 
-def test_what_does_not_pass_by_itself_is_told_at_once() -> None:
-    with pytest.raises(KafkaException):
-        list(reading._partitions(Broker(KafkaError.TOPIC_AUTHORIZATION_FAILED, 1), ["payments.events"]))  # type: ignore[arg-type]
+def test_everything_is_read_once_in_each_partitions_order(broker: dict[str, str]) -> None:
+    told: list[tuple[str, int, int]] = []
+    found = [r for batch in everything(broker, "test", [TOPIC], lambda *step: told.append(step)) for r in batch]
+    texts = [record.value.decode() for record in found if record.value and not record.value.startswith(b"6/")]
+    assert sorted(texts) == sorted(f"{run}/{number}" for run in range(6) for number in range(100))
+    for partition in {record.partition for record in found}:
+        offsets = [record.offset for record in found if record.partition == partition]
+        assert offsets == sorted(offsets)
+    assert told[-1][1] == told[-1][2] > 0
+
+
+def test_the_newest_records_of_each_partition_are_found(broker: dict[str, str]) -> None:
+    found = newest(broker, "test", [TOPIC])
+    newest_of = {record.partition: record.headers["ce_id"] for record in found}
+    assert newest_of and all(ce_id.split("/")[0] in "56" for ce_id in newest_of.values())
+    assert len(found) <= LOOK_BACK * len(newest_of)
+    assert all("traceparent" not in record.headers for record in found)
+
+
+def test_a_topic_that_is_not_there_is_named(broker: dict[str, str]) -> None:
+    with pytest.raises(Unreachable, match="could not be read"):
+        newest(broker, "test", ["absent.events"])
