@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 import structlog
+from faust.exceptions import ConsumerNotStarted
 from mode import Worker
 from sqlalchemy import Engine
 
@@ -26,6 +27,9 @@ from streams.runtime.watchdog import Watchdog
 log = structlog.get_logger(__name__)
 
 SESSION_SECONDS, HEARTBEAT_SECONDS = 6, 1.5  # the broker's least; a dead worker's partitions move on after this long
+METADATA_MS = 5000
+"""A broker that just came back may tell for a moment that it has no topics, and who then shares out partitions gives nobody any. Asked again
+after five minutes, as is Faust's way, a group would stand still for as long."""
 BUFFERED_RUNS = 32  # runs of a topic that wait for their agent, each of at most `run_records` messages
 
 
@@ -72,9 +76,17 @@ def build_app(settings: Settings, positions: Positions) -> RunApp:
         broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=HEARTBEAT_SECONDS,
         broker_commit_interval=1.0,
+        consumer_metadata_max_age_ms=METADATA_MS,
     )
     app.positions = positions
     return app
+
+
+def _assigned(app: RunApp) -> Collection[Any]:
+    try:
+        return app.consumer.assignment()  # type: ignore[no-any-return]
+    except ConsumerNotStarted:  # the broker went away meanwhile
+        return ()
 
 
 def watchdog(
@@ -88,7 +100,7 @@ def watchdog(
     """The watchdog of this app; it speaks to the app's event loop from its own thread."""
 
     def reached() -> dict[tuple[str, int], int]:
-        held = {(tp.topic, tp.partition) for tp in app.consumer.assignment()} if worker.ready else set()
+        held = {(tp.topic, tp.partition) for tp in _assigned(app)} if worker.ready else set()
         return {partition: offset for partition, offset in dict(app.reached).items() if partition in held}
 
     seeking: list[Future[None]] = []
