@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from api.cli import audit_view as view
 from api.cli.chain import ChainRoot
-from api.cli.files import must_take
+from api.cli.files import must_take, put
 from api.cli.options import HomeOption, JsonOption, moment, seconds_option
 from api.cli.stack import doors_of
 from api.cli.work import until_signalled
@@ -105,7 +105,7 @@ def again(
     with err.status("holding the log against its witness and its anchors"):
         made = begin_again(write, read, because, by)
     path = to or Path(f"{made.log_id}.closing.json")
-    path.write_bytes(made.record)
+    put(path, made.record)
     view.show_closing(out, path, made)
 
 
@@ -118,7 +118,7 @@ def closings(to: OutOption = None, as_json: JsonOption = False, home: HomeOption
     for each in found:
         if to is not None:
             to.mkdir(parents=True, exist_ok=True)
-            (to / f"{each.log_id}.closing.json").write_bytes(each.record)
+            put(to / f"{each.log_id}.closing.json", each.record)
     if as_json:
         out.print_json(json.dumps([dict(each.told) | {"next_id": each.next_id} for each in found]))
     else:
@@ -141,7 +141,7 @@ def prove(
         text = proofs.prove(cursor, _event(event), used.head)
     told = checker.check_proof(text, used.head)
     path = to or Path(f"{told['event_id']}.proof.json")
-    path.write_bytes(text)
+    put(path, text)
     view.show_proof(out, path, told, used)
 
 
@@ -153,7 +153,7 @@ def consistency(first: AnchorArgument, second: AnchorArgument, to: OutOption = N
         old, new = sorted((_anchor(cursor, first), _anchor(cursor, second)), key=lambda each: each.head.size)
         text = proofs.prove_consistency(cursor, old.head, new.head)
     path = to or Path(f"{old.head.size}-{new.head.size}.consistency.json")
-    path.write_bytes(text)
+    put(path, text)
     view.show_consistency(out, path, old, new)
 
 

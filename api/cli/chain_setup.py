@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from api.cli.files import put
 from connectors.chain.sending.keystore import write_keystore
 from infra.devchain.chain import DevChain
 from infra.devchain.values import Deployment
@@ -86,4 +87,4 @@ def write_anchor_keys(folder: Path, password: SecretStr, deployment: Deployment)
 def write_chain_file(path: Path, url: str, deployment: Deployment) -> None:
     """What our processes are told of the chain."""
     chain = deployment.chain_file([url], finality={"tag": "finalized"})
-    path.write_text(json.dumps(chain, indent=2) + "\n")
+    put(path, f"{json.dumps(chain, indent=2)}\n".encode())

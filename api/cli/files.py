@@ -1,7 +1,8 @@
-"""Files that a command writes in the end, tried before it begins what takes long or cannot be undone."""
+"""Files that a command writes in the end: whole or not at all, and tried before it begins what takes long or cannot be undone."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -13,3 +14,17 @@ def must_take(path: Path | None) -> None:
     path.open("ab").close()
     if not there:
         path.unlink()
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write it whole: a full disk leaves what was there before. Raises OSError, which `main` names."""
+    if path.exists() and not path.is_file():  # a pipe, a device
+        path.write_bytes(data)
+        return
+    there = path.resolve()
+    fresh = there.with_name(f".{there.name}.{os.getpid()}")
+    try:
+        fresh.write_bytes(data)
+        fresh.replace(there)
+    finally:
+        fresh.unlink(missing_ok=True)
