@@ -19,6 +19,7 @@ from aiohttp import web
 from textual_serve.server import Server
 
 NEWEST = Path(__file__).with_name("newest.py")
+PATIENCE_SECONDS = 2.0  # for open pages, once it is told to end; a terminal in a browser goes on for ever
 OUTSIDE = re.compile(r"<link[^>]*https?://[^>]*>", re.DOTALL)
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>payriver: Kafka</title>
 <style>body{{font:16px/1.6 system-ui,sans-serif;background:#0c181f;color:#dfe7ea;margin:3rem auto;max-width:44rem;padding:0 1rem}}
@@ -87,7 +88,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     try:
         told = json.loads((folder / "pages.json").read_text())
-        web.run_app(whole(told, folder), host="127.0.0.1", port=told["port"], print=lambda *_: None)
+        options = {"host": "127.0.0.1", "port": told["port"], "shutdown_timeout": PATIENCE_SECONDS}
+        web.run_app(whole(told, folder), print=lambda *_: None, **options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
