@@ -77,7 +77,7 @@ def refund_again(
 @payment.command("close-spend")
 def close_spend(
     wanted: PaymentArgument,
-    reason: Annotated[str, typer.Option(help="Why nobody waits for it any more; kept in its stream.")],
+    reason: Annotated[str, reason_option("Why nobody waits for it any more; kept in its stream.")],
     by: ByOption,
     home: HomeOption = None,
 ) -> None:
