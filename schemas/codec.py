@@ -123,12 +123,15 @@ class Codec:
         ) as error:
             raise Undecodable(f"{len(data)} bytes are no {writer.name} of schema {number}: {error}") from error
 
-    def as_written(self, data: bytes) -> tuple[int, dict[str, Any]]:
-        """The `schema_version` that a framed record was written with, and its payload in that shape, as it was stored then. Raises as `decode`."""
+    def as_written(self, data: bytes) -> tuple[Message, int, dict[str, Any]]:
+        """A framed record's value, the `schema_version` that it was written with, and its payload in that shape, as it was stored then.
+
+        Raises as `decode`.
+        """
         message, writer = self.decode(data), self._writers[FRAME.unpack_from(data)[1]]
         if writer.schema_version == type(message).schema_version:
-            return writer.schema_version, to_json(message)
-        return writer.schema_version, _as_stored(writer, io.BytesIO(data[FRAME.size :]))
+            return message, writer.schema_version, to_json(message)
+        return message, writer.schema_version, _as_stored(writer, io.BytesIO(data[FRAME.size :]))
 
 
 def _value(cls: type[Message], fields: dict[str, Any]) -> Message:

@@ -94,16 +94,15 @@ def bring_back(cursor: Cursor, codec: Codec, lost: Sequence[Record], orders: Seq
 
 
 def _back(codec: Codec, record: Record) -> Back:
-    message = codec.decode(record.value)
+    message, schema_version, payload = codec.as_written(
+        record.value or b""
+    )  # an older payriver's is hashed as it said it
     headers = record.headers
     if (headers["ce_type"], record.topic, record.key_text) != (type(message).__name__, message.topic, str(message.key)):
         raise BadInput(
             f"{record.topic}/{record.partition}/{record.offset} is not what its headers say; look at it first"
         )
     metadata = {name: headers.get(name, "") for name in METADATA if name in headers or name == "traceparent"}
-    schema_version, payload = codec.as_written(
-        record.value or b""
-    )  # by an older payriver, perhaps: the hash is of what it stored
     told = (UUID(headers["ce_id"]), message.key, int(headers["stream_version"]))
     digest = event_hash(*told, headers["ce_type"], schema_version, payload, metadata)
     event = NewEvent(*told, message, payload, metadata, digest)

@@ -109,12 +109,10 @@ def export(
     return manifest
 
 
-def _root(
-    piece: Stretch, leaves: Iterable[bytes], head: Head, left: Sequence[bytes], right: Sequence[bytes]
-) -> bytes | None:
+def _root(piece: Stretch, leaves: Iterable[bytes], head: Head, left: list[bytes], right: list[bytes]) -> bytes | None:
     """The root to which the leaves lead; None where they are more or fewer than the log has there."""
     try:
-        return root_by_range(piece.first, leaves, head.size, list(left), list(right))
+        return root_by_range(piece.first, leaves, head.size, left, right)
     except check.Refused:
         return None
 

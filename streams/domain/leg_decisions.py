@@ -122,12 +122,7 @@ def close_spend(
     leg = lost_sight_of(payment) if payment else None
     if payment is None or leg is None or leg.foreign_id is None:
         return []
-    told = replace(
-        _ended(payment, leg, legs.CLOSED),
-        because=order.because,
-        closed_by=order.closed_by,
-        due_raw=Raw(payment.due_raw),
-    )
+    told = replace(_ended(payment, leg, legs.CLOSED), because=order.because, closed_by=order.closed_by)
     after = evolve(payment, told)
     owed = after.receivable_raw - payment.receivable_raw
     return [

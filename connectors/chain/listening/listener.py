@@ -119,9 +119,8 @@ class Listener:
             if not self._welcome(position, newcomers):
                 return False
             position, _ = self._stand()
-            return (
-                self.finality.reach(min(final, position.number), position, self.directory) or True
-            )  # what they did may be final already
+            self.finality.reach(min(final, position.number), position, self.directory)  # of what they did, too
+            return True
         if final > position.number + BULK:
             return self.finality.reach(position.number, position, self.directory) or self._catch_up(position, final)
         moved = bool(late)
