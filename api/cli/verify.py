@@ -9,6 +9,7 @@ from typing import Annotated
 
 import orjson
 import typer
+from psycopg2 import ProgrammingError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -34,9 +35,7 @@ def verify(
     """Hold everything stored against everything else, and against the chain; print what differs, row by row."""
     root = ChainRoot.begin("auditor", home=home)
     console = Console(stderr=as_json)
-    moving = settle(root.write, root.read, wait)
-    if not moving.at_rest:
-        console.print(f"[yellow]still in motion after {wait:g} s:[/] {moving}")
+    _let_it_rest(console, root, wait)
     with _bar(console) as tell:
         result = verification.verify(root.write, root.read, root.chain, ask_node=chain, progress=tell, keys=root.keys)
     if as_json:
@@ -44,6 +43,15 @@ def verify(
     else:
         show(console, result)
     sys.exit(0 if result.ok else 1)
+
+
+def _let_it_rest(console: Console, root: ChainRoot, wait: float) -> None:
+    try:
+        moving = settle(root.write, root.read, wait)
+    except ProgrammingError:  # the tables are others, or closed to the auditor: the audit names what differs
+        return
+    if not moving.at_rest:
+        console.print(f"[yellow]still in motion after {wait:g} s:[/] {moving}")
 
 
 def show(console: Console, result: Verification) -> None:

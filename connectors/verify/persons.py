@@ -7,9 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from connectors.verify.snapshot import Aligned, Row
+from connectors.verify.snapshot import Aligned, Row, snapshot
 from connectors.verify.walk import Context, Event, Subject
-from infra.database import transaction
 
 COLUMNS = (
     "person_id", "state", "revision", "key_id", "algorithm", "nonce", "sealed", "held_until", "hold_reason",
@@ -92,9 +91,8 @@ class Persons(Subject):
         if self._keys is None:
             self._findings.skipped.append("keys of persons: their database was not named")
             return
-        with transaction(self._keys) as cursor:
-            cursor.execute(KEYS)
-            keys = {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+        with snapshot(self._keys) as of_keys:
+            keys = {person_id: (key_id, lives) for person_id, key_id, lives in of_keys.rows(KEYS)}
         for person_id, (state, key_id) in self._known.items():
             found, lives = keys.get(person_id, (None, False))
             if state == "forgotten" and lives:

@@ -1,6 +1,6 @@
-"""The shape that the migrations end in, as one readable file a server: `python -m infra.migrations.dump` writes it, a test holds it.
+"""The shape that the migrations end in, as files of each server: `python -m infra.migrations.dump` writes them, a test holds them.
 
-Whoever wants to know what a table is today reads `write/schema.sql`, and not six steps.
+Whoever wants to know what a table is today reads `write/schema.sql`, and not six steps; `verify` reads `write/catalogue.jsonl`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from infra.database import engine
+from infra.database import engine, transaction
 from infra.errors import Unreachable
+from infra.migrations import catalogue
 from infra.migrations.runner import ROOM, Server, migrate
 from infra.stack import access
 from infra.stack.fetch import fetch
@@ -61,6 +62,17 @@ def schemas(stack: Stack) -> Mapping[Server, str]:
     return {server: schema_of(pg_dump, url_of(stack, server)) for server in SERVERS}
 
 
+def catalogues(stack: Stack) -> Mapping[Server, str]:
+    """Of databases that are there and migrated, with a cold partition beside each hot one: a slice may have both."""
+    texts: dict[Server, str] = {}
+    for server in SERVERS:
+        with transaction(engine(url_of(stack, server))) as cursor:
+            if server == "write":
+                cursor.execute("SELECT open_cold()")
+            texts[server] = catalogue.text_of(catalogue.ask(cursor, server))
+    return texts
+
+
 def main() -> None:
     """Migrate throw-away databases and write their files."""
     with Stack(servers=("write", "read"), components=()) as stack:
@@ -68,6 +80,8 @@ def main() -> None:
             migrate(engine(url_of(stack, server)), server)
         for server, text in schemas(stack).items():
             path_of(server).write_text(text)
+        for server, text in catalogues(stack).items():
+            catalogue.path_of(server).write_text(text)
 
 
 if __name__ == "__main__":
