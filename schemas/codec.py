@@ -133,6 +133,34 @@ class Codec:
             return message, writer.schema_version, to_json(message)
         return message, writer.schema_version, _as_stored(writer, io.BytesIO(data[FRAME.size :]))
 
+    def ids_of(self, kind: str, schema_version: int, payload: Mapping[str, Any]) -> list[int]:
+        """The ids under which a payload of this shape may have been written, in the order in which they were given."""
+        return [
+            number
+            for number, each in self._writers.items()
+            if (each.name, each.schema_version) == (kind, schema_version)
+            and payload.keys() == {field["name"] for field in each.parsed["fields"]}
+        ]
+
+    def encode_stored(self, number: int, payload: Mapping[str, Any]) -> bytes:
+        """A stored payload as it was written under that id, byte for byte: what `as_written` takes apart. `number`: one of its `ids_of`."""
+        out, parsed = io.BytesIO(), self._writers[number].parsed
+        times = {field["name"] for field in parsed["fields"] if _is_time(field["type"])}
+        fields = {
+            name: datetime.fromisoformat(value) if name in times and value is not None else value
+            for name, value in payload.items()
+        }
+        out.write(FRAME.pack(MAGIC, number))
+        fastavro.schemaless_writer(out, parsed, fields)
+        return out.getvalue()
+
+
+def _is_time(kind: Any) -> bool:
+    """Of a field's Avro type, with or without null."""
+    if isinstance(kind, list):
+        return any(map(_is_time, kind))
+    return isinstance(kind, dict) and kind.get("logicalType") == "timestamp-micros"
+
 
 def _value(cls: type[Message], fields: dict[str, Any]) -> Message:
     for name in _fields(cast(type, cls), Raw):

@@ -52,6 +52,14 @@ def test_what_was_said_in_any_shape_is_told_alike_by_store_and_topic(name: str) 
     assert told or name not in Releases().history
 
 
+@pytest.mark.parametrize("name", MESSAGES)
+def test_what_was_stored_in_any_shape_is_written_again_byte_for_byte(name: str) -> None:
+    for each in (each for each in SAID if each.type == name):
+        codec = Codec({}, {7: _schema(each)})
+        assert codec.ids_of(each.type, each.schema_version, each.payload) == [7]
+        assert codec.encode_stored(7, each.payload) == FRAME.pack(0, 7) + each.avro
+
+
 def test_an_upcaster_leaves_what_it_is_given_as_it_was_and_says_the_same_twice() -> None:
     for each in SAID:
         before = copy.deepcopy(each.payload)

@@ -7,24 +7,29 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 
 from connectors.debezium.register import HEADERS
 from connectors.gateway.gateway import Gateway
 from connectors.gateway.requests import AuthorizationRequest
+from connectors.recovery.announce import announce, gone
 from connectors.recovery.bring_back import bring_back
 from connectors.recovery.mend import AGAIN
 from connectors.recovery.survey import lacking, survey
 from infra.database import transaction
 from infra.migrations.runner import migrate
 from infra.stack.supervisor import Stack
+from schemas.codec import FRAME
 from schemas.messages.account_commands import BindCard
+from schemas.registry import load_codec
 from streams.command_handler import CommandHandler
 from streams.domain.circumstances import Policy
 from streams.persons.keys import KeyStore
 from streams.persons.register import PersonRegister
 from streams.persons.sealing import Details
 from streams.runtime.records import Record
+from tests import golden
 from tests.integration.conftest import Databases, migrated
 from tests.integration.programme import Programme
 
@@ -196,3 +201,75 @@ def test_what_the_topics_lack_is_written_to_the_outbox_again_and_nothing_else(da
         assert {row[0] for row in cursor.fetchall()} == missed
         cursor.execute("DROP TABLE told")
     assert stored(databases)["outbox"] == before
+
+
+DROP = """
+INSERT INTO outbox_drops (slice, first_number, beyond_number, events, orders, positions, delivered_to, dropped_by)
+SELECT 'outbox_x', 0, 1, 0, 0, int8multirange(int8range(%s, NULL)), '0/0', 'test'
+"""
+LATER = """
+INSERT INTO schema_ids (schema_id, subject, type, schema, fingerprint, text_hash, recorded_at)
+SELECT schema_id + %s, subject, type, %s, fingerprint, text_hash, %s FROM schema_ids WHERE type = %s ORDER BY schema_id LIMIT 1
+"""
+OLD = """
+INSERT INTO events (position, event_id, stream_id, version, category, type, schema_version, payload, metadata, recorded_at, hash)
+VALUES (nextval('event_positions'), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING position
+"""
+
+
+def announced(owner: Any) -> list[tuple[UUID, bytes]]:
+    """What `recover --apply` writes for rows that went with a slice, and how it was counted."""
+    with transaction(owner) as cursor:
+        cursor.execute("CREATE TEMP TABLE told (id uuid NOT NULL) ON COMMIT DROP")
+        lost = gone(cursor)
+        assert announce(cursor, load_codec(cursor)) == lost and gone(cursor) == 0
+        cursor.execute("SELECT id, payload FROM outbox WHERE xmin = pg_current_xact_id()::xid")
+        return [(event_id, bytes(record)) for event_id, record in cursor.fetchall()]
+
+
+@pytest.fixture
+def dropped(databases: Databases) -> Iterator[int]:
+    """A slice went with all that was written from this position on."""
+    mark = newest(databases) + 1
+    yield mark
+    with databases.stack.postgres("write").superuser() as cursor:
+        cursor.execute("DELETE FROM outbox_drops")
+
+
+def drop(databases: Databases, mark: int) -> None:
+    with databases.stack.postgres("write").superuser() as cursor:
+        cursor.execute(DROP, (mark,))
+        cursor.execute("DELETE FROM outbox WHERE position::bigint >= %s", (mark,))
+
+
+def test_rows_that_went_with_a_slice_are_announced_as_they_were(databases: Databases, owner: Any, dropped: int) -> None:
+    live(databases)
+    before = stored(databases)["outbox"]
+    with transaction(owner) as cursor:  # another wording, registered since: today's id is another one
+        for name in ("FundsHeld", "PaymentAuthorized"):
+            cursor.execute("SELECT schema FROM schema_ids WHERE type = %s", (name,))
+            text = cursor.fetchall()[0][0].replace('"doc": "', '"doc": "Anew: ', 1)
+            cursor.execute(LATER, (10_000, text, "2999-01-01", name))
+    drop(databases, dropped)
+    assert len(announced(owner)) > 10
+    assert stored(databases)["outbox"] == before
+
+
+def test_an_event_of_an_older_shape_is_announced_in_it(databases: Databases, owner: Any, dropped: int) -> None:
+    """What was lived under release 1: its bytes, under the id that release 1 had been given, and not as today's shape says it."""
+    lived = [each for each in golden.lines(1, golden.DAY) if each["type"] in ("PaymentAuthorized", "PaymentRequested")]
+    schemas = {name: schema for name, schema in golden.new_in(1).items() if name in {each["type"] for each in lived}}
+    numbers = {name: 20_000 + place for place, name in enumerate(schemas)}
+    bytes_of = {}
+    with databases.stack.postgres("write").superuser() as cursor:
+        for name, schema in schemas.items():
+            row = (numbers[name], f"{name}-1", name, orjson.dumps(schema).decode(), "1", "1", "2020-01-01")
+            cursor.execute("INSERT INTO schema_ids VALUES (%s, %s, %s, %s, %s, %s, %s)", (*row[:5], row[6], row[5]))
+        for each in lived:
+            event = golden.recorded(each)
+            told = (event.event_id, event.stream_id, event.version, event.category, event.type, event.schema_version)
+            told += (orjson.dumps(event.payload).decode(), orjson.dumps(event.metadata).decode())
+            cursor.execute(OLD, (*told, event.recorded_at, event.hash))
+            bytes_of[event.event_id] = FRAME.pack(0, numbers[event.type]) + bytes.fromhex(each["avro"])
+    drop(databases, dropped)
+    assert bytes_of and dict(announced(owner)) == bytes_of
