@@ -13,9 +13,11 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NewType, TypeVar, dataclass_transform
 from uuid import UUID
+
+import msgspec
 
 from infra.errors import UnknownType
 
@@ -25,6 +27,7 @@ Raw = NewType("Raw", int)
 """A token amount in raw units (wei of the token): an int in Python, a base-10 string on the wire, numeric(78,0) in SQL."""
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Message")
 MESSAGES: dict[str, type[Message]] = {}
 
 
@@ -134,18 +137,12 @@ TO_JSON: dict[Any, Callable[[Any], Any]] = {
     Raw: str,
     datetime: lambda value: value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
 }
-FROM_JSON: dict[Any, Callable[[Any], Any]] = {
-    UUID: lru_cache(16_384)(UUID),  # a stream's id comes with each of its events
-    Raw: int,
-    datetime: datetime.fromisoformat,
-}
 
 
 @cache
-def _converters(cls: type, table: str) -> dict[str, Callable[[Any], Any] | None]:
+def _converters(cls: type) -> dict[str, Callable[[Any], Any] | None]:
     """What is done to each field of a class, found out once."""
-    converters = TO_JSON if table == "to" else FROM_JSON
-    return {name: converters.get(optional(hint)[0]) for name, hint in hints(cls).items()}
+    return {name: TO_JSON.get(optional(hint)[0]) for name, hint in hints(cls).items()}
 
 
 def to_json(value: Message) -> dict[str, Any]:
@@ -153,35 +150,16 @@ def to_json(value: Message) -> dict[str, Any]:
     found, cls = value.__dict__, typing.cast(type, type(value))
     return {
         name: found[name] if convert is None or found[name] is None else convert(found[name])
-        for name, convert in _converters(cls, "to").items()
+        for name, convert in _converters(cls).items()
     }
 
 
-def from_json(cls: type[Message], payload: dict[str, Any]) -> Message:
-    """The inverse of `to_json`; fields added since the payload was written take their defaults."""
-    return reader(cls)(payload)  # type: ignore[arg-type]  # a class has a hash, whatever its values have
+def from_json(cls: type[M], payload: dict[str, Any]) -> M:
+    """The inverse of `to_json`; fields added since the payload was written take their defaults. Raises ValueError, which names the field."""
+    return msgspec.convert(payload, cls, strict=False)  # not strict: an amount is text there
 
 
 @cache
-def reader(cls: type[Message]) -> Callable[[dict[str, Any]], Message]:
-    """`from_json` for one class, its fields looked up once.
-
-    A payload that says every field and no other becomes the message as it stands, no field set one by one: whole streams come this way.
-    """
-    converters = _converters(typing.cast(type, cls), "from")
-    names, changes = converters.keys(), [(name, convert) for name, convert in converters.items() if convert]
-    new, put = object.__new__, object.__setattr__
-
-    def read(payload: dict[str, Any]) -> Message:
-        whole = payload.keys() == names
-        values = payload.copy() if whole else {name: payload[name] for name in names if name in payload}
-        for name, convert in changes:
-            if (value := values.get(name)) is not None:
-                values[name] = convert(value)
-        if not whole:
-            return cls(**values)
-        made = new(cls)
-        put(made, "__dict__", values)
-        return made
-
-    return read
+def text_reader(cls: type[M]) -> Callable[[bytes | msgspec.Raw], M]:
+    """`from_json` of a payload as JSON text: whole streams are read so, and no dictionary is made of what becomes a message."""
+    return msgspec.json.Decoder(cls, strict=False).decode

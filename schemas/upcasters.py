@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from infra.errors import UnknownType
-from schemas.definition import Message, message_class, reader
+from schemas.definition import Message, from_json, message_class, text_reader
 
 Payload = dict[str, Any]
 Upcaster = Callable[[Payload], Payload]
@@ -61,18 +63,22 @@ def upcast(kind: str, schema_version: int, payload: Payload, today: int, table: 
 
 
 def message_of(kind: str, schema_version: int, payload: Payload) -> Message:
-    """The typed value of a stored payload of any version. Raises UnknownType."""
-    return _reader(kind, schema_version)(payload)
+    """The typed value of a stored payload of any version. Raises UnknownType, ValueError."""
+    cls = message_class(kind)
+    return from_json(cls, upcast(kind, schema_version, payload, cls.schema_version))
+
+
+def message_of_text(kind: str, schema_version: int, text: msgspec.Raw) -> Message:
+    """The same of a payload that is JSON text still."""
+    return _text_reader(kind, schema_version)(text)
 
 
 @cache
-def _reader(kind: str, schema_version: int) -> Callable[[Payload], Message]:
+def _text_reader(kind: str, schema_version: int) -> Callable[[msgspec.Raw], Message]:
     """For all payloads of one shape, found once."""
-    cls = message_class(kind)
-    read, today = reader(cls), cls.schema_version  # type: ignore[arg-type]
-    if schema_version == today:
-        return read
-    return lambda payload: read(upcast(kind, schema_version, payload, today))
+    if schema_version == message_class(kind).schema_version:
+        return text_reader(message_class(kind))  # type: ignore[arg-type]  # a class has a hash, whatever its values have
+    return lambda text: message_of(kind, schema_version, msgspec.json.decode(text))
 
 
 def problems(messages: Iterable[type[Message]], table: Table = UPCASTERS) -> list[str]:

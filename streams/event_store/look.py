@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import orjson
+import msgspec
 
 from infra.database import Cursor
 from schemas.definition import Message
-from schemas.upcasters import message_of
+from schemas.upcasters import message_of_text
 from streams.aggregates import AGGREGATES
 from streams.event_store import snapshots
 from streams.event_store.arrays import blobs, numbers, uuids
@@ -22,37 +22,70 @@ from streams.event_store.store import Head
 
 MOST = 200
 """Events that come with the answer; a stream of which more is not known yet is read by pages (states.py)."""
-NOTHING: tuple[str, list[str], list[int], list[dict[str, Any]]] = ("", [], [], [])
-LOOK = """
-SELECT stream_id, category, version, head_hash, kept_by, kept_category, kept_version, kept_hash, kept_state::text, kept_digest,
-       events::text, asked_at, seen_time, seen_ago, answers::text
-FROM look(%s::uuid[], %s::int[], %s::bytea[], %s, %s::uuid[], %s)
-"""
+LOOK = "SELECT look(%s::uuid[], %s::int[], %s::bytea[], %s, %s::uuid[], %s)::text"
 
 
-class Seen(NamedTuple):
-    """A stream that exists. `kept`: its snapshot, where no version of it was known.
+class Since(NamedTuple):
+    """Events from the version known on, itself included, in their order, by what they are of. `first_hash`: of the one that was known."""
 
-    Then come the events from the version known on, itself included, in their order, and the hash of the first of them; nothing of it where none
-    came since, or too many did.
-    """
+    first_hash: bytes | None
+    types: list[str]
+    schema_versions: list[int]
+    payloads: list[msgspec.Raw]
+
+
+class Snapshot(NamedTuple):
+    """A stored row, as `snapshots.read` takes it."""
+
+    folded_by: bytes
+    category: str
+    version: int
+    head_hash: bytes
+    state: Any
+    digest: bytes
+
+
+class Found(NamedTuple):
+    """A stream that exists. `snapshot`: where no version of it was known. `events`: None where none came since, or too many did."""
+
+    stream_id: UUID
+    category: str
+    version: int
+    head_hash: bytes
+    snapshot: Snapshot | None
+    events: Since | None
+
+
+class Told(NamedTuple):
+    """The answer as it comes."""
+
+    asked_at: datetime
+    chain_time: int
+    chain_age: int
+    answers: list[list[Any]]
+    streams: list[Found]
+
+
+NOTHING = Since(None, [], [], [])
+_read = msgspec.json.Decoder(Told).decode
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A stream that exists. `kept`: its snapshot, where no version of it was known."""
 
     category: str
     head: Head
     kept: Kept | None
-    first_hash: str
-    types: Sequence[str]
-    schema_versions: Sequence[int]
-    payloads: Sequence[dict[str, Any]]
+    events: Since
 
     def since(self, known: Head) -> Iterator[Message] | None:
         """What came since a head, as today's classes say it; None where that does not stand, or not all came along. Raises UnknownType."""
+        first_hash, types, schema_versions, payloads = self.events
         first = 1 if known.version else 0
-        if len(self.types) - first != self.head.version - known.version or (
-            first and self.first_hash != known.hash.hex()
-        ):
+        if len(types) - first != self.head.version - known.version or (first and first_hash != known.hash):
             return None
-        return map(message_of, self.types[first:], self.schema_versions[first:], self.payloads[first:])
+        return map(message_of_text, types[first:], schema_versions[first:], payloads[first:])
 
 
 @dataclass(frozen=True)
@@ -74,14 +107,12 @@ def look(cursor: Cursor, known: Mapping[UUID, int], commands: Iterable[UUID] = (
     """
     codes = blobs(map(fingerprint, AGGREGATES))
     cursor.execute(LOOK, (uuids(known), numbers(known.values()), codes, MOST, uuids(commands), lock))
-    rows = cursor.fetchall()
-    *_, asked_at, chain_time, chain_age, answers = rows[-1]
-    found = {row[0]: _seen(row) for row in rows if row[0] is not None}
-    return Look(found, asked_at, chain_time, chain_age, orjson.loads(answers) if answers else [])
+    ((answer,),) = cursor.fetchall()
+    told = _read(answer)
+    found = {each.stream_id: _seen(each) for each in told.streams}
+    return Look(found, told.asked_at, told.chain_time, told.chain_age, told.answers)
 
 
-def _seen(row: Sequence[Any]) -> Seen:
-    stream_id, category, version, head_hash, by, of, at, kept_hash, state, digest, events, *_ = row
-    kept = snapshots.read(stream_id, by, of, at, kept_hash, orjson.loads(state), digest) if state is not None else None
-    told = orjson.loads(events) if events is not None else NOTHING
-    return Seen(category, Head(version, bytes(head_hash)), kept, *told)
+def _seen(found: Found) -> Seen:
+    kept = snapshots.read(found.stream_id, *found.snapshot) if found.snapshot else None
+    return Seen(found.category, Head(found.version, found.head_hash), kept, found.events or NOTHING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -63,16 +64,19 @@ def keep(side: WriteSide, account_id: UUID, version: int) -> None:
 
 def folded(side: WriteSide, account_id: UUID) -> tuple[Any, int]:
     """The state that a fresh handler loads, and how many events it folded for it."""
-    count, before = 0, recorded.message_of
+    count = 0
 
-    def counted(*event: Any) -> Any:
-        nonlocal count
-        count += 1
-        return before(*event)
+    def counted(read: Callable[..., Any]) -> Callable[..., Any]:
+        def reading(*event: Any) -> Any:
+            nonlocal count
+            count += 1
+            return read(*event)
+
+        return reading
 
     with pytest.MonkeyPatch.context() as patched:
-        for module in (look, recorded):
-            patched.setattr(module, "message_of", counted)
+        patched.setattr(look, "message_of_text", counted(look.message_of_text))
+        patched.setattr(recorded, "message_of", counted(recorded.message_of))
         return side.state(account_id), count
 
 

@@ -47,14 +47,14 @@ def test_the_answer_is_where_streams_stand_and_what_came_since_the_version_known
         since = look(cursor, {first: 1, second: 1})
         ahead = look(cursor, {first: 9})
         nothing = look(cursor, {})
-    assert {each: (seen.head.version, seen.types) for each, seen in whole.streams.items()} == {
+    assert {each: (seen.head.version, seen.events.types) for each, seen in whole.streams.items()} == {
         first: (2, ["AccountRegistered", "CardFrozen"]),
         second: (1, ["AccountRegistered"]),
     }
     assert [(answer[0], answer[1]) for answer in whole.answers] == [(str(command), "FreezeCard")]
     (freeze,) = since.streams[first].since(before.streams[first].head) or ()
     assert (type(freeze), freeze.reason) == (CardFrozen, "a")  # type: ignore[attr-defined]
-    assert since.streams[second].types == [] == ahead.streams[first].types
+    assert since.streams[second].events.types == [] == ahead.streams[first].events.types
     other = Head(1, b"\x07")
     assert (
         since.streams[first].since(other)
@@ -71,8 +71,8 @@ def test_more_than_a_page_of_it_does_not_come_along(side: WriteSide, monkeypatch
     side.do(UnfreezeCard(account_id=account_id, reason="b"))
     monkeypatch.setattr(looking, "MOST", 2)
     with transaction(side.door("commands")) as cursor:
-        assert look(cursor, {account_id: 0}).streams[account_id].types == []
-        assert look(cursor, {account_id: 1}).streams[account_id].types[1:] == ["CardFrozen", "CardUnfrozen"]
+        assert look(cursor, {account_id: 0}).streams[account_id].events.types == []
+        assert look(cursor, {account_id: 1}).streams[account_id].events.types[1:] == ["CardFrozen", "CardUnfrozen"]
     assert side.state(account_id).card_state == "active"
 
 

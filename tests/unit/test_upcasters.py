@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
+import orjson
 import pytest
 
 from infra.errors import UnknownType
@@ -37,7 +39,7 @@ TABLE: upcasters.Table = {
 def shapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[type[Message]]]:
     """One message in the three shapes it has had, oldest first; the last is today's."""
     before = dict(MESSAGES)
-    upcasters._reader.cache_clear()  # it is known by its name, and each test makes it anew
+    upcasters._text_reader.cache_clear()  # it is known by its name, and each test makes it anew
 
     def first() -> type[Message]:
         @message(PAYMENT_EVENTS, "payment_id")
@@ -94,6 +96,11 @@ def test_a_stored_event_of_every_version_is_told_in_todays_shape(shapes: list[ty
     today = upcasters.message_of("TableServed", 2, to_json(served(second, guests=4)))
     assert today == served(third, guests=4, tip_raw=Raw(0))
     assert upcasters.message_of("TableServed", 3, to_json(served(third))) == served(third)
+    for version, cls in enumerate(shapes, 1):
+        told = to_json(served(cls))
+        assert upcasters.message_of_text("TableServed", version, msgspec.Raw(orjson.dumps(told))) == (
+            upcasters.message_of("TableServed", version, told)
+        )
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
@@ -114,8 +121,13 @@ def test_a_stored_payload_and_its_hash_stay_as_they_were(shapes: list[type[Messa
 
 
 def test_what_a_newer_payriver_said_is_refused_not_half_understood(shapes: list[type[Message]]) -> None:
-    with pytest.raises(UnknownType, match=r"schema_version 4.*knows 3.*upgrade"):
-        upcasters.message_of("TableServed", 4, to_json(served(shapes[2])))
+    told = to_json(served(shapes[2]))
+    for read in (
+        lambda: upcasters.message_of("TableServed", 4, told),
+        lambda: upcasters.message_of_text("TableServed", 4, msgspec.Raw(orjson.dumps(told))),
+    ):
+        with pytest.raises(UnknownType, match=r"schema_version 4.*knows 3.*upgrade"):
+            read()
 
 
 def test_a_raised_version_without_a_row_is_named_and_so_is_a_row_that_leads_nowhere(

@@ -186,7 +186,7 @@ CREATE FUNCTION log_of(p_data bytea) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (length(p_data) = 97) THEN (encode(SUBSTRING(p_data FROM 10 FOR 16), 'hex'::text))::uuid ELSE NULL::uuid END;
 
-CREATE FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) RETURNS TABLE(stream_id uuid, category text, version integer, head_hash bytea, kept_by bytea, kept_category text, kept_version integer, kept_hash bytea, kept_state jsonb, kept_digest bytea, events json, asked_at timestamp with time zone, seen_time bigint, seen_ago bigint, answers json)
+CREATE FUNCTION look(p_streams uuid[], p_known integer[], p_fingerprints bytea[], p_most integer, p_commands uuid[], p_lock boolean) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -196,29 +196,37 @@ BEGIN
     IF p_lock THEN
         PERFORM FROM streams AS s WHERE s.stream_id = ANY (p_streams) ORDER BY s.stream_id FOR UPDATE;
     END IF;
-    RETURN QUERY
-    SELECT f.stream_id, f.category, f.version, f.head_hash,
-           f.kept_by, f.kept_category, f.kept_version, f.kept_hash, f.kept_state, f.kept_digest,
-           CASE WHEN f.version > f.known AND f.version <= f.known + p_most THEN (
-               SELECT json_build_array(
-                   encode((array_agg(e.hash ORDER BY e.version))[1], 'hex'), json_agg(e.type ORDER BY e.version),
-                   json_agg(e.schema_version ORDER BY e.version), json_agg(e.payload ORDER BY e.version)
-               )
-               FROM events AS e
-               WHERE e.stream_id = f.stream_id AND e.version >= f.known AND e.position >= f.first_position
-           ) END,
-           clock_timestamp(), c.seen_time, extract(epoch FROM clock_timestamp() - least(c.moved_at, to_timestamp(c.seen_time)))::bigint,
-           (SELECT json_agg(json_build_array(a.command_id, a.type, encode(a.fingerprint, 'hex'), a.answer))
-            FROM command_answers AS a WHERE a.command_id = ANY (p_commands))
-    FROM (SELECT coalesce(max(n.seen_time), 0) AS seen_time, max(n.moved_at) AS moved_at FROM chain_cursors AS n) AS c
-    LEFT JOIN (
-        SELECT s.stream_id, s.category, s.version, s.head_hash, s.first_position, greatest(w.known, k.version) AS known,
-               k.fingerprint AS kept_by, k.category AS kept_category, k.version AS kept_version, k.head_hash AS kept_hash,
-               k.state AS kept_state, k.digest AS kept_digest
-        FROM unnest(p_streams, p_known) AS w (id, known) INNER JOIN streams AS s ON s.stream_id = w.id
-        LEFT JOIN snapshots AS k
-            ON w.known = 0 AND k.stream_id = w.id AND k.fingerprint = ANY (p_fingerprints) AND k.version <= s.version
-    ) AS f ON true;
+    RETURN (
+        SELECT json_build_array(
+            clock_timestamp(), c.seen_time, extract(epoch FROM clock_timestamp() - least(c.moved_at, to_timestamp(c.seen_time)))::bigint,
+            (SELECT coalesce(json_agg(json_build_array(a.command_id, a.type, encode(a.fingerprint, 'hex'), a.answer)), '[]')
+             FROM command_answers AS a WHERE a.command_id = ANY (p_commands)),
+            (SELECT coalesce(json_agg(json_build_array(
+                 f.stream_id, f.category, f.version, encode(f.head_hash, 'base64'),
+                 CASE WHEN f.kept_version IS NOT NULL THEN json_build_array(
+                     encode(f.kept_by, 'base64'), f.kept_category, f.kept_version, encode(f.kept_hash, 'base64'), f.kept_state,
+                     encode(f.kept_digest, 'base64')
+                 ) END,
+                 CASE WHEN f.version > f.known AND f.version <= f.known + p_most THEN (
+                     SELECT json_build_array(
+                         min(encode(e.hash, 'base64')) FILTER (WHERE e.version = f.known), json_agg(e.type ORDER BY e.version),
+                         json_agg(e.schema_version ORDER BY e.version), json_agg(e.payload ORDER BY e.version)
+                     )
+                     FROM events AS e
+                     WHERE e.stream_id = f.stream_id AND e.version >= f.known AND e.position >= f.first_position
+                 ) END
+             )), '[]')
+             FROM (
+                 SELECT s.stream_id, s.category, s.version, s.head_hash, s.first_position, greatest(w.known, k.version) AS known,
+                        k.fingerprint AS kept_by, k.category AS kept_category, k.version AS kept_version, k.head_hash AS kept_hash,
+                        k.state AS kept_state, k.digest AS kept_digest
+                 FROM unnest(p_streams, p_known) AS w (id, known) INNER JOIN streams AS s ON s.stream_id = w.id
+                 LEFT JOIN snapshots AS k
+                     ON w.known = 0 AND k.stream_id = w.id AND k.fingerprint = ANY (p_fingerprints) AND k.version <= s.version
+             ) AS f)
+        )
+        FROM (SELECT coalesce(max(n.seen_time), 0) AS seen_time, max(n.moved_at) AS moved_at FROM chain_cursors AS n) AS c
+    );
 END
 $$;
 
