@@ -26,6 +26,7 @@ SELECT (SELECT max(position) FROM events) AS newest_position, newest_position() 
        extract(epoch FROM clock_timestamp() - least(cursors.moved_at, to_timestamp(cursors.seen_time)))::float AS chain_age_seconds,
        (SELECT coalesce(sum(times), 0)::bigint FROM chain_contradictions WHERE kind = 'drift_observed') AS drifts_observed,
        (SELECT coalesce(sum(times), 0)::bigint FROM chain_contradictions WHERE kind = 'endpoint_outvoted') AS endpoints_outvoted,
+       (SELECT coalesce(sum(times), 0)::bigint FROM chain_contradictions WHERE kind = 'closed_spend_mined') AS closed_spends_mined,
        (SELECT extract(epoch FROM clock_timestamp() - e.recorded_at)::float FROM events AS e
         WHERE e.position > coalesce((SELECT l.position FROM audit_leaves AS l WHERE l.leaf_index = anchored.size - 1), 0)
         ORDER BY e.position LIMIT 1) AS unanchored_seconds

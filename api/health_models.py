@@ -56,6 +56,11 @@ class Readiness(Answer):
     endpoints_outvoted: int | None = Field(
         default=None, description="How often a node was contradicted by most of the others.", examples=[0]
     )
+    closed_spends_mined: int | None = Field(
+        default=None,
+        description="How often a block had a spend after all that a person had closed; what was approved meanwhile may not be covered.",
+        examples=[0],
+    )
     unanchored_seconds: float | None = Field(
         default=None, description="Age of the oldest event that no final anchor covers; null: there is none."
     )

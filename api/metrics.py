@@ -74,6 +74,10 @@ def exposition(times: AnswerTimes, live_pages: int, found: Readiness) -> str:
             found.drifts_observed,
         ),
         "payriver_endpoints_outvoted_total": ("Nodes that most others contradicted.", found.endpoints_outvoted),
+        "payriver_closed_spends_mined_total": (
+            "Spends that a person had closed and a block has after all.",
+            found.closed_spends_mined,
+        ),
     }
     for kind, told in (("gauge", gauges), ("counter", counters)):
         for name, (meaning, value) in told.items():

@@ -14,8 +14,8 @@ from uuid import UUID
 import orjson
 
 from connectors.chain.accounts import wallets
+from connectors.chain.listening import mined_after_all, vanished
 from connectors.chain.listening import sightings as rows
-from connectors.chain.listening import vanished
 from connectors.chain.listening.interpret import TakenBack
 from connectors.chain.listening.legs import end_legs, mark_legs
 from connectors.chain.listening.sightings import Sighting
@@ -28,7 +28,7 @@ from streams.domain import facts, ids
 from streams.domain.facts import Block, Transfer
 from streams.domain.values import replace
 from streams.event_store.recorded import Cause
-from streams.orders import Order, business_of
+from streams.orders import Order, Outcome, business_of
 from streams.unit_of_work import UnitOfWork
 
 READING = "reading"
@@ -105,7 +105,7 @@ class Booking:
         mark_legs(cursor, transfers, "seen")
         self._queue(cursor, found)
         failpoint("listener.after_sightings")
-        self._handle(cursor, told, visits)
+        mined_after_all.tell(cursor, self.chain_id, self.handler, self._handle(cursor, told, visits))
         failpoint("listener.after_events")
 
     def foresee(self, cursor: Cursor, past: Past, before: Foreseen | None = None) -> Foreseen:
@@ -141,7 +141,8 @@ class Booking:
         mark_legs(cursor, transfers, "final")
         self._queue(cursor, past.facts)
         failpoint("listener.after_past_sightings")
-        self.handler.handle(cursor, orders, foreseen=None if seen else foreseen.decided)
+        booked = self.handler.handle(cursor, orders, foreseen=None if seen else foreseen.decided)
+        mined_after_all.tell(cursor, self.chain_id, self.handler, booked)
 
     def observe(self, cursor: Cursor, found: Sequence[Any]) -> None:
         """What was read at a final block and belongs to no log."""
@@ -176,10 +177,10 @@ class Booking:
             if isinstance(fact, facts.QueueWithdrawal):
                 wallets.queued(cursor, fact.block.number, [fact.account_id])
 
-    def _handle(self, cursor: Cursor, found: Sequence[Any], visits: Mapping[str, object]) -> None:
+    def _handle(self, cursor: Cursor, found: Sequence[Any], visits: Mapping[str, object]) -> list[Outcome]:
         """One append for all. An id follows from what the fact says, so a block that is booked again after a crash is booked once."""
         orders = self._named((fact, visits.get(_block(fact).hash, 0)) for fact in found)
-        self.handler.handle(cursor, orders, ahead=True)
+        return self.handler.handle(cursor, orders, ahead=True)
 
     def _orders(self, past: Past, known: Set[Side], seen: Set[Side]) -> list[Order]:
         told = [each for fact in past.facts for each in _for_good(_again(fact, known), seen)]

@@ -1,4 +1,6 @@
-"""Who was contradicted, and how often: nodes by the others, our books by the contracts. Counted on W, for whoever watches from outside."""
+"""Who was contradicted, and how often: nodes by the others, our books by the contracts, a person who closed a spend by a block that has it.
+Counted on W, for whoever watches from outside.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Mapping
 
 from infra.database import Cursor
 
-DRIFT_OBSERVED, ENDPOINT_OUTVOTED = "drift_observed", "endpoint_outvoted"
+DRIFT_OBSERVED, ENDPOINT_OUTVOTED, CLOSED_SPEND_MINED = "drift_observed", "endpoint_outvoted", "closed_spend_mined"
 COUNT = """
 INSERT INTO chain_contradictions AS c (chain_id, kind, subject, times) VALUES %s
 ON CONFLICT (chain_id, kind, subject) DO UPDATE SET times = c.times + excluded.times, last_at = clock_timestamp()

@@ -505,7 +505,7 @@ CREATE TABLE chain_contradictions (
     subject text NOT NULL,
     times bigint NOT NULL,
     last_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT chain_contradictions_kind_check CHECK ((kind = ANY (ARRAY['drift_observed'::text, 'endpoint_outvoted'::text])))
+    CONSTRAINT chain_contradictions_kind_check CHECK ((kind = ANY (ARRAY['drift_observed'::text, 'endpoint_outvoted'::text, 'closed_spend_mined'::text])))
 );
 
 CREATE TABLE chain_cursors (
