@@ -18,29 +18,20 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from sqlalchemy import Engine
 
-from api import (
-    problems,
-    routes_accounts,
-    routes_audit,
-    routes_authorizations,
-    routes_card,
-    routes_live,
-    routes_operations,
-    routes_payments,
-    routes_persons,
-)
-from api.audit_view import AuditView
-from api.chain_view import ChainView
-from api.context import FOLDS, LOOKS, ORDERS, Context
-from api.door import Door
-from api.head import KEEP_ALIVE_SECONDS, HeadProtocol
-from api.health import Health
-from api.live import Feed
-from api.metrics import AnswerTimes
+from api.answers.audit_view import AuditView
+from api.answers.chain_view import ChainView
+from api.answers.health import Health
+from api.answers.live import Feed
+from api.answers.metrics import AnswerTimes
+from api.answers.past import Past
+from api.answers.queries import Queries
+from api.door import problems
+from api.door.head import KEEP_ALIVE_SECONDS, HeadProtocol
+from api.door.layer import Door
+from api.door.security import Keys
 from api.openapi import describe, mount
-from api.past import Past
-from api.queries import Queries
-from api.security import Keys
+from api.routes import accounts, audit, authorizations, card, live, operations, payments, persons
+from api.routes.context import FOLDS, LOOKS, ORDERS, Context
 from connectors.gateway.gateway import Gateway
 from infra import nesting  # noqa: F401  (bounds what callers may send)
 from infra.settings import Settings
@@ -48,14 +39,14 @@ from streams.persons.keys import KeyStore
 from streams.persons.register import PersonRegister
 
 ROUTES = (
-    routes_payments,
-    routes_accounts,
-    routes_authorizations,
-    routes_card,
-    routes_audit,
-    routes_persons,
-    routes_live,
-    routes_operations,
+    payments,
+    accounts,
+    authorizations,
+    card,
+    audit,
+    persons,
+    live,
+    operations,
 )
 DESCRIPTION = """
 A card swipe on Gnosis Chain becomes a payment: seen, decided, booked, announced. The [live page](/) shows them move.
@@ -112,7 +103,7 @@ def create_app(settings: Settings, *, read: Engine, write: Engine, keys: Engine,
     app.state.context, app.state.keys = parts, Keys(settings.api_keys)
     for module in ROUTES:
         app.include_router(module.router)
-    routes_live.mount(app)
+    live.mount(app)
     problems.install(app)
     describe(app)
     mount(app)

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
-from api.models import ProblemAnswer, problem_answers
+from api.answers.models import ProblemAnswer, problem_answers
 
 OPEN = {"/health/live", "/health/ready", "/session"}
 SCHEMES = {

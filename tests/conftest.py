@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from api.cli.provisioning import River
+from api.roots.provisioning import River
 from infra.stack.choice import stack_for_tests
 from infra.stack.supervisor import Stack
 

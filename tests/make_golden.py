@@ -14,11 +14,11 @@ from uuid import UUID
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from rich.console import Console
 
-from api.cli.chain_setup import prepare
-from api.cli.demo import SENDER
-from api.cli.provisioning import River
 from api.demo.play import play
 from api.demo.view import View
+from api.roots.development_chain import prepare
+from api.roots.embedded import SENDER
+from api.roots.provisioning import River
 from infra.database import engine, transaction
 from infra.stack import access
 from infra.stack.supervisor import Stack

@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from api.bench.figure import Asked, BenchFailed
 from api.bench.store_stage import account_id, events_of
-from api.cli.chain import ChainRoot, listener_of
+from api.roots.chain import ChainRoot, listener_of
 from connectors.chain.contracts.calls import transfer_call
 from connectors.chain.contracts.events import TOPICS, Transfer
 from connectors.chain.listening.listener import Listener

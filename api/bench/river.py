@@ -12,10 +12,10 @@ from api.bench.figure import Asked, BenchFailed, Figure, cost, percentiles, rate
 from api.bench.head import HeadWatch
 from api.bench.network import Answer, Network, codes
 from api.bench.stage import Stage, furnished
-from api.cli.demo import embedded
 from api.demo.play import play
 from api.demo.summary import booked_ms
 from api.demo.view import View
+from api.roots.embedded import embedded
 from infra.stack.report import look
 from infra.stack.supervisor import Stack
 

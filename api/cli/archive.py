@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from api.cli.options import HomeOption, JsonOption, moment
 from api.cli.outbox_drops import drop_slices
-from api.cli.roots import Root
+from api.roots.root import Root
 from infra.errors import BadInput
 from streams.event_store import slices
 

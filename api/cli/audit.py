@@ -15,25 +15,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.cli import audit_view as view
-from api.cli.chain import ChainRoot
-from api.cli.files import must_take, put
 from api.cli.options import HomeOption, JsonOption, moment, seconds_option
 from api.cli.stack import doors_of
-from api.cli.work import until_signalled
+from api.roots.audit import anchorer_of, export_key_of, filler_of
+from api.roots.chain import ChainRoot
+from api.roots.workers import until_signalled
 from connectors.anchoring import rows
 from connectors.anchoring.anchorer import Anchorer
 from connectors.anchoring.begin_again import begin_again
 from connectors.anchoring.process import AuditProcess
 from connectors.anchoring.rows import Anchor
-from connectors.chain.sending.keystore import open_anchor_key
 from infra import nesting  # noqa: F401  (bounds what a file and a node may say)
 from infra.audit import check as checker
 from infra.database import Cursor, engine, transaction
 from infra.errors import BadInput, Misconfigured, NotFound
+from infra.files import must_take, put
 from streams.audit_log import closing, log, proofs
 from streams.audit_log.export import export as write_export
-from streams.audit_log.export_key import ExportKey, load_export_key
-from streams.audit_log.filler import Filler
 
 AnchorArgument = Annotated[str, typer.Argument(help="An anchor: its size, or its transaction's hash.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the file goes.")]
@@ -166,7 +164,7 @@ def export(
 ) -> None:
     """Write the events of a period for an auditor: JSON lines, and a signed manifest that proves them to be what the log has."""
     root = ChainRoot.begin("audit", home=home)
-    key, period = _export_key(root), (moment(start), moment(end))
+    key, period = export_key_of(root), (moment(start), moment(end))
     with transaction(root.write) as cursor, _bar("events", 1) as progress:
         used = _anchor(cursor, None)
         manifest = write_export(
@@ -195,33 +193,6 @@ def check(
     words += ["--rpc", rpc] if rpc else []
     words += ["--sender", sender] if sender else []
     sys.exit(checker.main(words))
-
-
-def filler_of(root: ChainRoot) -> Filler:
-    """Whoever fills the log, as role audit."""
-    return Filler(root.write, root.read)
-
-
-def anchorer_of(root: ChainRoot) -> Anchorer:
-    """Whoever anchors it, with its key. Raises Misconfigured where the chain file and the keystore do not fit together."""
-    anchors = root.chain.anchors
-    if anchors is None:
-        raise Misconfigured(
-            'the chain file names no anchors: add {"anchors": {"sender": ADDRESS}}, whose key is anchor.json'
-        )
-    folder = _keystore(root)
-    signer = open_anchor_key(folder, root.settings.keystore_password, anchors.sender)
-    return Anchorer(root.write, root.read, root.rpc, root.chain, signer, _export_key(root).fingerprint)
-
-
-def _export_key(root: ChainRoot) -> ExportKey:
-    return load_export_key(_keystore(root) / "exports.pem", root.settings.keystore_password)
-
-
-def _keystore(root: ChainRoot) -> Path:
-    if root.settings.keystore is None:
-        raise Misconfigured("PAYRIVER_KEYSTORE names no folder; the audit log needs anchor.json and exports.pem")
-    return root.settings.keystore
 
 
 def _until_final(anchorer: Anchorer, made: Anchor, seconds: float) -> Anchor:

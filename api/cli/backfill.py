@@ -24,9 +24,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from api.cli.chain import ChainRoot, listener_of
 from api.cli.options import HomeOption
-from api.cli.work import until_signalled
+from api.roots.chain import ChainRoot, listener_of
+from api.roots.workers import until_signalled
 from connectors.chain.accounts.discovery import Discovery
 from connectors.chain.listening import cursor as rows
 from connectors.chain.listening.backfill import Backfill

@@ -18,8 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from api.bench.figure import Asked, Figure
-from api.cli.files import must_take
 from infra.errors import BadInput
+from infra.files import must_take
 
 # Name -> module with `measure(asked) -> figures`. Only those that are asked for are loaded.
 BENCHES: Mapping[str, str] = {

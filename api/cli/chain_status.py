@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.chain import ChainRoot
 from api.cli.chain_climb import TAGS
 from api.cli.chain_watch import watch
 from api.cli.options import HomeOption, JsonOption
+from api.roots.chain import ChainRoot
 from connectors.chain.listening.contradictions import outvoted
 from connectors.chain.node.endpoint import Endpoint
 from connectors.chain.node.errors import RpcRefused

@@ -9,10 +9,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from sqlalchemy import Engine
 
-from api.cli.chain import ChainRoot
 from api.cli.chain_climb import TAGS, TYPES, Climbs, drawn
 from api.cli.options import HomeOption
-from api.cli.work import until_signalled
+from api.roots.chain import ChainRoot
+from api.roots.workers import until_signalled
 from connectors.chain.listening import cursor as rows
 from connectors.chain.node.rpc import Rpc
 from infra.database import transaction

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from api.cli.chain_setup import DEPLOYMENT, write_anchor_keys, write_chain_file, write_keys
+from api.roots.development_chain import DEPLOYMENT, write_anchor_keys, write_chain_file, write_keys
 from infra import devchain
 from infra.devchain.chain import DevChain
 from infra.devchain.values import Deployment

@@ -16,10 +16,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli.chain import ChainRoot
-from api.cli.chain_setup import devchain_of
 from api.cli.options import HomeOption, JsonOption
 from api.cli.stack import folder_of
+from api.roots.chain import ChainRoot
+from api.roots.development_chain import devchain_of
 from connectors.chain.accounts.request import Request
 from infra.database import reading
 from infra.devchain.chain import DevChain

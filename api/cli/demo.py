@@ -12,18 +12,13 @@ import typer
 from rich.console import Console
 
 from api.cli import addresses
-from api.cli.chain_setup import prepare
-from api.cli.files import must_take
-from api.cli.provisioning import River
 from api.demo.play import play
 from api.demo.summary import payments
 from api.demo.view import View, closing
+from api.roots.embedded import embedded
 from infra.database import engine
-from infra.settings import MachineSettings
+from infra.files import must_take
 from infra.stack.supervisor import Stack
-
-PARTITIONS = 4
-SENDER = {"PAYRIVER_WEBHOOK_ALLOWED_HOSTS": '["127.0.0.1"]'}
 
 
 def demo(
@@ -55,21 +50,6 @@ def demo(
         console.print("ended")
         sys.exit(130)
     sys.exit(0 if ok else 1)
-
-
-def embedded(console: Console, *, offline: bool = False, cache: Path | None = None) -> Stack:
-    """The stack of the demo, also of its bench: thrown away in the end, yet everything waits for the disk."""
-    machine = MachineSettings()
-    return Stack(
-        throwaway=False,
-        provisioner=River(last=prepare),
-        partitions=PARTITIONS,
-        settings={"sender": SENDER},
-        cache=cache or machine.cache,
-        mirror=machine.maven_mirror,
-        offline=offline or machine.offline,
-        console=console,
-    )
 
 
 def _day(stack: Stack, console: Console) -> dict[str, Any]:

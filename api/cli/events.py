@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from api.cli import events_view as view
 from api.cli.options import HomeOption, JsonOption
-from api.cli.roots import Root
+from api.roots.root import Root
 from connectors.explain.find_stream import Found, find_stream
 from infra.database import transaction
 from infra.errors import BadInput

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import HomeOption, JsonOption
-from api.cli.roots import Root
+from api.roots.root import Root
 from connectors.explain import words
 from connectors.explain.find import find
 from connectors.explain.gather import gather

@@ -35,7 +35,7 @@ def reason_option(words: str) -> Any:
 
 
 def _reason(told: str) -> str:
-    from api.orders import Text
+    from api.requests.orders import Text
 
     try:
         return TypeAdapter(Text).validate_python(told if told.strip() else "")

@@ -15,9 +15,9 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from api.cli import parked_view as view
-from api.cli.chain import ChainRoot, intents
 from api.cli.options import HomeOption, JsonOption
-from api.cli.work import HANDLERS, SUBSCRIBED
+from api.roots.chain import ChainRoot, intents
+from api.roots.workers import HANDLERS, SUBSCRIBED
 from infra.database import transaction
 from infra.errors import BadInput, NotFound
 from streams.notifications import outgoing

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from api.cli.options import HomeOption, reason_option
-from api.cli.roots import Root
+from api.roots.root import Root
 from connectors.explain.find import find
 from infra.database import transaction
 from infra.errors import BadInput

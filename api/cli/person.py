@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import HomeOption, JsonOption, reason_option
-from api.cli.roots import Root
-from api.orders import PersonDetails
+from api.requests.orders import PersonDetails
+from api.roots.root import Root
 from infra.database import transaction
 from infra.errors import BadInput
 from streams.persons.register import Shown

@@ -16,10 +16,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from api.cli.chain import ChainRoot, intents
 from api.cli.options import HomeOption, JsonOption
-from api.cli.provisioning import Doors, River
 from api.cli.stack import doors_of, folder_of
+from api.roots.chain import ChainRoot, intents
+from api.roots.provisioning import Doors, River
 from connectors.debezium import register
 from connectors.kafka import provision
 from connectors.recovery.chain import Chain

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from api.cli.options import HomeOption, JsonOption
-from api.cli.roots import Root
+from api.roots.root import Root
 from infra.database import Cursor, transaction
 from streams.aggregates import AGGREGATES
 from streams.event_store import snapshots as kept

@@ -20,8 +20,8 @@ from rich.table import Table
 
 from api.cli import addresses
 from api.cli.options import HomeOption, JsonOption
-from api.cli.provisioning import PARTS, Doors, migrate_both
 from api.cli.store_state import store_state, warnings
+from api.roots.provisioning import PARTS, Doors, migrate_both
 from infra.errors import BadInput, Conflict, Misconfigured, Unreachable
 from infra.settings import MachineSettings, ProvisionSettings
 from infra.stack.cache import data_folder

@@ -11,8 +11,8 @@ from typing import Annotated
 import structlog
 import typer
 
-from api.cli.chain_setup import prepare_lively
-from api.cli.provisioning import River
+from api.roots.development_chain import prepare_lively
+from api.roots.provisioning import River
 from infra.errors import PayriverError
 from infra.settings import MachineSettings, Settings, rules
 from infra.stack.roles import IDENTITIES

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from api.cli.options import HomeOption
-from api.cli.roots import of_embedded_stack
+from api.roots.root import of_embedded_stack
 from infra.settings import MachineSettings, Settings
 from infra.stack.home import write_private
 from infra.stack.ports import free_port

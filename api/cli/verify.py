@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.chain import ChainRoot
 from api.cli.options import HomeOption, JsonOption, seconds_option
+from api.roots.chain import ChainRoot
 from connectors.verify import verification
 from connectors.verify.report import Covered, Difference, Verification
 from connectors.verify.settle import settle

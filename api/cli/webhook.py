@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.cli.options import HomeOption, JsonOption, reason_option
-from api.cli.roots import Root
+from api.roots.root import Root
 from infra.database import transaction
 from streams.notifications import endpoints
 from streams.notifications.endpoints import Endpoint

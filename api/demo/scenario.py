@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
-from api.cli.audit import anchorer_of, filler_of
 from api.demo.world import Customer, World
+from api.roots.audit import anchorer_of, filler_of
 from connectors.anchoring.rows import Anchor
 from infra.database import transaction
 from streams.domain.money import raw_of

@@ -14,9 +14,9 @@ from uuid import UUID
 
 import httpx
 
-from api.cli.chain import ChainRoot
-from api.cli.chain_setup import devchain
 from api.demo.receiver import Receiver
+from api.roots.chain import ChainRoot
+from api.roots.development_chain import devchain
 from connectors.chain.accounts.request import Request
 from infra.devchain.chain import DevChain
 from infra.devchain.values import AccountInfo, Sent

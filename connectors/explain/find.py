@@ -21,7 +21,7 @@ UNION SELECT (detail ->> 'payment_id')::uuid FROM chain_sightings WHERE tx_hash 
 SHOWN_BY_TRANSACTION = "SELECT payment_id FROM payments WHERE spend_tx_hash = %s OR refund_tx_hash = %s"
 LEAST_DIGITS = 8
 ROLES = ("network", "admin", "demo")
-"""Names of callers that may ask for payments, where one of a role needs no name beside it (api/security.py)."""
+"""Names of callers that may ask for payments, where one of a role needs no name beside it (api/door/security.py)."""
 
 
 def find(write: Cursor, read: Cursor, wanted: str) -> tuple[UUID, str]:

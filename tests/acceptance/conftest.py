@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from api.cli.chain_setup import prepare
-from api.cli.demo import SENDER
-from api.cli.provisioning import River
 from api.demo.play import play
 from api.demo.receiver import Receiver
 from api.demo.view import View
 from api.demo.world import World
+from api.roots.development_chain import prepare
+from api.roots.embedded import SENDER
+from api.roots.provisioning import River
 from connectors.verify.settle import settle
 from connectors.verify.verification import verify
 from infra.database import transaction

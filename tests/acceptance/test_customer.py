@@ -16,7 +16,7 @@ from api.demo.world import World
 
 @pytest.fixture
 def say(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    monkeypatch.setattr("api.cli.roots.configure_logging", lambda _: None)  # a process's own; the tests share theirs
+    monkeypatch.setattr("api.roots.root.configure_logging", lambda _: None)  # a process's own; the tests share theirs
 
     def run(*words: str) -> str:
         done = CliRunner().invoke(build("customer"), ["customer", *words, "--home", str(world.stack.home.folder)])

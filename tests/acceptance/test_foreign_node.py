@@ -22,7 +22,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.cli import foreign
-from api.cli.chain_setup import write_anchor_keys, write_keys
+from api.roots.development_chain import write_anchor_keys, write_keys
 from connectors.chain.sending.keystore import write_keystore
 from infra.devchain.chain import DevChain, development_key
 from infra.devchain.values import AccountInfo

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import pytest
 
-from api.cli.provisioning import Doors
 from api.demo.world import World
+from api.roots.provisioning import Doors
 from connectors.verify.verification import verify
 from infra.database import engine
 from streams.event_store import slices

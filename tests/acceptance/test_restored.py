@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import pytest
 
-from api.cli.provisioning import Doors, place_consumers
 from api.demo.scenario import anchor
 from api.demo.world import World
+from api.roots.provisioning import Doors, place_consumers
 from connectors.anchoring import rows
 from connectors.anchoring.rows import Anchor
 from infra.audit import check

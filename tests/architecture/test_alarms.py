@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from api.health_models import Readiness
-from api.metrics import AnswerTimes, exposition
+from api.answers.health_models import Readiness
+from api.answers.metrics import AnswerTimes, exposition
 from tests.architecture.test_docs import anchors
 from tests.architecture.tree import ROOT
 

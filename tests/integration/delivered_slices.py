@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg2
 
-from api.cli.provisioning import Doors
+from api.roots.provisioning import Doors
 from connectors.debezium.retention import Retention, Slice
 from infra.database import engine, transaction
 from infra.stack import access

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.cli.provisioning import Doors
+from api.roots.provisioning import Doors
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from connectors.gateway.requests import AuthorizationRequest

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.cli.chain_setup import devchain, prepare
+from api.roots.development_chain import devchain, prepare
 from infra.audit import check
 from infra.database import engine
 from infra.devchain.chain import DevChain

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.orders import Authorization, CardOrder, example
+from api.requests.orders import Authorization, CardOrder, example
 from infra.database import transaction
 from tests.integration.callers import address, customer, network, problem, programme, reader, swipe
 from tests.integration.conftest import Databases

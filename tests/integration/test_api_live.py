@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api import live
+from api.answers import live
 from infra.database import transaction
 from tests.integration.conftest import Databases
 from tests.integration.programme import KEYS, Programme, client, running_api

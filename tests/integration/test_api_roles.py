@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.card_orders import (
+from api.requests.card_orders import (
     Advice,
     CaptureReversal,
     Dispute,
@@ -21,7 +21,7 @@ from api.card_orders import (
     SpendClosing,
     UnlinkedRefund,
 )
-from api.orders import Authorization, Capture, CardOrder, Reversal, example
+from api.requests.orders import Authorization, Capture, CardOrder, Reversal, example
 from tests.integration.callers import address, customer, network, problem, programme, reader
 from tests.integration.programme import KEYS, client
 

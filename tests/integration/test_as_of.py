@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from api import past
-from api.queries import Queries
+from api.answers import past
+from api.answers.queries import Queries
 from infra.database import transaction
 from infra.errors import BadInput, NotFound
 from schemas.messages.account_commands import FreezeCard

@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.card_orders import Advice, EarlyReversal, Presentment, UnlinkedRefund
-from api.orders import example
+from api.requests.card_orders import Advice, EarlyReversal, Presentment, UnlinkedRefund
+from api.requests.orders import example
 from tests.integration.conftest import Databases
 from tests.integration.programme import Programme, client, running_api
 

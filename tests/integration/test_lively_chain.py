@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from api.cli import chain_setup
+from api.roots import development_chain as chain_setup
 from infra.stack.supervisor import Stack
 
 

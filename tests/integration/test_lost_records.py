@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.provisioning import Doors, River, let_it_flow, place_consumers
+from api.roots.provisioning import Doors, River, let_it_flow, place_consumers
 from infra.database import transaction
 from infra.errors import LostRecords
 from infra.stack.choice import stack_for_tests

@@ -13,7 +13,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from api.cli.provisioning import Doors, River, teach_vocabulary
+from api.roots.provisioning import Doors, River, teach_vocabulary
 from infra.database import engine, transaction
 from infra.errors import Misconfigured
 from infra.stack import access

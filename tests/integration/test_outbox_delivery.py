@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Message
 
-from api.cli.provisioning import River
+from api.roots.provisioning import River
 from connectors.debezium.register import HEADERS
 from infra.stack.choice import stack_for_tests
 from infra.stack.supervisor import Stack

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from api.cli.provisioning import Doors, River, let_it_flow
+from api.roots.provisioning import Doors, River, let_it_flow
 from connectors.debezium import register
 from connectors.verify.report import Verification
 from connectors.verify.verification import verify

@@ -80,7 +80,7 @@ def desk(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk
     for name in ("WRITE", "READ"):
         url = databases.as_role(name.lower(), "operator").url.set(drivername="postgresql")
         monkeypatch.setenv(f"PAYRIVER_{name}_URL", url.render_as_string(hide_password=False))
-    monkeypatch.setattr("api.cli.roots.configure_logging", lambda _: None)  # a process's own; the tests share theirs
+    monkeypatch.setattr("api.roots.root.configure_logging", lambda _: None)  # a process's own; the tests share theirs
     let_nothing_wait(databases)
     yield Desk(databases)
     let_nothing_wait(databases)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.cli.provisioning import Doors, River, let_it_flow, place_consumers
+from api.roots.provisioning import Doors, River, let_it_flow, place_consumers
 from connectors.anchoring.begin_again import begin_again
 from connectors.recovery.agreement import check_read_side, check_topics
 from infra.database import engine, transaction

@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka import TopicCollection
 from confluent_kafka.admin import ConfigResource
 
-from api.cli.provisioning import Doors, River, provision_all
+from api.roots.provisioning import Doors, River, provision_all
 from connectors.kafka.access import TOPIC, WRITE, allow
 from infra.errors import Misconfigured
 from infra.stack.choice import choose

@@ -25,7 +25,7 @@ __all__ = ["nothing_waits", "operator", "receiver", "sender"]
 def told(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     url = databases.as_role("write", "operator").url.set(drivername="postgresql")
     monkeypatch.setenv("PAYRIVER_WRITE_URL", url.render_as_string(hide_password=False))
-    monkeypatch.setattr("api.cli.roots.configure_logging", lambda _: None)  # a process's own; the tests share theirs
+    monkeypatch.setattr("api.roots.root.configure_logging", lambda _: None)  # a process's own; the tests share theirs
     monkeypatch.setenv("PAYRIVER_WEBHOOK_ALLOWED_HOSTS", '["127.0.0.1"]')
 
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from api.cli import addresses
-from api.cli.roots import Root
+from api.roots.root import Root
 from infra.errors import Misconfigured
 from infra.stack.cache import data_folder
 from infra.stack.home import Home

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from api.security import READ, SESSION_SECONDS, Keys
+from api.door.security import READ, SESSION_SECONDS, Keys
 from infra.errors import Misconfigured
 
 NOW = 1_700_000_000.0

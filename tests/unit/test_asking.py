@@ -9,8 +9,8 @@ import anyio
 import pytest
 from anyio import CapacityLimiter
 
-from api import context
-from api.context import answered
+from api.routes import context
+from api.routes.context import answered
 from infra.errors import NotFound, Unreachable
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from api.balance import balance
-from api.chain_view import Seen
+from api.answers.balance import balance
+from api.answers.chain_view import Seen
 from streams.projections.balances import BalanceRow
 
 CENT, NOON = 10**16, 1_772_366_400

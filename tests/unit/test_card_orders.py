@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from api.card_orders import Advice, EarlyReversal, MerchantBlock
-from api.orders import Merchant, example
+from api.requests.card_orders import Advice, EarlyReversal, MerchantBlock
+from api.requests.orders import Merchant, example
 
 
 @pytest.mark.parametrize("kind", [Advice, EarlyReversal], ids=lambda kind: kind.__name__)

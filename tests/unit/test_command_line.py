@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.files import must_take
+from infra.files import must_take
 
 NOBODY = "postgresql://operator:hunter2@127.0.0.1:1/payriver"
 

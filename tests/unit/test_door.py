@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 
-from api import problems
-from api.door import Door
+from api.door import problems
+from api.door.layer import Door
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.files import put
+from infra.files import put
 
 
 def test_a_file_is_written_anew_and_nothing_stands_beside_it(tmp_path: Path) -> None:

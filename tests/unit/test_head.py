@@ -13,8 +13,8 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from api import head
-from api.head import MOST_HEAD_BYTES, HeadProtocol
+from api.door import head
+from api.door.head import MOST_HEAD_BYTES, HeadProtocol
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 

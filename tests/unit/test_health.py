@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import anyio
 
-from api.health import Health
-from api.metrics import AnswerTimes, exposition
+from api.answers.health import Health
+from api.answers.metrics import AnswerTimes, exposition
 from infra.database import engine
 from infra.settings import Settings
 

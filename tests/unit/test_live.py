@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 from starlette.types import Message
 
-from api import live
-from api.live import Feed
-from api.routes_live import Stream, _tell
+from api.answers import live
+from api.answers.live import Feed
+from api.routes.live import Stream, _tell
 from infra.database import engine
 
 NOWHERE = "postgresql://nobody:nothing@127.0.0.1:1/nowhere"

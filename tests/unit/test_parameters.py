@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from api.routes_payments import CardState, Outcome
+from api.routes.payments import CardState, Outcome
 from streams.domain.card_table import KNOWN
 from streams.projections.outcomes import OUTCOMES
 

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from api.cli.person import _details, person
-from api.orders import PersonDetails
-from api.routes_persons import _shown
+from api.requests.orders import PersonDetails
+from api.routes.persons import _shown
 from infra.errors import BadInput
 from streams.domain.person import Person, Sealed
 from streams.persons.register import Shown

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from api.problems import FALLBACKS, KINDS, Problem, of_error, shown
+from api.door.problems import FALLBACKS, KINDS, Problem, of_error, shown
 from infra import errors
 from infra.errors import CommandIdReused, FinalityBroken, NotFound, PayriverError, TooLate, Unreachable
 

@@ -8,9 +8,9 @@ import pytest
 from fastapi import APIRouter, FastAPI, Header, Query
 from fastapi.testclient import TestClient
 
-from api import problems
 from api.app import ROUTES
-from api.strict import Strict
+from api.door import problems
+from api.door.strict import Strict
 
 TWICE = "is given more than once; send it once"
 

@@ -11,7 +11,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem
+from api.door.problems import Problem
 from infra.errors import BadInput
 
 log = structlog.get_logger(__name__)

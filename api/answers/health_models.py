@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.models import Answer
+from api.answers.models import Answer
 
 
 class Liveness(Answer):

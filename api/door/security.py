@@ -21,7 +21,7 @@ from itertools import combinations
 from fastapi import Request
 from pydantic import SecretStr
 
-from api.problems import Forbidden, Unauthenticated
+from api.door.problems import Forbidden, Unauthenticated
 from infra.errors import Misconfigured
 
 READ, NETWORK, OPERATE, PERSONS = "read", "network", "operate", "persons"

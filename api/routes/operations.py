@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from api.context import Parts, Reader
-from api.health_models import Liveness, Readiness
-from api.metrics import exposition
-from api.models import problem_answers
-from api.problems import KINDS
-from api.strict import Strict
+from api.answers.health_models import Liveness, Readiness
+from api.answers.metrics import exposition
+from api.answers.models import problem_answers
+from api.door.problems import KINDS
+from api.door.strict import Strict
+from api.routes.context import Parts, Reader
 from infra.errors import NotFound
 
 router = APIRouter(route_class=Strict, tags=["Operations"])

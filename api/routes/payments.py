@@ -7,13 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api.context import Parts, Reader
-from api.models import EventPage, problem_answers
-from api.parameters import After, Limit, Moment, PageCursor
-from api.past import AsOf, Diff, From, To
-from api.payment_models import Payment, PaymentPage
-from api.queries import PaymentFilter
-from api.strict import Strict
+from api.answers.models import EventPage, problem_answers
+from api.answers.past import AsOf, Diff, From, To
+from api.answers.payment_models import Payment, PaymentPage
+from api.answers.queries import PaymentFilter
+from api.door.strict import Strict
+from api.requests.parameters import After, Limit, Moment, PageCursor
+from api.routes.context import Parts, Reader
 
 router = APIRouter(route_class=Strict, prefix="/v1/payments", tags=["Payments"])
 

@@ -10,10 +10,10 @@ from fastapi import Query
 from pydantic import Field
 from sqlalchemy import Engine
 
-from api.balance import balance
-from api.chain_view import Seen
-from api.models import Account, Answer, Balance, Instant
-from api.payment_models import Payment
+from api.answers.balance import balance
+from api.answers.chain_view import Seen
+from api.answers.models import Account, Answer, Balance, Instant
+from api.answers.payment_models import Payment
 from infra.database import Cursor, transaction
 from infra.errors import NotFound
 from streams import history

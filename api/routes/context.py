@@ -9,14 +9,14 @@ from typing import Annotated, TypeVar
 from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Depends, Request
 
-from api.audit_view import AuditView
-from api.chain_view import ChainView
-from api.health import Health
-from api.live import Feed
-from api.metrics import AnswerTimes
-from api.past import Past
-from api.queries import Queries
-from api.security import NETWORK, OPERATE, PERSONS, READ, Caller, require
+from api.answers.audit_view import AuditView
+from api.answers.chain_view import ChainView
+from api.answers.health import Health
+from api.answers.live import Feed
+from api.answers.metrics import AnswerTimes
+from api.answers.past import Past
+from api.answers.queries import Queries
+from api.door.security import NETWORK, OPERATE, PERSONS, READ, Caller, require
 from connectors.gateway.gateway import Gateway
 from infra.errors import Unreachable
 from infra.settings import Settings

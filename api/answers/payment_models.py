@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.models import ACCOUNT_ID, PAYMENT_ID, SPENT_HASH, Answer, Instant, RawAmount
+from api.answers.models import ACCOUNT_ID, PAYMENT_ID, SPENT_HASH, Answer, Instant, RawAmount
 
 
 class Payment(Answer):

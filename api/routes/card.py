@@ -13,7 +13,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from api.card_orders import (
+from api.answers.models import problem_answers
+from api.door.strict import Strict
+from api.requests.card_orders import (
     Advice,
     CaptureReversal,
     Dispute,
@@ -29,10 +31,8 @@ from api.card_orders import (
     Told,
     UnlinkedRefund,
 )
-from api.context import Context, Network, Operator, Parts
-from api.models import problem_answers
-from api.orders import Capture, Reference, Reversal
-from api.strict import Strict
+from api.requests.orders import Capture, Reference, Reversal
+from api.routes.context import Context, Network, Operator, Parts
 from connectors.gateway.requests import MessageAnswer, Opening
 
 router = APIRouter(route_class=Strict, tags=["Card network"])

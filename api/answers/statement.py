@@ -12,9 +12,9 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping, case, func, select
 
-from api.models import Statement
-from api.queries import Queries
-from api.tables import postings
+from api.answers.models import Statement
+from api.answers.queries import Queries
+from api.answers.tables import postings
 from infra.errors import BadInput
 from streams.domain.money import minor_of
 from streams.projections.ledger import chart_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from api.chain_view import Seen
-from api.models import Allowance, Balance
+from api.answers.chain_view import Seen
+from api.answers.models import Allowance, Balance
 from streams.domain.money import minor_of
 from streams.projections.balances import BalanceRow, allowances, spendable_raw
 

@@ -10,10 +10,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header
 
-from api.context import Network, Parts
-from api.models import problem_answers
-from api.orders import Authorization, AuthorizationResult, Key
-from api.strict import Strict
+from api.answers.models import problem_answers
+from api.door.strict import Strict
+from api.requests.orders import Authorization, AuthorizationResult, Key
+from api.routes.context import Network, Parts
 from connectors.gateway.requests import AuthorizationAnswer, AuthorizationRequest
 
 router = APIRouter(route_class=Strict, prefix="/v1/authorizations", tags=["Card network"])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from api.cli.files import put
 from connectors.chain.sending.keystore import write_keystore
 from infra.devchain.chain import DevChain
 from infra.devchain.values import Deployment
+from infra.files import put
 from infra.stack import access
 from infra.stack.home import Home
 from infra.stack.supervisor import Stack

@@ -17,16 +17,16 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from api.context import Parts, Reader
-from api.live import Feed, Viewer
-from api.models import problem_answers
-from api.problems import Unauthenticated
-from api.security import COOKIE, SESSION_SECONDS, Keys
-from api.strict import Strict
+from api.answers.live import Feed, Viewer
+from api.answers.models import problem_answers
+from api.door.problems import Unauthenticated
+from api.door.security import COOKIE, SESSION_SECONDS, Keys
+from api.door.strict import Strict
+from api.routes.context import Parts, Reader
 
 log = structlog.get_logger(__name__)
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -8,11 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from api.context import Parts, PersonKeeper
-from api.models import problem_answers
-from api.orders import PersonDetails, Sent, Text
-from api.parameters import Moment
-from api.strict import Strict
+from api.answers.models import problem_answers
+from api.door.strict import Strict
+from api.requests.orders import PersonDetails, Sent, Text
+from api.requests.parameters import Moment
+from api.routes.context import Parts, PersonKeeper
 from streams.persons.register import Shown
 from streams.persons.sealing import Details
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy import Engine
 
-from api.models import Answer, Instant
+from api.answers.models import Answer, Instant
 from connectors.anchoring import rows
 from connectors.anchoring.rows import Anchor
 from infra.database import transaction

@@ -8,15 +8,15 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from api.balance import balance
-from api.card_orders import CardLimits, MerchantBlock
-from api.context import Operator, Parts, Reader
-from api.models import Account, AccountPage, Balance, EventPage, Statement, problem_answers
-from api.orders import CardOrder
-from api.parameters import After, Limit, Moment, PageCursor
-from api.past import AsOf, Diff, From, To
-from api.statement import Period, as_csv, statement
-from api.strict import Strict
+from api.answers.balance import balance
+from api.answers.models import Account, AccountPage, Balance, EventPage, Statement, problem_answers
+from api.answers.past import AsOf, Diff, From, To
+from api.answers.statement import Period, as_csv, statement
+from api.door.strict import Strict
+from api.requests.card_orders import CardLimits, MerchantBlock
+from api.requests.orders import CardOrder
+from api.requests.parameters import After, Limit, Moment, PageCursor
+from api.routes.context import Operator, Parts, Reader
 from schemas.messages.card_controls import BlockCountry, BlockMcc, SetCardLimits, UnblockCountry, UnblockMcc
 
 router = APIRouter(route_class=Strict, prefix="/v1/accounts", tags=["Accounts"])

@@ -13,7 +13,7 @@ import sqlalchemy.exc
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Engine, text
 
-from api.health_models import Readiness, Server
+from api.answers.health_models import Readiness, Server
 from infra.settings import Settings
 
 PATIENCE_SECONDS = 2.0

@@ -19,9 +19,9 @@ import orjson
 from sqlalchemy import ColumnElement, Engine, RowMapping, Select, and_, or_, select
 from sqlalchemy.exc import DBAPIError
 
-from api.models import Account, AccountPage, Event, EventPage
-from api.payment_models import Payment, PaymentPage
-from api.tables import account_holders, balances, deliveries, payments
+from api.answers.models import Account, AccountPage, Event, EventPage
+from api.answers.payment_models import Payment, PaymentPage
+from api.answers.tables import account_holders, balances, deliveries, payments
 from infra.errors import BadInput, NotFound
 from streams.projections.balances import BalanceRow
 from streams.projections.rows import from_sql

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api.audit_view import AuditAnchorPage
-from api.context import Parts, Reader
-from api.models import problem_answers
-from api.parameters import Limit
-from api.strict import Strict
+from api.answers.audit_view import AuditAnchorPage
+from api.answers.models import problem_answers
+from api.door.strict import Strict
+from api.requests.parameters import Limit
+from api.routes.context import Parts, Reader
 
 router = APIRouter(route_class=Strict, prefix="/v1/audit", tags=["Audit"])
 Skip = Annotated[int, Query(ge=0, le=2**31 - 1, description="Leave out so many of the largest.")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.orders import Amount, Category, Currency, Key, Merchant, Reference, Sent, Text
+from api.requests.orders import Amount, Category, Currency, Key, Merchant, Reference, Sent, Text
 
 Positive = Annotated[Amount, Field(gt=0, description="Amount, minor units.")]
 Reversing = Annotated[Reference, Field(description="The network's id of the reversal.")]

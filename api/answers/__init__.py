@@ -1,0 +1,1 @@
+"""What callers are told: shapes, and the questions that fill them."""

@@ -1,0 +1,1 @@
+"""Each path: a request in, an answer out."""
