@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from connectors.chain.node.errors import NoFunds, NonceTooLow, RpcRefused, RpcUnreachable, Underpriced
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import Receipt
+from connectors.chain.sending import nonces
 from connectors.chain.sending import transactions as rows
 from connectors.chain.sending.carrying import carry
 from connectors.chain.sending.fees import Bid, first_bid, higher_bid
@@ -110,16 +111,20 @@ class Submitter:
         if {intent.signer, sender.address} & self._resting.keys():
             self._resting[intent.leg_id] = again
             return False
-        nonce = rows.next_nonce(
-            cursor, self.chain.chain_id, sender.address, lambda: self.rpc.nonce(sender.address, "latest")
-        )
+        place = (self.chain.chain_id, sender.address)
+        new = nonces.next_nonce(cursor, *place, lambda: self.rpc.nonce(sender.address, "latest"))
+        several = len(self.keys.relayers) > 1  # one alone has nobody who carries what it could not pay for
+        old, nonce = (nonces.idle(cursor, *place) if several else None) or (None, new)
         try:
             signed = carry(intent, self.keys, sender, self.chain.chain_id, nonce, bid)
         except NotSigned as error:
             log.warning("not_signed", leg_id=str(intent.leg_id), error=str(error))
             self._resting |= {intent.leg_id: again} | ({error.address: again} if error.silent else {})
             return False
-        rows.count_nonce(cursor, self.chain.chain_id, sender.address, nonce)
+        if old is None:
+            nonces.count_nonce(cursor, *place, nonce)
+        else:
+            rows.replaced(cursor, old)
         rows.store(cursor, intent.leg_id, signed)
         return True
 
@@ -240,7 +245,7 @@ class Submitter:
         gone = [each for each in waiting if each.nonce < used[each.sender]]
         for sent in gone:
             with transaction(self.database) as cursor:
-                rows.pass_over(cursor, self.chain.chain_id, sent.sender, used[sent.sender])
+                nonces.pass_over(cursor, self.chain.chain_id, sent.sender, used[sent.sender])
                 siblings = rows.at_nonce(cursor, self.chain.chain_id, sent.sender, sent.nonce)
                 receipts = self.rpc.receipts([each.tx_hash for each in siblings])
                 self._lose(cursor, sent, dict(zip(siblings, receipts, strict=True)), final)

@@ -1,14 +1,15 @@
-"""The submitter's tables: intents claimed, nonces counted, transactions stored before they are broadcast."""
+"""The submitter's tables: intents claimed, transactions stored before they are broadcast."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from connectors.chain.node.values import Receipt
 from connectors.chain.sending.fees import Bid
+from connectors.chain.sending.nonces import IDLE
 from connectors.chain.sending.signing import SignedTransaction, order_of
 from infra.database import Cursor
 from schemas.definition import Raw
@@ -37,12 +38,6 @@ ORDER BY i.planned_at LIMIT %s FOR UPDATE OF i SKIP LOCKED
 """
 STILL = f"SELECT {INTENT} FROM chain_intents AS i WHERE i.leg_id = ANY(%s::uuid[]) AND NOT ({CARRIED}) ORDER BY i.planned_at"
 ONE = f"SELECT {INTENT} FROM chain_intents AS i WHERE i.leg_id = %s"
-LOCK_NONCE = "SELECT next_nonce FROM chain_nonces WHERE chain_id = %s AND sender = %s FOR UPDATE"
-ALONE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
-COUNT_NONCE = """
-INSERT INTO chain_nonces (chain_id, sender, next_nonce) VALUES (%s, %s, %s)
-ON CONFLICT (chain_id, sender) DO UPDATE SET next_nonce = excluded.next_nonce
-"""
 STORE = """
 INSERT INTO chain_transactions (tx_hash, leg_id, chain_id, sender, nonce, signed, max_fee_wei, state)
 VALUES (%s, %s, %s, %s, %s, %s, %s, 'signed')
@@ -55,9 +50,12 @@ i.correlation_id, i.traceparent, t.signed_at < clock_timestamp() - {STUCK_SECOND
 SENT = f"""
 SELECT {COLUMNS} FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id) WHERE t.chain_id = %(chain_id)s AND
 """
-WAITS = """
+WAITS = f"""
 t.chain_id = %(chain_id)s AND (t.state = 'signed'
     OR (t.state = 'broadcast' AND t.broadcast_at < clock_timestamp() - %(patience)s * interval '1 second'))
+AND (NOT ({IDLE.format("t")}) OR EXISTS (
+    SELECT 1 FROM chain_transactions AS b WHERE b.chain_id = t.chain_id AND b.sender = t.sender AND b.nonce > t.nonce
+    AND b.state IN ('signed', 'broadcast') AND NOT ({IDLE.format("b")})))
 """
 TO_BROADCAST = f"""
 SELECT {COLUMNS} FROM chain_transactions AS t INNER JOIN chain_intents AS i USING (leg_id) INNER JOIN (
@@ -71,10 +69,6 @@ LOOKED = "UPDATE chain_transactions SET looked_at = clock_timestamp() WHERE tx_h
 AT_NONCE = f"{SENT} t.sender = %(sender)s AND t.nonce = %(nonce)s"
 FINISHED = "UPDATE chain_intents SET state = 'final' WHERE leg_id = %s AND kind = 'invalidation'"
 ENDED = "UPDATE chain_intents SET state = 'ended_unpaid' WHERE leg_id = %s AND state NOT IN ('seen', 'final')"
-PASS_OVER = """
-UPDATE chain_nonces SET of_others = of_others + int8multirange(int8range(next_nonce, %(used)s)), next_nonce = %(used)s
-WHERE chain_id = %(chain_id)s AND sender = %(sender)s AND next_nonce < %(used)s
-"""
 BROADCAST = """
 UPDATE chain_transactions SET state = CASE state WHEN 'signed' THEN 'broadcast' ELSE state END, broadcast_at = clock_timestamp(),
     marked_at = clock_timestamp() WHERE tx_hash = ANY(%s)
@@ -161,31 +155,6 @@ def intent(cursor: Cursor, leg_id: UUID) -> Intent:
     return _intent(row)
 
 
-def next_nonce(cursor: Cursor, chain_id: int, sender: str, ask_node: Callable[[], int]) -> int:
-    """The sender's next nonce, nobody else's until the transaction ends; the node is asked once in the sender's life."""
-    counted = _counted(cursor, chain_id, sender)
-    if counted is None:  # there is no row to be locked yet
-        cursor.execute(ALONE, (f"nonce {chain_id} {sender}",))
-        counted = _counted(cursor, chain_id, sender)
-    return ask_node() if counted is None else counted
-
-
-def count_nonce(cursor: Cursor, chain_id: int, sender: str, nonce: int) -> None:
-    """Something was signed at this nonce: the next one is the one after it."""
-    cursor.postpone(COUNT_NONCE, (chain_id, sender, nonce + 1))
-
-
-def pass_over(cursor: Cursor, chain_id: int, sender: str, used: int) -> None:
-    """A stranger has the key too: so many nonces of the sender are used up to a final block, and none of them is given out any more."""
-    cursor.postpone(PASS_OVER, {"used": used, "chain_id": chain_id, "sender": sender})
-
-
-def _counted(cursor: Cursor, chain_id: int, sender: str) -> int | None:
-    cursor.execute(LOCK_NONCE, (chain_id, sender))
-    row = cursor.fetchone()
-    return int(row[0]) if row else None
-
-
 def store(cursor: Cursor, leg_id: UUID, signed: SignedTransaction) -> None:
     """Keep a transaction before anybody hears of it."""
     order = signed.order
@@ -197,6 +166,7 @@ def to_broadcast(cursor: Cursor, chain_id: int, limit: int, patience_seconds: in
     """Signed transactions, and broadcast ones that were not mined for a while; locked, those of others passed over.
 
     Each sender's in the order of their nonces, and every sender's first before anybody's second: one whose all are refused leaves room.
+    One that is `idle` goes out only where a later one of its sender waits behind it.
     """
     cursor.execute(TO_BROADCAST, {"chain_id": chain_id, "patience": patience_seconds, "limit": limit})
     return [_sent(row) for row in cursor.fetchall()]
@@ -238,7 +208,12 @@ def mark_broadcast(cursor: Cursor, gone: Sequence[Sent]) -> None:
 
 def mark_replaced(cursor: Cursor, sent: Sent) -> None:
     """Another transaction at the same nonce carries the leg."""
-    cursor.postpone(MARK, ("replaced", None, None, sent.tx_hash, sent.state))
+    replaced(cursor, sent.tx_hash, sent.state)
+
+
+def replaced(cursor: Cursor, tx_hash: str, state: str = "signed") -> None:
+    """Another transaction has its nonce."""
+    cursor.postpone(MARK, ("replaced", None, None, tx_hash, state))
 
 
 def mark(cursor: Cursor, sent: Sent, state: str, block_number: int | None, reason: str | None = None) -> None:
