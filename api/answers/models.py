@@ -209,7 +209,7 @@ class ProblemAnswer(Answer):
     status: int = Field(examples=[422])
     detail: str = Field(examples=["/amount_minor: input should be a valid integer"])
     instance: str = Field(examples=["/v1/authorizations"])
-    remedy: str = Field(description="What to do.", examples=["Send the named value as the remedy says."])
+    remedy: str = Field(description="What to do.", examples=["Send the named value as the detail wants it."])
     errors: list[ProblemEntry] | None = None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Engine, RowMapping, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Engine, RowMapping, Select, and_, exists, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from api.answers.models import Account, AccountPage, Event, EventPage
@@ -26,10 +26,16 @@ from infra.errors import BadInput, NotFound
 from streams.projections.balances import BalanceRow
 from streams.projections.rows import from_sql
 
+KEYS = {"payment": payments.c.payment_id, "account": balances.c.account_id}
+"""What has a stream -> where the read side has its id."""
+
 
 @dataclass(frozen=True)
 class PaymentFilter:
-    """Which payments: each None means any. `since` is inclusive, `until` exclusive; both are of `requested_at`."""
+    """Which payments: each None means any. `since` is inclusive, `until` exclusive; both are of `requested_at`.
+
+    Raises BadInput where nothing can lie between them.
+    """
 
     account_id: UUID | None = None
     outcome: str | None = None
@@ -37,6 +43,12 @@ class PaymentFilter:
     origin: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.since and self.until and self.since >= self.until:
+            raise BadInput(
+                f"since {self.since.isoformat()} is not before until {self.until.isoformat()}; send them the other way round"
+            )
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """As SQL."""
@@ -78,11 +90,13 @@ class Queries:
         )
 
     def events(self, stream_id: UUID, what: str, after: int, limit: int) -> EventPage:
-        """A stream's events after version `after`, as they were delivered. `what` names the stream where there is none."""
+        """The events of what is called so, after version `after`, as they were delivered. Raises NotFound, also for the id of another kind."""
+        key = KEYS[what]
         query = select(deliveries).where(deliveries.c.stream_id == stream_id, deliveries.c.version > after)
+        query = query.where(exists().where(key == stream_id))
         rows = self.rows(query.order_by(deliveries.c.version).limit(limit + 1))
-        if not rows and after == 0:
-            raise NotFound(f"there is no {what} {stream_id}")
+        if not rows:
+            self._one(select(key).where(key == stream_id), f"{what} {stream_id}")
         shown = [Event.model_validate(row) for row in rows[:limit]]
         return EventPage(stream_id=stream_id, events=shown, next_after=shown[-1].version if len(rows) > limit else None)
 

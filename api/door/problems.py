@@ -57,7 +57,7 @@ class Forbidden(PayriverError):
 
 KINDS: Mapping[str, Kind] = {
     "malformed_json": Kind(400, "The body is not JSON", "Send one JSON value, encoded in UTF-8."),
-    "bad_input": Kind(422, "A value cannot be taken", "Send the named value as the remedy says."),
+    "bad_input": Kind(422, "A value cannot be taken", "Send the named value as the detail wants it."),
     "undecodable": Kind(422, "Bytes are not what they claim to be", "Send the bytes as the documentation says."),
     "unknown_type": Kind(422, "A type nobody has told us of", "Use a type of the vocabulary."),
     "unauthenticated": Kind(401, "No key that we know", "Send `Authorization: Bearer KEY` or `X-Api-Key: KEY`."),

@@ -1,13 +1,14 @@
-"""What is said twice is refused: a name in a JSON object, a query's parameter, an idempotency key. Others would read the first, we the last.
+"""What is said twice is refused, and a question's parameter that nobody knows: the answer would look as if it had been heard.
 
-RFC 8259, 4 leaves open what two members of one name mean; of ours none means several.
+Of a name that a JSON object has twice, of a parameter, of an idempotency key others would read the first, we the last: RFC 8259, 4 leaves
+open what two members of one name mean; of ours none means several. Whoever asks for `as-of=7` must not be told how it is now.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 from fastapi import Request, Response
@@ -17,16 +18,21 @@ from fastapi.routing import APIRoute
 TWICE = "is given more than once; send it once"
 ONCE = ("idempotency-key",)
 """Headers of ours that are no lists."""
+QUESTIONS = "/v1/"
+"""Below it a parameter means something; what asks for a page or for our health may add what its proxy likes."""
 
 
 class Strict(APIRoute):
-    """A route whose request says each thing once. Raises RequestValidationError, which names what it says twice."""
+    """A route whose request says each thing once, and asks nothing unknown. Raises RequestValidationError, which names what is amiss."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The framework's handler, behind the look for what came twice."""
-        handler, known = super().get_route_handler(), {each.alias for each in self.dependant.query_params}
+        """The framework's handler, behind the look for what is amiss."""
+        handler, known = super().get_route_handler(), [each.alias for each in self.dependant.query_params]
 
         async def handle(request: Request) -> Response:
+            unknown = [each for each in request.query_params.items() if each[0] not in known]
+            if unknown and self.path.startswith(QUESTIONS):
+                raise _unheard(unknown, known)
             twice = [("query", name) for name in _repeated(request.query_params.multi_items()) if name in known]
             twice += [("header", name) for name in ONCE if len(request.headers.getlist(name)) > 1]
             if twice:
@@ -79,3 +85,10 @@ def _places(value: Any) -> Iterator[tuple[str, ...]]:
 
 def _refused(places: Iterable[tuple[str, ...]]) -> RequestValidationError:
     return RequestValidationError([{"type": "repeated", "loc": each, "msg": TWICE} for each in places])
+
+
+def _unheard(parameters: Iterable[tuple[str, str]], known: Sequence[str]) -> RequestValidationError:
+    wanted = "nobody knows this parameter; leave it out" + (f", or take one of {', '.join(known)}" if known else "")
+    return RequestValidationError(
+        [{"type": "unheard", "loc": ("query", name), "msg": wanted, "input": value} for name, value in parameters]
+    )

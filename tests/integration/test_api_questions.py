@@ -6,7 +6,7 @@ import csv
 from itertools import pairwise
 from time import sleep
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 
@@ -68,6 +68,17 @@ def test_a_payments_events_come_in_order_with_their_place_in_kafka(network: http
     assert all(event["recorded_at"] <= event["delivered_at"] for event in events)
     of_account = network.get(f"/v1/accounts/{customer.account_id}/events").json()["events"]
     assert [event["type"] for event in of_account][:2] == ["AccountRegistered", "FundsHeld"]
+
+
+def test_the_id_of_another_kind_has_no_events(network: httpx.Client, customer: Programme) -> None:
+    """An account's id below /v1/payments is no payment, from its first event on and after any; so is an id that nobody has."""
+    payment_id = swipe(network, customer, 250)["payment_id"]
+    customer.deliver()
+    assert network.get(f"/v1/payments/{payment_id}/events?after=2000").json()["events"] == []
+    for after in (0, 1, 2000):
+        for kind, other in (("payment", customer.account_id), ("account", payment_id), ("payment", uuid4())):
+            told = problem(network.get(f"/v1/{kind}s/{other}/events?after={after}"), 404, "not_found")
+            assert told["detail"] == f"there is no {kind} {other}"
 
 
 def test_a_balance_is_what_the_write_side_would_decide_by(

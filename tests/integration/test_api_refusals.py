@@ -144,11 +144,21 @@ def test_what_is_said_twice_is_refused_and_named(network: httpx.Client, reader: 
         ("since=yesterday", "query since"),
         ("since=0001-01-01T00:00:00%2B23:59", "query since"),
         ("until=9999-12-31T23:59:59-23:59", "query until"),
+        ("since=20260301", "query since"),
+        ("since=2026-03-01T00:00:00+01:00", "query since"),
+        ("limt=5", "query limt"),
+        ("as-of=7", "query as-of"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_told_why(reader: httpx.Client, query: str, at: str) -> None:
     told = problem(reader.get(f"/v1/payments?{query}"), 422, "bad_input")
     assert [entry["at"] for entry in told["errors"]] == [at]
+
+
+def test_a_list_of_payments_between_a_day_and_one_before_is_refused_as_a_statement_is(reader: httpx.Client) -> None:
+    for since in ("2026-03-02T00:00:00Z", "2026-03-01T00:00:00Z"):
+        told = problem(reader.get(f"/v1/payments?since={since}&until=2026-03-01T00:00:00Z"), 422, "bad_input")
+        assert told["detail"].endswith("is not before until 2026-03-01T00:00:00+00:00; send them the other way round")
 
 
 @pytest.mark.parametrize("cursor", ["x", "%00", "W10", "WzEsMl0", "WyJhIiwiYiJd", "é"])

@@ -47,6 +47,12 @@ def test_a_named_error_is_told_by_its_word_with_what_to_do(error: PayriverError,
     assert told["title"] and told["remedy"]
 
 
+def test_no_remedy_sends_its_reader_to_itself() -> None:
+    """Where the detail alone knows what is wanted, the remedy says so."""
+    assert [word for word, kind in KINDS.items() if "remedy" in kind.remedy] == []
+    assert "detail" in KINDS["bad_input"].remedy
+
+
 def test_what_must_not_go_on_without_a_person_tells_nothing_of_the_inside() -> None:
     code, told = answer(of_error(FinalityBroken("block 7 of postgresql://owner:secret@host"), "/"))
     assert code == 500

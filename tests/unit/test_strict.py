@@ -1,4 +1,4 @@
-"""What a request says twice is refused, and named with its place."""
+"""What a request says twice is refused, and named with its place; and so is a parameter that nobody knows."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ def client() -> TestClient:
     async def order(asked: dict[str, Any], idempotency_key: Annotated[str, Header()] = "") -> dict[str, Any]:
         return asked
 
-    @router.get("/questions")
+    @router.get("/v1/questions")
     async def question(limit: int = 1, start: Annotated[str, Query(alias="from")] = "") -> list[Any]:
         return [limit, start]
+
+    @router.get("/page")
+    async def page() -> str:
+        return "a page"
 
     app.include_router(router)
     return TestClient(app)
@@ -63,10 +67,25 @@ def test_the_same_name_in_two_objects_is_none(client: TestClient) -> None:
 
 
 def test_a_parameter_or_a_key_given_twice_is_named(client: TestClient) -> None:
-    assert refused(client.get("/questions?from=a&limit=1&from=b&limit=500")) == ["query from", "query limit"]
-    assert client.get("/questions?other=1&other=2&limit=7").json() == [7, ""]  # nobody reads it
+    assert refused(client.get("/v1/questions?from=a&limit=1&from=b&limit=500")) == ["query from", "query limit"]
     twice = [("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
     assert refused(client.post("/orders", json={}, headers=twice)) == ["header idempotency-key"]
+
+
+@pytest.mark.parametrize(
+    ("query", "name"), [("limt=7", "limt"), ("start=a", "start"), ("limit=7&as-of=3&as-of=4", "as-of")]
+)
+def test_a_parameter_that_nobody_knows_is_named_with_those_that_there_are(
+    client: TestClient, query: str, name: str
+) -> None:
+    """An answer would look as if it had been heard: all payments instead of some, a balance as it is instead of as it was."""
+    told = client.get(f"/v1/questions?{query}").json()
+    assert [each["at"] for each in told["errors"]] == [f"query {name}"], told
+    assert told["errors"][0]["problem"] == "nobody knows this parameter; leave it out, or take one of limit, from"
+
+
+def test_a_page_is_shown_whatever_was_hung_on_its_address(client: TestClient) -> None:
+    assert client.get("/page?utm_source=letter").json() == "a page"
 
 
 def test_what_is_no_json_is_told_as_before(client: TestClient) -> None:
