@@ -108,11 +108,13 @@ def engine(
     application_name: str = "payriver",
     frozen_seconds: int = FROZEN_SECONDS,
     seldom: bool = False,
+    schema: str = "",
 ) -> Engine:
     """A pool of connections to `postgresql://role:password@host:port/database`; opens none until it is used. Raises Misconfigured.
 
     `frozen_seconds`: how long a transaction may rest between two statements; 0: for ever, for who reads and thinks.
     `seldom`: used so seldom, as by a person, that a connection is asked whether it still lives before each use, and opened again where not.
+    `schema`: where tables are looked for and made, and nowhere else; empty: as the server says.
     """
     return create_engine(
         _address(url.get_secret_value() if isinstance(url, SecretStr) else url).set(drivername="postgresql+psycopg2"),
@@ -124,7 +126,8 @@ def engine(
         connect_args={
             "application_name": application_name,
             "connect_timeout": 5,
-            "options": f"-c idle_in_transaction_session_timeout={frozen_seconds}s",
+            "options": f"-c idle_in_transaction_session_timeout={frozen_seconds}s"
+            + f" -c search_path={schema}" * bool(schema),
         },
     )
 

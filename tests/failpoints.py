@@ -12,8 +12,8 @@ PROCESS = {"gateway": "api", "timeout": "sagas"}
 """Whose names are not their process's."""
 DRIVERS = ("sagas", "gateway", "timeout")
 """What runs the saga engine."""
-ELSEWHERE = ("rewind", "unseen", "past", "pause", "timeout.", "audit.")
-"""What no ordinary payment passes: a reorg, history in bulk, an overloaded receiver, a timeout, the audit log. They die in tests of their own."""
+ELSEWHERE = ("rewind", "unseen", "past", "pause", "timeout.", "audit.", "rebuild.")
+"""What no ordinary payment passes: a reorg, history in bulk, an overloaded receiver, a timeout, audit, rebuild. They die in tests of their own."""
 
 
 def every(consumers: Sequence[str]) -> set[str]:

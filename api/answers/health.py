@@ -37,7 +37,9 @@ LEFT JOIN (SELECT * FROM chain_cursors ORDER BY seen_time DESC LIMIT 1) AS curso
 """)
 ON_READ = text("""
 SELECT (SELECT max(position) FROM deliveries) AS delivered_position,
-       (SELECT count(*) FROM parked_messages WHERE state IN ('parked', 'queued')) AS parked_read_messages
+       (SELECT count(*) FROM parked_messages WHERE state IN ('parked', 'queued')) AS parked_read_messages,
+       (SELECT begun_at FROM rebuilds WHERE state = 'running') AS rebuilding_since,
+       (SELECT count(*) FROM lost_events INNER JOIN deliveries USING (event_id, version, position)) AS set_aside_shown
 """)
 BEHIND = text("""
 SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float AS lag_seconds

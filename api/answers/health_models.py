@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.answers.models import Answer
+from api.answers.models import Answer, Instant
 
 
 class Liveness(Answer):
@@ -77,5 +77,14 @@ class Readiness(Answer):
         default=None, description="Messages that wait for a person, of the consumers that write W.", examples=[0]
     )
     parked_read_messages: int | None = Field(default=None, description="The same of the projector, on R.", examples=[0])
+    rebuilding_since: Instant | None = Field(
+        default=None,
+        description="Since when the read models are being made anew. Until the new ones are in their place, answers come from those of before.",
+    )
+    set_aside_shown: int | None = Field(
+        default=None,
+        description="Events that a person put aside and that the read models still show: they are wrong until they are made anew.",
+        examples=[0],
+    )
     parked_sagas: int | None = Field(default=None, description="Sagas that wait for a person.", examples=[0])
     parked_webhooks: int | None = Field(default=None, description="Webhooks that wait for a person.", examples=[0])

@@ -26,6 +26,7 @@ from psycopg2.extras import RealDictCursor
 from sqlalchemy import Engine
 
 from infra.errors import Retry
+from streams.projections.projector import ANEW
 
 log = structlog.get_logger(__name__)
 
@@ -182,8 +183,11 @@ class Feed:
             os.read(self._wake_read, 4096)
         connection.poll()
         if connection.notifies:
+            anew = any(notice.payload == ANEW for notice in connection.notifies)
             connection.notifies.clear()
             self._moved = True
+            if anew and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._welcome_all_anew)
 
     def _welcome(self, cursor: Any) -> None:
         """Give each page that just opened what it lacks: all that is shown, or what it missed."""
@@ -266,8 +270,14 @@ class Feed:
                 self._welcome_anew(viewer)
             viewer.told.set()
 
+    def _welcome_all_anew(self) -> None:
+        """The read models were made anew, and may say other things now."""
+        for viewer in self._viewers:
+            if viewer.welcomed:
+                self._welcome_anew(viewer)
+
     def _welcome_anew(self, viewer: Viewer) -> None:
-        """A page that reads so slowly has missed too much to be told one by one: it is shown everything again."""
+        """It is shown everything again, as is one that reads so slowly that it has missed too much to be told one by one."""
         viewer.payments, viewer.resume_from, viewer.welcomed = {}, None, False
         self._arrived.put(viewer)
         self._wake()

@@ -61,6 +61,7 @@ def exposition(times: AnswerTimes, live_pages: int, found: Readiness) -> str:
         ),
         "payriver_read_lag_events": ("Positions between the newest event stored and delivered.", found.lag_events),
         "payriver_read_lag_seconds": ("Age of the oldest event that is not delivered.", found.lag_seconds),
+        "payriver_set_aside_shown": ("Events that were put aside and are shown all the same.", found.set_aside_shown),
         "payriver_chain_age_seconds": ("How old our view of the chain is.", found.chain_age_seconds),
         "payriver_unanchored_seconds": ("Age of the oldest event that no anchor covers.", found.unanchored_seconds),
         "payriver_read_late_seconds": ("From which lag on the read side is late.", found.read_late_seconds),

@@ -42,6 +42,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
     "To keep it running": {
         "backfill": "api.cli.backfill",
         "snapshots": "api.cli.snapshots",
+        "projections": "api.cli.projections",
         "archive": "api.cli.archive",
         "recover": "api.cli.recovery",
         "provision": "api.cli.stack",

@@ -34,11 +34,13 @@ def reason_option(words: str) -> Any:
     return typer.Option(help=words, callback=_reason)
 
 
-def _reason(told: str) -> str:
+def _reason(told: str | None) -> str | None:
+    if told is None:
+        return None
     from api.requests.orders import Text
 
     try:
-        return TypeAdapter(Text).validate_python(told if told.strip() else "")
+        return str(TypeAdapter(Text).validate_python(told if told.strip() else ""))
     except ValueError:
         raise typer.BadParameter("say why in 1 to 140 printable characters") from None
 

@@ -25,6 +25,7 @@ from infra.stack.home import Home
 from infra.stack.supervisor import Stack
 from schemas.registry import register as register_schemas
 from schemas.restore import restore as restore_registry
+from streams import set_aside
 from streams.event_store.slices import open_slices
 from streams.runtime.positions import client_config
 
@@ -127,12 +128,16 @@ def teach_vocabulary(doors: Doors) -> int:
 
 @retry(retry=retry_if_exception_type(Unreachable), stop=stop_after_delay(20), wait=wait_fixed(0.2), reraise=True)
 def place_consumers(doors: Doors) -> dict[str, object]:
-    """Checkpoints, where W, the topics and those of before agree. Topics that were made just now want a moment. Raises BehindTopics, LostRecords."""
+    """Checkpoints, where W, the topics and those of before agree; and what R is to leave out. Topics that were made just now want a moment.
+
+    Raises BehindTopics, LostRecords.
+    """
     write, read = _engine(doors.write_url), _engine(doors.read_url)
     admin = AdminClient({**doors.kafka, "log_level": 2})
     try:
         check_topics(write, doors.kafka, "payriver-provision")
         with transaction(write) as on_write, transaction(read) as on_read:
+            set_aside.tell(on_write, on_read)
             return {"checkpoints": provision.checkpoints(admin, on_write, on_read)}
     finally:
         write.dispose()

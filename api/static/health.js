@@ -15,7 +15,7 @@ export class Health {
   /** Ask; the answer needs no key, and is one also where a server is away. */
   async look() {
     const told = await fetch("/health/ready").then((answer) => answer.json()).catch(() => null);
-    const parts = told ? [servers(told), read(told), chain(told), parked(told)] : [["bad", "this server does not answer"]];
+    const parts = told ? [servers(told), read(told), anew(told), chain(told), parked(told)] : [["bad", "this server does not answer"]];
     this.place.replaceChildren(...parts.filter(Boolean).map(([state, says]) => make("span", { "data-state": state }, says)));
   }
 }
@@ -29,6 +29,11 @@ function read({ lag_events, lag_seconds, read_late_seconds }) {
   if (lag_events === null) return null;
   const behind = `${span((lag_seconds ?? 0) * 1000)} behind, ${number(lag_events)} events to come`;
   return [lag_seconds > read_late_seconds ? "bad" : "well", lag_events ? `read side ${behind}` : "read side up to date"];
+}
+
+function anew({ set_aside_shown, rebuilding_since }) {
+  if (set_aside_shown) return ["bad", `${number(set_aside_shown)} events are shown that were put aside (payriver projections rebuild)`];
+  return rebuilding_since ? ["well", "the read models are being made anew"] : null;
 }
 
 function chain({ chain_block_number, chain_age_seconds, chain_stale_seconds }) {

@@ -32,6 +32,8 @@ from infra.errors import Conflict as WorldMovedOn
 from infra.errors import Misconfigured
 from schemas.codec import Codec
 from schemas.topics import CHAIN_COMMANDS, TOPICS
+from streams import set_aside
+from streams.projections import second_copy
 from streams.runtime.extents import extents
 from streams.runtime.records import Place, Record
 
@@ -146,6 +148,10 @@ class Recovery:
             done.announced = cursor.rowcount + announce(cursor, self.codec)
             commit()  # before the places: while they are astray nothing of ours starts
             with transaction(self.read) as on_read:
+                second_copy.throw_away(
+                    on_read
+                )  # it was filled from places that may be others now; a rebuild begins again
+                set_aside.tell(cursor, on_read)
                 done.set_right = set_right(on_read, plan.extents, read_side=True)
             done.set_right += set_right(cursor, plan.extents, read_side=False)
             commit()

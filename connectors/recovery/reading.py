@@ -1,4 +1,4 @@
-"""Topics read from outside any group's offsets: the newest records of each partition, or all of them. Committed ones alone."""
+"""Topics read from outside any group's offsets: the newest records of each partition, a stretch of it, or all. Committed ones alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
-from infra.errors import Unreachable
-from streams.runtime.records import Record, as_headers
+from infra.errors import LostRecords, Unreachable
+from streams.runtime.extents import GUIDE
+from streams.runtime.records import Place, Record, Run, as_headers
 
 Progress = Callable[[str, int, int], None]
 LOOK_BACK = 200
@@ -51,6 +52,50 @@ def everything(
             progress("records", min(done, total), total)
             yield batch
         progress("records", total, total)
+
+
+def stretches(kafka: Mapping[str, Any], group: str, wanted: Mapping[Place, range]) -> Iterator[Run]:
+    """All records of each place's stretch, as runs of it: each place's in order, and the last one ends where the stretch does.
+
+    Raises LostRecords where a partition ends before, Unreachable.
+    """
+    at = {(place.topic, place.partition): place for place, stretch in wanted.items() if stretch}
+    starts = {place: wanted[place].start for place in at.values()}
+    if not at:
+        return
+    with _consumer({**kafka, "auto.offset.reset": "error"}, group) as consumer:
+        consumer.assign([TopicPartition(place.topic, place.partition, start) for place, start in starts.items()])
+        while at:
+            for place, records, ended in _batch(consumer, at, wanted):
+                end = wanted[place].stop if ended else records[-1].offset + 1
+                yield Run(place, starts[place], end, tuple(records))
+                starts[place] = end
+                if end == wanted[place].stop:
+                    del at[place.topic, place.partition]
+                    consumer.incremental_unassign([TopicPartition(place.topic, place.partition)])
+
+
+def _batch(
+    consumer: Consumer, at: Mapping[tuple[str, int], Place], wanted: Mapping[Place, range]
+) -> list[tuple[Place, list[Record], bool]]:
+    """What came now of the places that are not done: the records within their stretch, and whether nothing more of it is to come."""
+    found: dict[Place, list[Record]] = {}
+    ended: set[Place] = set()
+    for message in consumer.consume(BATCH, PAUSE_SECONDS):
+        place, error = at.get((message.topic(), message.partition())), message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise KafkaException(error)
+        if place is None or place in ended:
+            continue
+        if message.offset() >= wanted[place].stop:  # a record behind the stretch, or the partition's end
+            ended.add(place)
+        elif error is not None:
+            raise LostRecords(
+                f"{place.topic}/{place.partition} ends at {message.offset()} and had {wanted[place].stop}: Kafka has lost records. {GUIDE}"
+            )
+        else:
+            found.setdefault(place, []).append(_record(message))
+    return [(place, found.get(place, []), place in ended) for place in {**found, **dict.fromkeys(ended)}]
 
 
 @contextmanager

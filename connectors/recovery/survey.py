@@ -56,8 +56,8 @@ def survey(cursor: Cursor, batches: Iterable[list[Record]]) -> Survey:
     cursor.execute(TOLD)
     for batch in batches:
         found.records += len(batch)
-        _tell(cursor, batch)
-        _events(cursor, [record for record in batch if is_event(record)], found)
+        others = _events(cursor, [record for record in batch if is_event(record)], found)
+        _tell(cursor, [record for record in batch if record.headers.get("ce_id") not in others])
         found.orders += _unsent(cursor, [r for r in batch if r.topic.endswith(".commands") and _id(r)])
     cursor.execute(INDEX)
     found.lost.sort(key=lambda record: int(record.headers["position"]))
@@ -77,7 +77,8 @@ def _tell(cursor: Cursor, batch: Sequence[Record]) -> None:
         execute_values(cursor, TELL, ids, page_size=len(ids))
 
 
-def _events(cursor: Cursor, events: Sequence[Record], found: Survey) -> None:
+def _events(cursor: Cursor, events: Sequence[Record], found: Survey) -> set[str]:
+    """Gives the ids under which W holds another event than these records tell of: of W's own, nobody was told by them."""
     known = identities(cursor, events) if events else {}
     aside = put_aside(cursor, events)
     for record in (each for each in events if each.headers["ce_id"] not in aside):
@@ -88,6 +89,8 @@ def _events(cursor: Cursor, events: Sequence[Record], found: Survey) -> None:
             found.conflicts.append(
                 Conflict(record, f"W holds it as version {stored[1]} of {stored[0]} at position {stored[2]}")
             )
+    told = {record.headers["ce_id"] for record in events if known.get(record.headers["ce_id"]) == identity(record)}
+    return known.keys() - told
 
 
 def _unsent(cursor: Cursor, orders: Sequence[Record]) -> list[Record]:

@@ -23,7 +23,8 @@ WHERE NOT EXISTS (SELECT 1 FROM events AS e WHERE e.event_id = o.id) ORDER BY o.
 PARKED = """
 SELECT consumer, headers ->> 'ce_id', state, parked_id, topic, key, value, reason, headers FROM parked_messages
 """
-LOST = "SELECT event_id, type, reason FROM lost_events ORDER BY position"
+LOST = "SELECT event_id, version, position, type, reason FROM lost_events ORDER BY position"
+LEFT_OUT = "SELECT event_id, version, position FROM lost_events"
 INTENTS = "SELECT leg_id, payment_id::text FROM chain_intents"
 EVENT_TOPICS, COMMAND_TOPICS = (
     frozenset(topic.name for topic in TOPICS if topic.name.endswith(kind)) for kind in (".events", ".commands")
@@ -73,8 +74,22 @@ class Outbox(Subject):
             self._command(row, message, answered or getattr(message, "leg_id", None) in known)
         self._dropped.finish(lambda order: self._was_done(order, known))
         self._strange_parked()
-        for event_id, kind, reason in self._context.write.rows(LOST):
+        self._put_aside()
+
+    def _put_aside(self) -> None:
+        """What W put aside waits for a person, and R knows of it: else it would be shown."""
+        known = set(self._context.read.rows(LEFT_OUT))
+        for event_id, version, position, kind, reason in self._context.write.rows(LOST):
             self._findings.wait("lost_events", event_id, f"{kind} on the topics contradicts W, for a person: {reason}")
+            if (event_id, version, position) not in known:
+                self._findings.absent(
+                    "lost_events", event_id, kind, "on R: the projector does not know that it was put aside"
+                )
+            known.discard((event_id, version, position))
+        for event_id, version, position in known:
+            self._findings.surplus(
+                "lost_events", event_id, f"version {version} at {position}", "on R: W did not put it aside"
+            )
 
     def _bytes_fault(self, payload: Any, message: Message) -> str | None:
         """What the bytes should be, or None. Bytes of an older schema need only say the same."""

@@ -13,6 +13,7 @@ from psycopg2.extras import register_default_jsonb
 from sqlalchemy import Engine
 
 from connectors.verify.settle import ON_WRITE, PAUSE_SECONDS, STORED
+from streams.projections.second_copy import MODELS
 
 Row = tuple[Any, ...]
 BATCH = 2000
@@ -57,7 +58,7 @@ class Snapshot:
 def snapshot(source: Engine, hold: str = "") -> Iterator[Snapshot]:
     """Open a snapshot; its connection leaves the pool, for it reads jsonb in its own way, and ends with the block.
 
-    `hold`: a table of which no partition may be dropped meanwhile; what was dropped before is then in the snapshot as dropped.
+    `hold`: tables that nobody may drop meanwhile, nor a partition of them; what was dropped before is then in the snapshot as dropped.
     A name is looked for in `public` alone, whatever the role or the server was told; and where a row policy would hide rows, a question
     raises psycopg2's InsufficientPrivilege instead of answering with fewer.
     """
@@ -88,7 +89,8 @@ def pair(write: Engine, read: Engine, patience: float) -> Iterator[tuple[Snapsho
     until = time.monotonic() + patience
     while True:
         with ExitStack() as opened:
-            of_read = opened.enter_context(snapshot(read))  # first: what R copied from W is then surely there
+            # R first: what it copied from W is then surely there.
+            of_read = opened.enter_context(snapshot(read, hold=", ".join(MODELS)))
             of_write = opened.enter_context(snapshot(write, hold="outbox"))
             if _at_rest(of_write, of_read) or time.monotonic() >= until:
                 yield of_write, of_read

@@ -1,7 +1,7 @@
 """Writes a row for each webhook that is due to somebody: delivered events in, `webhook_messages` on W out. The sender sends them.
 
 An endpoint is told of events recorded since it was enabled, whenever they are delivered: so a consumer rewound to the beginning
-of its topics tells nobody anything twice, nor a newcomer what came before it.
+of its topics tells nobody anything twice, nor a newcomer what came before it. What was put aside is told to nobody.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from infra.database import Cursor
 from schemas.codec import Codec
+from streams import set_aside
 from streams.delivered import Delivered, from_record
 from streams.domain import ids
 from streams.notifications.messages import body_of, type_of, wants
@@ -43,10 +44,10 @@ class Notifier:
 
     def apply(self, cursor: Cursor, records: Sequence[Record]) -> None:
         """Write the run's messages. Raises Undecodable, UnknownType for what is no event of ours."""
-        events = [from_record(self.codec, record) for record in records]
-        told = [(event, name) for event in events if (name := type_of(event.message))]
+        told = [event for event in (from_record(self.codec, record) for record in records) if type_of(event.message)]
         addressees = _enabled(cursor) if told else []
-        rows = [row for event, name in told for row in rows_of(event, name, addressees)]
+        events = set_aside.without(cursor, told) if addressees else []
+        rows = [row for event in events for row in rows_of(event, str(type_of(event.message)), addressees)]
         cursor.postpone_values(WRITE, rows)
 
 

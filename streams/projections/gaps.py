@@ -43,7 +43,7 @@ class GapReader:
         """The missing events of each gap, in order. Raises NotFound where W does not show all of them, though it was given time."""
         until = time.monotonic() + VISIBLE_SECONDS
         while gaps:
-            found = self._read(gaps)
+            found = self.there(gaps)
             short = next((gap for gap, events in found.items() if len(events) != gap.next - gap.known - 1), None)
             if short is None:
                 return found
@@ -55,7 +55,8 @@ class GapReader:
             time.sleep(PAUSE_SECONDS)
         return {}
 
-    def _read(self, gaps: Sequence[Gap]) -> dict[Gap, list[Delivered]]:
+    def there(self, gaps: Sequence[Gap]) -> dict[Gap, list[Delivered]]:
+        """What W shows of each now, in order."""
         with transaction(self.write_engine) as cursor:
             cursor.execute(MISSING, ([g.stream_id for g in gaps], [g.known for g in gaps], [g.next for g in gaps]))
             found: dict[Gap, list[Delivered]] = {gap: [] for gap in gaps}

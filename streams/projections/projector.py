@@ -1,7 +1,7 @@
 """Folds delivered events into the read models on R: a run at a time, in the run's own transaction, each event once.
 
-decode -> skip what a stream's version says is known, fetch what it says is missing -> fold -> write. Whatever is delivered again,
-from whatever offset, changes nothing. A new read model is a file beside this one and a line in `project`.
+decode -> leave out what was put aside -> skip what a stream's version says is known, fetch what it says is missing -> fold -> write. Whatever
+is delivered again, from whatever offset, changes nothing. A new read model is a file beside this one and a line in `project`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from infra.database import Cursor
 from infra.errors import Retry
 from schemas.codec import Codec
+from streams import set_aside
 from streams.delivered import Delivered, from_record
 from streams.projections import card_ledger, deliveries, ledger, persons
 from streams.projections.balances import BALANCES, BalanceRow
@@ -23,7 +24,8 @@ from streams.projections.gaps import Gap, GapReader
 from streams.projections.payments import PAYMENTS, PaymentRow
 from streams.runtime.records import Record
 
-CHANNEL = "payments_changed"
+CHANNEL, ANEW = "payments_changed", "all"
+"""What open pages listen on: how many payments a run changed, or that each may be another one now."""
 KNOWN = "SELECT stream_id, version FROM stream_versions WHERE stream_id = ANY(%s) ORDER BY stream_id FOR UPDATE"
 BEGIN = "INSERT INTO stream_versions (stream_id, version) VALUES %s ON CONFLICT (stream_id) DO NOTHING"
 MOVE = """
@@ -38,15 +40,29 @@ class Projector:
     codec: Codec
     write_engine: Engine
 
+    @property
+    def gaps(self) -> GapReader:
+        """Who reads the event store on W."""
+        return GapReader(self.write_engine)
+
     def apply(self, cursor: Cursor, records: Sequence[Record]) -> None:
         """Project the run. Raises NotFound for a gap that W does not fill; Undecodable, UnknownType for what is no event of ours."""
-        delivered = [from_record(self.codec, record) for record in records]
+        self.take(cursor, self.decoded(records))
+
+    def decoded(self, records: Sequence[Record]) -> list[Delivered]:
+        """What the records say. Raises Undecodable, UnknownType."""
+        return [from_record(self.codec, record) for record in records]
+
+    def take(self, cursor: Cursor, events: Sequence[Delivered]) -> list[Delivered]:
+        """Project events; gives those that were new, and what filled gaps before them. Raises NotFound."""
+        delivered = set_aside.without(cursor, events)
         known = _known_versions(cursor, {event.stream_id for event in delivered})
-        fresh = _fresh(delivered, known, GapReader(self.write_engine))
+        fresh = _fresh(delivered, known, self.gaps)
         deliveries.write(cursor, [*delivered, *fresh])
         if fresh:
             _move_versions(cursor, known, fresh)
             project(cursor, fresh)
+        return fresh
 
 
 def project(cursor: Cursor, events: Sequence[Delivered]) -> None:

@@ -82,6 +82,13 @@ def append(stack: Stack, world: World) -> None:
     for event in world.events:
         with transaction(write) as cursor:
             store.append(cursor, codec, [new_event(event.event_id, event.version, event.message, METADATA)])
+    as_stored(stack, world)
+    write.dispose()
+
+
+def as_stored(stack: Stack, world: World) -> None:
+    """The world knows the server's positions and times."""
+    write = as_role(stack, "write", "commands")
     query = "SELECT event_id, position, recorded_at FROM events WHERE stream_id = ANY(%s)"
     stored = {event_id: rest for event_id, *rest in rows(write, query, list(world.versions))}
     world.events[:] = [

@@ -18,6 +18,7 @@ import pytest
 
 from api.answers import live
 from infra.database import transaction
+from streams.projections.projector import ANEW, CHANNEL
 from tests.integration.conftest import Databases
 from tests.integration.programme import KEYS, Programme, client, running_api
 from tests.waiting import until
@@ -136,6 +137,22 @@ def test_a_page_that_comes_back_is_told_what_it_missed_and_no_more(address: str,
     with open_page(address, page.last_id) as again:
         until(lambda: again.knows(missed), "what was missed")
         assert again.events("snapshot") == []
+
+
+def test_read_models_that_were_made_anew_are_shown_whole_to_every_open_page(
+    address: str, databases: Databases, programme: Programme
+) -> None:
+    """Rows may say other things than before, though nothing happened to their payments."""
+    payment_id = swipe(address, programme)
+    programme.deliver()
+    with open_page(address) as one, open_page(address) as other:
+        until(lambda: one.knows(payment_id) and other.knows(payment_id), "the payment on both pages")
+        told = [len(page.events("snapshot")) for page in (one, other)]
+        with transaction(databases.as_role("read", "owner")) as cursor:
+            cursor.execute("UPDATE payments SET reason = 'made anew' WHERE payment_id = %s", (payment_id,))
+            cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, ANEW))
+        until(lambda: all(page.knows(payment_id, reason="made anew") for page in (one, other)), "the row as it is now")
+        assert [len(page.events("snapshot")) for page in (one, other)] == [count + 1 for count in told]
 
 
 def test_a_change_that_commits_late_is_not_stepped_over(

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from infra.database import transaction
 from infra.errors import BadInput, NotFound, Retry, Undecodable
+from streams import set_aside
 from streams.delivered import Delivered
 from streams.event_store import store
 from streams.event_store.recorded import new_event
@@ -174,6 +175,21 @@ def test_poison_is_parked_and_all_other_keys_go_on(
     assert process(read, "projections", projector, Run(place, 0, len(records), tuple(records)))
     parked = rows(read, "SELECT key, state, reason FROM parked_messages WHERE topic_id = %s", place.topic_id)
     assert parked == [(key.decode(), "parked", "undecodable")]
+    assert_is_the_fold_of(read, world)
+
+
+def test_what_was_put_aside_is_left_out_and_what_w_has_in_its_stead_is_taken(
+    databases: Databases, read: Engine, projector: Projector
+) -> None:
+    """A W that went on may have decided the same command again: the same id, at another position."""
+    world = a_world()
+    lost = [replace(event, position=event.position + 10**9) for event in world.events]
+    with transaction(databases.as_role("read", "owner")) as cursor:
+        aside = [(event.event_id, event.version, event.position) for event in lost]
+        cursor.postpone_values(set_aside.KNOW, aside)
+    project(read, projector, records_of(databases, lost))
+    assert all(found == [] for found in read_models(read, world).values())
+    project(read, projector, records_of(databases, world.events))
     assert_is_the_fold_of(read, world)
 
 

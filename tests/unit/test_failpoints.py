@@ -21,6 +21,7 @@ from tests.integration import (
     test_closed_logs,
     test_gateway_deaths,
     test_listener,
+    test_rebuild,
     test_sagas,
     test_sender_deaths,
 )
@@ -76,5 +77,6 @@ def test_at_every_failpoint_of_the_code_a_process_dies_in_some_test() -> None:
     dies |= {f"sender.{point}" for point, _ in test_sender_deaths.POINTS} | {
         p.partition(":")[0] for p in test_gateway_deaths.FAILPOINTS
     }
-    dies |= {p.partition(":")[0] for p in (*test_audit_log.POINTS, *test_anchoring.POINTS, *test_closed_logs.POINTS)}
+    others = (*test_audit_log.POINTS, *test_anchoring.POINTS, *test_closed_logs.POINTS, *test_rebuild.DEATHS)
+    dies |= {point.partition(":")[0] for point in others}
     assert every(consumers) == dies

@@ -40,7 +40,7 @@ def test_the_feed_listens_also_where_its_process_has_thousands_of_files_open() -
         feed = Feed(engine(NOWHERE))
         assert heard > 1024
         connection = SimpleNamespace(
-            fileno=lambda: heard, poll=lambda: os.read(heard, 1), notifies=["payments_changed"]
+            fileno=lambda: heard, poll=lambda: os.read(heard, 1), notifies=[SimpleNamespace(payload="1")]
         )
         os.write(said, b".")
         feed._wait(connection)

@@ -114,6 +114,12 @@ CREATE TABLE ledger_postings (
     CONSTRAINT ledger_postings_phase_check CHECK ((phase = ANY (ARRAY['pend'::text, 'void'::text, 'post'::text])))
 );
 
+CREATE TABLE lost_events (
+    event_id uuid NOT NULL,
+    version integer NOT NULL,
+    "position" bigint NOT NULL
+);
+
 CREATE TABLE migrations (
     name text NOT NULL,
     sha256 text NOT NULL,
@@ -206,6 +212,30 @@ CREATE TABLE persons (
     CONSTRAINT persons_state_check CHECK ((state = ANY (ARRAY['known'::text, 'forgotten'::text])))
 );
 
+CREATE TABLE rebuilds (
+    rebuild_id bigint NOT NULL,
+    begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    begun_by text NOT NULL,
+    reason text NOT NULL,
+    code bytea NOT NULL,
+    state text NOT NULL,
+    events bigint,
+    ended_at timestamp with time zone,
+    ended_by text,
+    end_reason text,
+    CONSTRAINT rebuilds_check CHECK (((state = 'running'::text) = (ended_at IS NULL))),
+    CONSTRAINT rebuilds_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'abandoned'::text])))
+);
+
+ALTER TABLE rebuilds ALTER COLUMN rebuild_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME rebuilds_rebuild_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE stream_versions (
     stream_id uuid NOT NULL,
     version integer NOT NULL,
@@ -245,6 +275,9 @@ ALTER TABLE ONLY ledger_accounts
 ALTER TABLE ONLY ledger_postings
     ADD CONSTRAINT ledger_postings_pkey PRIMARY KEY (posting_id);
 
+ALTER TABLE ONLY lost_events
+    ADD CONSTRAINT lost_events_pkey PRIMARY KEY (event_id);
+
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
@@ -259,6 +292,9 @@ ALTER TABLE ONLY payments
 
 ALTER TABLE ONLY persons
     ADD CONSTRAINT persons_pkey PRIMARY KEY (person_id);
+
+ALTER TABLE ONLY rebuilds
+    ADD CONSTRAINT rebuilds_pkey PRIMARY KEY (rebuild_id);
 
 ALTER TABLE ONLY stream_versions
     ADD CONSTRAINT stream_versions_pkey PRIMARY KEY (stream_id);
@@ -282,6 +318,8 @@ CREATE INDEX payments_account ON payments USING btree (account_id, requested_at 
 CREATE INDEX payments_change ON payments USING btree (changed_in, change);
 
 CREATE INDEX payments_requested ON payments USING btree (requested_at DESC, payment_id);
+
+CREATE UNIQUE INDEX rebuilds_running ON rebuilds USING btree (state) WHERE (state = 'running'::text);
 
 ALTER TABLE ONLY audit_closed_witness
     ADD CONSTRAINT audit_closed_witness_log_id_fkey FOREIGN KEY (log_id) REFERENCES audit_closings(log_id);
@@ -323,6 +361,11 @@ GRANT SELECT ON TABLE ledger_postings TO queries;
 GRANT SELECT ON TABLE ledger_postings TO auditor;
 GRANT SELECT,INSERT ON TABLE ledger_postings TO operator;
 
+GRANT SELECT ON TABLE lost_events TO projections;
+GRANT SELECT ON TABLE lost_events TO operator;
+GRANT SELECT ON TABLE lost_events TO queries;
+GRANT SELECT ON TABLE lost_events TO auditor;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO projections;
 GRANT SELECT,INSERT,UPDATE ON TABLE parked_messages TO operator;
 GRANT SELECT ON TABLE parked_messages TO queries;
@@ -340,6 +383,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE persons TO projections;
 GRANT SELECT,INSERT,UPDATE ON TABLE persons TO operator;
 GRANT SELECT ON TABLE persons TO queries;
 GRANT SELECT ON TABLE persons TO auditor;
+
+GRANT SELECT ON TABLE rebuilds TO queries;
+GRANT SELECT ON TABLE rebuilds TO operator;
+GRANT SELECT ON TABLE rebuilds TO auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE stream_versions TO projections;
 GRANT SELECT ON TABLE stream_versions TO queries;
