@@ -36,8 +36,8 @@ class Stage(World):
         """Forget the endpoints of the day before, take new customers under watch, give them money and wait until it is theirs."""
         with transaction(self.operator.write) as cursor:
             for each in endpoints.find(cursor):
-                endpoints.disable(cursor, each.endpoint_id, "bench")
-            endpoints.register(cursor, webhooks, allowed_hosts=("127.0.0.1",))
+                endpoints.disable(cursor, each.endpoint_id, "bench", by="bench")
+            endpoints.register(cursor, webhooks, allowed_hosts=("127.0.0.1",), by="bench")
         made = self.chain.create_accounts(CUSTOMERS)
         self.chain.mine(10)
         self.customers = [self.register(each, f"card_{secrets.token_hex(6)}") for each in made]

@@ -26,7 +26,9 @@ SELECT send_commands(ARRAY[%s]::uuid[], ARRAY['payments.events'], ARRAY[%s], ARR
 def accounts(world: World) -> str:
     """Twenty Safes with Roles and Delay modifiers, made as account-kit makes them, come under watch; somebody wants webhooks."""
     with transaction(world.operator.write) as cursor:
-        _, world.receiver.secret = endpoints.register(cursor, world.receiver.url, allowed_hosts=("127.0.0.1",))
+        _, world.receiver.secret = endpoints.register(
+            cursor, world.receiver.url, allowed_hosts=("127.0.0.1",), by="demo"
+        )
     made = world.chain.create_accounts(CUSTOMERS)
     world.chain.mine(10)
     world.register_settlement()

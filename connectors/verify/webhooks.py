@@ -12,7 +12,16 @@ from streams.delivered import Delivered
 from streams.domain import ids
 from streams.notifications.messages import body_of, type_of, wants
 
-ENDPOINTS = "SELECT endpoint_id, event_types, state, enabled_at FROM webhook_endpoints"
+# What was delivered before the filter was this one was chosen by the one of before.
+ENDPOINTS = "SELECT endpoint_id, event_types, state, greatest(enabled_at, types_since) FROM webhook_endpoints"
+SECRETS = """
+SELECT e.endpoint_id, e.state = 'removed', count(s.number) FILTER (WHERE s.signs_until IS NULL), count(s.number), min(s.number), max(s.number)
+FROM webhook_endpoints AS e LEFT JOIN webhook_secrets AS s USING (endpoint_id) GROUP BY e.endpoint_id ORDER BY e.endpoint_id
+"""
+ACTIONS = """
+SELECT e.endpoint_id, count(a.number), min(a.number), max(a.number), min(a.action) FILTER (WHERE a.number = 1)
+FROM webhook_endpoints AS e LEFT JOIN webhook_actions AS a USING (endpoint_id) GROUP BY e.endpoint_id ORDER BY e.endpoint_id
+"""
 MESSAGES = """
 SELECT m.stream_id, m.event_id, m.message_id, m.endpoint_id, m.type, m.body, m.state, m.attempts, m.reason, m.ended_at IS NOT NULL,
        a.tries, a.first, a.last, a.taken, m.replayed_after
@@ -32,7 +41,7 @@ class Webhooks(Subject):
     """Holds webhook messages and attempts against events and endpoints."""
 
     def __init__(self, context: Context) -> None:
-        self._findings = context.findings
+        self._context, self._findings = context, context.findings
         self._endpoints = {row[0]: row[1:] for row in context.write.rows(ENDPOINTS)}
         self._rows = Aligned(context.write.stream(MESSAGES), lambda row: row[0], self._stray)
         self._stream: UUID | None = None
@@ -60,8 +69,18 @@ class Webhooks(Subject):
         self._messages = {}
 
     def finish(self) -> None:
-        """Nothing is left over."""
+        """Nothing is left over; each endpoint has a secret, unless it was removed, and what was done to it is told from its beginning."""
         self._rows.rest()
+        for endpoint_id, removed, newest, count, first, last in self._context.write.rows(SECRETS):
+            found, expected = (newest, first, last), (0 if removed else 1, 1, count)
+            self._findings.expect(
+                "webhook_secrets", endpoint_id, found, expected, "one that signs until it is rotated, and no gap"
+            )
+        for endpoint_id, count, first, last, begun in self._context.write.rows(ACTIONS):
+            found = (begun, first, last)
+            self._findings.expect(
+                "webhook_actions", endpoint_id, found, ("registered", 1, count), "actions, without a gap"
+            )
 
     def _message(self, event: Event, name: str | None, message: Mapping[str, Any]) -> None:
         key = message["message_id"]

@@ -15,7 +15,10 @@ IN_FLIGHT_PER_ENDPOINT = 4
 
 CLAIM = """
 WITH due AS (
-    SELECT m.message_id, e.url, e.secret
+    SELECT m.message_id, e.url, ARRAY(
+        SELECT s.secret FROM webhook_secrets AS s
+        WHERE s.endpoint_id = e.endpoint_id AND (s.signs_until IS NULL OR s.signs_until > now()) ORDER BY s.number DESC
+    ) AS secrets
     FROM webhook_endpoints AS e
     CROSS JOIN LATERAL (
         SELECT message_id, next_attempt_at FROM webhook_messages
@@ -34,7 +37,7 @@ WITH due AS (
     UPDATE webhook_messages AS m
     SET attempts = m.attempts + 1, claimed_until = clock_timestamp() + %s * interval '1 second'
     FROM due WHERE m.message_id = due.message_id
-    RETURNING m.message_id, m.endpoint_id, m.attempts, m.replayed_after, m.body, due.url, due.secret
+    RETURNING m.message_id, m.endpoint_id, m.attempts, m.replayed_after, m.body, due.url, due.secrets
 ), begun AS (
     INSERT INTO webhook_attempts (message_id, attempt) SELECT message_id, attempts FROM claimed RETURNING message_id, started_at
 )
@@ -71,6 +74,7 @@ UPDATE webhook_messages
 SET state = 'waiting', reason = NULL, ended_at = NULL, replayed_after = attempts, next_attempt_at = clock_timestamp()
 WHERE message_id = %s AND state = 'parked'
 """
+COUNTS = "SELECT state, count(*) FROM webhook_messages WHERE endpoint_id = %s GROUP BY state ORDER BY state"
 COLUMNS = (
     "message_id, endpoint_id, event_id, stream_id, type, state, attempts, next_attempt_at, reason, created_at, ended_at"
 )
@@ -78,7 +82,10 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that is ours to send, until the claim runs out. `started_at`: of this attempt, by W's clock."""
+    """A message that is ours to send, until the claim runs out. `secrets`: that sign it, the newest first.
+
+    `started_at`: of this attempt, by W's clock.
+    """
 
     message_id: UUID
     endpoint_id: UUID
@@ -86,7 +93,7 @@ class Claimed:
     replayed_after: int
     body: str
     url: str
-    secret: str
+    secrets: list[str]
     started_at: datetime
 
 
@@ -169,6 +176,12 @@ def one(cursor: Cursor, message_id: UUID) -> WebhookMessage | None:
     return WebhookMessage(*row) if row else None
 
 
+def counts(cursor: Cursor, endpoint_id: UUID) -> dict[str, int]:
+    """How many messages of an endpoint are in each state."""
+    cursor.execute(COUNTS, (endpoint_id,))
+    return dict(cursor.fetchall())
+
+
 def attempts(cursor: Cursor, message_id: UUID) -> list[dict[str, Any]]:
     """Every attempt of a message, in order: started_at, duration_ms, status, error."""
     cursor.execute(
@@ -188,6 +201,10 @@ def replay(cursor: Cursor, message_id: UUID) -> None:
     if row is None:
         raise NotFound(f"no webhook message {message_id}")
     url, state, reason = row
+    if state == "removed":
+        raise Conflict(
+            f"{url}, to which webhook message {message_id} goes, was removed ({reason}): nothing goes there any more"
+        )
     if state != "enabled":
         raise Conflict(
             f"{url}, to which webhook message {message_id} goes, is disabled ({reason}); enable it first: meanwhile the message stays parked"

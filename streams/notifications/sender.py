@@ -16,13 +16,12 @@ from datetime import UTC
 import httpcore
 import structlog
 from sqlalchemy import Engine
-from standardwebhooks.webhooks import Webhook
 
 from infra.database import Cursor, transaction
 from infra.failpoints import failpoint
 from infra.settings import Settings
 from infra.transient import is_transient
-from streams.notifications import endpoints, outgoing
+from streams.notifications import endpoints, outgoing, signing
 from streams.notifications.guard import AddressRefused, GuardedBackend
 from streams.notifications.outgoing import Answer, Claimed
 from streams.notifications.schedule import DELAYS_SECONDS, GONE, THROTTLING, delay_seconds, retry_after_seconds
@@ -30,7 +29,7 @@ from streams.notifications.schedule import DELAYS_SECONDS, GONE, THROTTLING, del
 log = structlog.get_logger(__name__)
 
 SENDERS = 8
-IDLE_SECONDS = 0.2
+IDLE_SECONDS, ERASE_SECONDS = 0.2, 60.0
 WAVE_SECONDS = 0.05
 """So long at most the next claim waits for those that are being sent: several are claimed in one commit."""
 CLAIM_MARGIN_SECONDS = 10
@@ -52,6 +51,11 @@ class Sender:
         if claimed:
             failpoint("sender.after_claim")
         return claimed
+
+    def erase(self) -> None:
+        """Take away the secrets that sign no more."""
+        with transaction(self.engine) as cursor:
+            signing.erase(cursor)
 
     def send(self, claimed: Claimed) -> None:
         """Post it and write down how that ended."""
@@ -77,7 +81,7 @@ class Sender:
         if answer.reason == "delivered":
             outgoing.delivered(cursor, claimed)
         elif answer.status == GONE:
-            endpoints.disable(cursor, claimed.endpoint_id, "gone")
+            endpoints.disable(cursor, claimed.endpoint_id, "gone", by="sender")
         elif delay is None or answer.reason == AddressRefused.reason:
             outgoing.park(cursor, claimed, answer.reason)
         else:
@@ -114,7 +118,7 @@ def _exchange(claimed: Claimed, seconds: float, allowed_hosts: frozenset[str]) -
         "user-agent": "payriver",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(claimed.secret).sign(message_id, at, body),
+        "webhook-signature": signing.signatures(claimed.secrets, message_id, at, body),
     }
     with (
         httpcore.ConnectionPool(network_backend=GuardedBackend(allowed_hosts, seconds)) as pool,
@@ -127,7 +131,7 @@ def _exchange(claimed: Claimed, seconds: float, allowed_hosts: frozenset[str]) -
 def run(settings: Settings, engine: Engine, stop: threading.Event) -> None:
     """Send until `stop` is set, several at a time, so that a slow endpoint holds up only itself. Raises what is not transient."""
     sender = Sender(engine, settings.webhook_timeout_seconds, frozenset(settings.webhook_allowed_hosts))
-    sending, crashed = set[Future[None]](), list[BaseException]()
+    sending, crashed, erase_at = set[Future[None]](), list[BaseException](), 0.0
 
     def finished(sent: Future[None]) -> None:
         if (error := sent.exception()) is not None and not _passes(error):
@@ -144,6 +148,9 @@ def run(settings: Settings, engine: Engine, stop: threading.Event) -> None:
                 sending = wait(sending, timeout=WAVE_SECONDS).not_done
             else:
                 stop.wait(IDLE_SECONDS)
+            if time.monotonic() > erase_at:
+                erase_at = time.monotonic() + ERASE_SECONDS
+                pool.submit(sender.erase).add_done_callback(finished)
     if crashed:
         raise crashed[0]
 

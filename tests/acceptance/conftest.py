@@ -49,7 +49,7 @@ def world(river: Stack) -> Iterator[World]:
     receiver = Receiver()
     made = World(river, receiver)
     with transaction(made.operator.write) as cursor:
-        _, receiver.secret = endpoints.register(cursor, receiver.url, allowed_hosts=("127.0.0.1",))
+        _, receiver.secret = endpoints.register(cursor, receiver.url, allowed_hosts=("127.0.0.1",), by="test")
     accounts = made.chain.create_accounts(8)
     made.chain.mine(10)  # their set-up is final
     made.register_settlement()

@@ -86,7 +86,7 @@ def endpoint(river: LittleRiver, statuses: list[int]) -> tuple[UUID, ThreadingHT
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/hooks"
     with transaction(river.as_role("write", "operator")) as cursor:
-        made, _ = endpoints.register(cursor, url, allowed_hosts={"127.0.0.1"})
+        made, _ = endpoints.register(cursor, url, allowed_hosts={"127.0.0.1"}, by="test")
     return made.endpoint_id, server
 
 

@@ -53,10 +53,12 @@ EXEMPT: dict[str, set[str]] = {
     "snapshots": {"recorded_at"},
     "sagas": {"lease_until", "started_at", "changed_at", "ended_at"},
     "schema_ids": {"recorded_at"},
+    "webhook_actions": {"action", "done_by", "reason", "told", "done_at"},
+    "webhook_secrets": {"secret", "made_at", "signs_until"},
     "webhook_attempts": {"started_at", "duration_ms", "status", "error"},
     "webhook_endpoints": {
         "url",
-        "secret",
+        "types_since",
         "event_types",
         "state",
         "reason",

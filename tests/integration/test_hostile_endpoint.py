@@ -30,12 +30,13 @@ def claimed(databases: Databases) -> Iterator[Claimed]:
     """A message to an endpoint of its own, which we have tried once."""
     url, message_id = f"https://example.com/{uuid4().hex}", uuid4()
     with transaction(databases.as_role("write", "owner")) as cursor:
-        endpoint, secret = endpoints.register(cursor, url)
+        endpoint, secret = endpoints.register(cursor, url, by="test")
         cursor.execute(WAITING, (message_id, endpoint.endpoint_id))
-    yield Claimed(message_id, endpoint.endpoint_id, 1, 0, "{}", url, secret, NOW)
+    yield Claimed(message_id, endpoint.endpoint_id, 1, 0, "{}", url, [secret], NOW)
     with transaction(databases.as_role("write", "owner")) as cursor:
         cursor.execute("DELETE FROM webhook_messages WHERE message_id = %s", (message_id,))
-        cursor.execute("DELETE FROM webhook_endpoints WHERE endpoint_id = %s", (endpoint.endpoint_id,))
+        for table in ("webhook_secrets", "webhook_actions", "webhook_endpoints"):
+            cursor.execute(f"DELETE FROM {table} WHERE endpoint_id = %s", (endpoint.endpoint_id,))
 
 
 @pytest.mark.parametrize("header", ASKED, ids=["30 000 years", "beyond W's clock", "infinity", "the last day"])

@@ -100,7 +100,7 @@ def test_a_posting_is_never_changed(databases: Databases) -> None:
 def test_a_webhook_secret_is_read_by_its_sender_and_its_operator(databases: Databases) -> None:
     with databases.stack.postgres("write").superuser() as cursor:
         cursor.execute(
-            "SELECT r FROM unnest(%s) AS r WHERE has_column_privilege(r, 'webhook_endpoints', 'secret', 'SELECT')",
+            "SELECT r FROM unnest(%s) AS r WHERE has_column_privilege(r, 'webhook_secrets', 'secret', 'SELECT')",
             (list(WRITE_ROLES),),
         )
         assert {role for (role,) in cursor.fetchall()} == {"owner", "sender", "operator"}

@@ -93,7 +93,8 @@ def let_nothing_wait(databases: Databases) -> None:
             cursor.execute("DELETE FROM parked_messages; DELETE FROM checkpoints")
     with databases.stack.postgres("write").superuser() as cursor:
         cursor.execute("DELETE FROM sagas; DELETE FROM saga_steps; DELETE FROM webhook_attempts")
-        cursor.execute("DELETE FROM webhook_messages; DELETE FROM webhook_endpoints")
+        cursor.execute("DELETE FROM webhook_messages; DELETE FROM webhook_secrets; DELETE FROM webhook_actions")
+        cursor.execute("DELETE FROM webhook_endpoints")
 
 
 def test_nothing_waits(desk: Desk) -> None:
@@ -206,7 +207,7 @@ def test_a_parked_webhook_is_sent_again_under_its_old_id(desk: Desk) -> None:
     message, endpoint = uuid.uuid4(), uuid.uuid4()
     with desk.databases.stack.postgres("write").superuser() as cursor:
         cursor.execute(
-            "INSERT INTO webhook_endpoints (endpoint_id, url, secret, event_types, state) VALUES (%s, %s, 'whsec_', '{}', 'enabled')",
+            "INSERT INTO webhook_endpoints (endpoint_id, url, event_types, state) VALUES (%s, %s, '{}', 'enabled')",
             (str(endpoint), "https://example.test/hook"),
         )
         cursor.execute(

@@ -75,7 +75,7 @@ def test_what_is_appended_is_read_and_announced_once_whoever_dies(
     read, operator = as_role(stack, "read", "projections"), as_role(stack, "write", "operator")
     with transaction(operator) as cursor:
         endpoint, secret = endpoints.register(
-            cursor, receiver.url, ["card.transaction.created"], allowed_hosts={"127.0.0.1"}
+            cursor, receiver.url, ["card.transaction.created"], allowed_hosts={"127.0.0.1"}, by="test"
         )
         cursor.execute("UPDATE webhook_endpoints SET enabled_at = '2020-01-01'")
     worlds = [a_world() for _ in range(12)]

@@ -91,7 +91,7 @@ def test_made_anew_under_load_nobody_is_shown_less_and_nobody_is_told_twice(
 ) -> None:
     read, operator = as_role(stack, "read", "projections"), as_role(stack, "write", "operator")
     with transaction(operator) as cursor:
-        endpoints.register(cursor, receiver.url, ["card.transaction.created"], allowed_hosts={"127.0.0.1"})
+        endpoints.register(cursor, receiver.url, ["card.transaction.created"], allowed_hosts={"127.0.0.1"}, by="test")
     before, schema = proofs(stack), shape(stack)
     more: list[World] = []
     shown: list[int] = []

@@ -92,7 +92,7 @@ def test_what_was_put_aside_is_shown_no_more_and_told_to_nobody(stack: Stack, co
     assert aside > 0 and shown_aside(stack) == aside
 
     with transaction(as_role(stack, "write", "operator")) as cursor:
-        endpoints.register(cursor, "https://example.com/hook")
+        endpoints.register(cursor, "https://example.com/hook", by="test")
         cursor.execute("UPDATE webhook_endpoints SET enabled_at = '2020-01-01'")
     with working(stack, tmp_path, "projections", "notifications"):
         told = "SELECT count(*) FROM webhook_messages WHERE type = 'card.transaction.confirmed'"

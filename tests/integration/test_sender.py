@@ -78,7 +78,7 @@ def test_delivered_again_from_the_beginning_nobody_is_told_twice(
 
 def test_a_newcomer_is_not_told_what_came_before_it(databases: Databases, operator: Engine, receiver: Receiver) -> None:
     with transaction(operator) as cursor:
-        endpoints.register(cursor, receiver.url, allowed_hosts=LOOPBACK)
+        endpoints.register(cursor, receiver.url, allowed_hosts=LOOPBACK, by="test")
     notify(databases, a_world())
     assert rows(operator, "SELECT count(*) FROM webhook_messages") == [(0,)]
 

@@ -62,7 +62,7 @@ def test_a_name_that_changes_its_mind_gains_nothing(
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     with transaction(operator) as cursor:
-        endpoint, _ = endpoints.register(cursor, f"https://rebind.example:{receiver.server.server_port}/")
+        endpoint, _ = endpoints.register(cursor, f"https://rebind.example:{receiver.server.server_port}/", by="test")
         cursor.execute(
             "UPDATE webhook_endpoints SET enabled_at = '2020-01-01' WHERE endpoint_id = %s", (endpoint.endpoint_id,)
         )
@@ -76,7 +76,7 @@ def test_nothing_is_said_to_a_server_that_does_not_speak_tls_where_the_url_says_
 ) -> None:
     with transaction(operator) as cursor:
         url = f"https://127.0.0.1:{receiver.server.server_port}/"
-        endpoint, _ = endpoints.register(cursor, url, allowed_hosts=LOOPBACK)
+        endpoint, _ = endpoints.register(cursor, url, allowed_hosts=LOOPBACK, by="test")
         cursor.execute(
             "UPDATE webhook_endpoints SET enabled_at = '2020-01-01' WHERE endpoint_id = %s", (endpoint.endpoint_id,)
         )
@@ -96,9 +96,9 @@ def test_a_secret_is_shown_once_and_an_endpoint_is_registered_once(operator: Eng
         assert [each.endpoint_id for each in endpoints.find(cursor)] == [endpoint.endpoint_id]
         assert secret not in str(endpoints.find(cursor))
         with pytest.raises(Conflict, match="registered already"):
-            endpoints.register(cursor, receiver.url, allowed_hosts=LOOPBACK)
+            endpoints.register(cursor, receiver.url, allowed_hosts=LOOPBACK, by="test")
         with pytest.raises(BadInput, match="names none of"):
-            endpoints.register(cursor, "https://example.com/", ("card.transactions",))
+            endpoints.register(cursor, "https://example.com/", ("card.transactions",), by="test")
 
 
 def test_enabled_again_it_is_told_of_what_comes_then(
@@ -106,14 +106,14 @@ def test_enabled_again_it_is_told_of_what_comes_then(
 ) -> None:
     endpoint, _ = a_message(databases, operator, receiver.url)
     with transaction(operator) as cursor:
-        endpoints.disable(cursor, endpoint.endpoint_id, "asked")
-        enabled = endpoints.enable(cursor, endpoint.endpoint_id)
+        endpoints.disable(cursor, endpoint.endpoint_id, "asked", by="test")
+        enabled = endpoints.enable(cursor, endpoint.endpoint_id, by="test")
     assert enabled.state == "enabled"
     notify(databases, a_world([("request", 0, 5)]))  # recorded long before
     message = the_message(operator)
     assert (message.state, message.reason) == ("parked", "endpoint_asked")
     with transaction(operator) as cursor, pytest.raises(NotFound):
-        endpoints.disable(cursor, uuid4(), "asked")
+        endpoints.disable(cursor, uuid4(), "asked", by="test")
 
 
 @pytest.mark.parametrize("how", ["registered", "enabled"])
@@ -124,13 +124,13 @@ def test_what_is_delivered_while_an_endpoint_is_being_made_is_told_once_it_is(
     if how == "enabled":
         endpoint, _ = register(operator, receiver.url)
         with transaction(operator) as cursor:
-            endpoints.disable(cursor, endpoint.endpoint_id, "asked")
+            endpoints.disable(cursor, endpoint.endpoint_id, "asked", by="test")
     with ThreadPoolExecutor(1) as notifier:
         with transaction(operator) as cursor:
             if how == "enabled":
-                endpoints.enable(cursor, endpoint.endpoint_id)
+                endpoints.enable(cursor, endpoint.endpoint_id, by="test")
             else:
-                endpoints.register(cursor, receiver.url, allowed_hosts=LOOPBACK)
+                endpoints.register(cursor, receiver.url, allowed_hosts=LOOPBACK, by="test")
             cursor.execute(
                 "UPDATE webhook_endpoints SET enabled_at = '2020-01-01'"
             )  # this world's were recorded long ago
@@ -147,13 +147,13 @@ def test_what_is_parked_for_a_disabled_endpoint_is_not_replayed_into_nowhere(
     """It would wait for ever, and be on nobody's list."""
     endpoint, _ = a_message(databases, operator, receiver.url)
     with transaction(operator) as cursor:
-        endpoints.disable(cursor, endpoint.endpoint_id, "asked")
+        endpoints.disable(cursor, endpoint.endpoint_id, "asked", by="test")
     message = the_message(operator)
     with transaction(operator) as cursor, pytest.raises(Conflict, match=r"is disabled \(asked\); enable it first"):
         outgoing.replay(cursor, message.message_id)
     assert the_message(operator) == message
     with transaction(operator) as cursor:
-        endpoints.enable(cursor, endpoint.endpoint_id)
+        endpoints.enable(cursor, endpoint.endpoint_id, by="test")
         outgoing.replay(cursor, message.message_id)
     assert send(sender)
     assert the_message(operator).state == "delivered"
@@ -164,4 +164,4 @@ def test_the_auditor_cannot_read_a_secret(databases: Databases, operator: Engine
     auditor = databases.as_role("write", "auditor")
     assert rows(auditor, "SELECT url FROM webhook_endpoints") == [(receiver.url,)]
     with pytest.raises(Exception, match="permission denied"):
-        rows(auditor, "SELECT secret FROM webhook_endpoints")
+        rows(auditor, "SELECT secret FROM webhook_secrets")

@@ -75,7 +75,9 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(autouse=True)
 def nothing_waits(databases: Databases) -> None:
     with databases.stack.postgres("write").superuser() as cursor:
-        cursor.execute("TRUNCATE webhook_endpoints, webhook_messages, webhook_attempts")
+        cursor.execute(
+            "TRUNCATE webhook_endpoints, webhook_secrets, webhook_actions, webhook_messages, webhook_attempts"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def sender(databases: Databases) -> Sender:
 def register(operator: Engine, url: str, *event_types: str) -> tuple[Endpoint, str]:
     """An endpoint that is told of every world here: these were recorded long ago."""
     with transaction(operator) as cursor:
-        endpoint, secret = endpoints.register(cursor, url, event_types, allowed_hosts=LOOPBACK)
+        endpoint, secret = endpoints.register(cursor, url, event_types, allowed_hosts=LOOPBACK, by="test")
         cursor.execute(
             "UPDATE webhook_endpoints SET enabled_at = '2020-01-01' WHERE endpoint_id = %s", (endpoint.endpoint_id,)
         )

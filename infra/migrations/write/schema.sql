@@ -987,6 +987,17 @@ CREATE TABLE streams (
 )
 WITH (fillfactor='85');
 
+CREATE TABLE webhook_actions (
+    endpoint_id uuid NOT NULL,
+    number integer NOT NULL,
+    action text NOT NULL,
+    done_by text NOT NULL,
+    reason text,
+    told jsonb NOT NULL,
+    done_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT webhook_actions_action_check CHECK ((action = ANY (ARRAY['registered'::text, 'changed'::text, 'rotated'::text, 'paused'::text, 'enabled'::text, 'disabled'::text, 'removed'::text])))
+);
+
 CREATE TABLE webhook_attempts (
     message_id uuid NOT NULL,
     attempt integer NOT NULL,
@@ -999,14 +1010,14 @@ CREATE TABLE webhook_attempts (
 CREATE TABLE webhook_endpoints (
     endpoint_id uuid NOT NULL,
     url text NOT NULL,
-    secret text NOT NULL,
     event_types text[] NOT NULL,
     state text NOT NULL,
     reason text,
     enabled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     paused_until timestamp with time zone,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT webhook_endpoints_state_check CHECK ((state = ANY (ARRAY['enabled'::text, 'disabled'::text])))
+    types_since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT webhook_endpoints_state_check CHECK ((state = ANY (ARRAY['enabled'::text, 'disabled'::text, 'removed'::text])))
 );
 
 CREATE TABLE webhook_messages (
@@ -1025,7 +1036,16 @@ CREATE TABLE webhook_messages (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     ended_at timestamp with time zone,
     CONSTRAINT webhook_messages_check CHECK (((state = 'waiting'::text) = (ended_at IS NULL))),
-    CONSTRAINT webhook_messages_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'parked'::text])))
+    CONSTRAINT webhook_messages_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'parked'::text, 'discarded'::text])))
+);
+
+CREATE TABLE webhook_secrets (
+    endpoint_id uuid NOT NULL,
+    number integer NOT NULL,
+    secret text,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    signs_until timestamp with time zone,
+    CONSTRAINT webhook_secrets_check CHECK (((secret IS NOT NULL) OR (signs_until IS NOT NULL)))
 );
 
 ALTER TABLE ONLY events ATTACH PARTITION events_0 FOR VALUES FROM ('0') TO ('20000000');
@@ -1161,6 +1181,9 @@ ALTER TABLE ONLY snapshots
 ALTER TABLE ONLY streams
     ADD CONSTRAINT streams_pkey PRIMARY KEY (stream_id);
 
+ALTER TABLE ONLY webhook_actions
+    ADD CONSTRAINT webhook_actions_pkey PRIMARY KEY (endpoint_id, number);
+
 ALTER TABLE ONLY webhook_attempts
     ADD CONSTRAINT webhook_attempts_pkey PRIMARY KEY (message_id, attempt);
 
@@ -1175,6 +1198,9 @@ ALTER TABLE ONLY webhook_messages
 
 ALTER TABLE ONLY webhook_messages
     ADD CONSTRAINT webhook_messages_pkey PRIMARY KEY (message_id);
+
+ALTER TABLE ONLY webhook_secrets
+    ADD CONSTRAINT webhook_secrets_pkey PRIMARY KEY (endpoint_id, number);
 
 CREATE INDEX audit_transactions_open ON audit_transactions USING btree (chain_id, sender, nonce) WHERE (state = ANY (ARRAY['signed'::text, 'broadcast'::text, 'mined'::text]));
 
@@ -1250,6 +1276,8 @@ CREATE INDEX webhook_messages_parked ON webhook_messages USING btree (ended_at) 
 
 CREATE INDEX webhook_messages_stream ON webhook_messages USING btree (stream_id);
 
+CREATE UNIQUE INDEX webhook_secrets_newest ON webhook_secrets USING btree (endpoint_id) WHERE (signs_until IS NULL);
+
 ALTER INDEX events_0_tags_of_idx ATTACH PARTITION events_0_hot_tags_of_idx;
 
 ALTER INDEX events_tags ATTACH PARTITION events_0_tags_of_idx;
@@ -1275,11 +1303,17 @@ ALTER TABLE ONLY chain_transactions
 ALTER TABLE ONLY dropped_orders
     ADD CONSTRAINT dropped_orders_slice_fkey FOREIGN KEY (slice) REFERENCES outbox_drops(slice);
 
+ALTER TABLE ONLY webhook_actions
+    ADD CONSTRAINT webhook_actions_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(endpoint_id);
+
 ALTER TABLE ONLY webhook_attempts
     ADD CONSTRAINT webhook_attempts_message_id_fkey FOREIGN KEY (message_id) REFERENCES webhook_messages(message_id);
 
 ALTER TABLE ONLY webhook_messages
     ADD CONSTRAINT webhook_messages_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(endpoint_id);
+
+ALTER TABLE ONLY webhook_secrets
+    ADD CONSTRAINT webhook_secrets_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(endpoint_id);
 
 CREATE PUBLICATION outbox_publication WITH (publish = 'insert', publish_via_partition_root = true);
 
@@ -1573,6 +1607,10 @@ GRANT SELECT ON TABLE streams TO auditor;
 GRANT SELECT ON TABLE streams TO projections;
 GRANT SELECT ON TABLE streams TO notifications;
 
+GRANT SELECT,INSERT ON TABLE webhook_actions TO operator;
+GRANT SELECT,INSERT ON TABLE webhook_actions TO sender;
+GRANT SELECT ON TABLE webhook_actions TO auditor;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE webhook_attempts TO sender;
 GRANT SELECT ON TABLE webhook_attempts TO operator;
 GRANT SELECT ON TABLE webhook_attempts TO auditor;
@@ -1604,9 +1642,26 @@ GRANT SELECT(paused_until) ON TABLE webhook_endpoints TO auditor;
 
 GRANT SELECT(created_at) ON TABLE webhook_endpoints TO auditor;
 
+GRANT SELECT(types_since) ON TABLE webhook_endpoints TO auditor;
+
 GRANT SELECT,INSERT ON TABLE webhook_messages TO notifications;
 GRANT SELECT,UPDATE ON TABLE webhook_messages TO sender;
 GRANT SELECT,INSERT,UPDATE ON TABLE webhook_messages TO operator;
 GRANT SELECT ON TABLE webhook_messages TO auditor;
 
 GRANT SELECT(state) ON TABLE webhook_messages TO gateway;
+
+GRANT SELECT,INSERT ON TABLE webhook_secrets TO operator;
+GRANT SELECT ON TABLE webhook_secrets TO sender;
+
+GRANT SELECT(endpoint_id) ON TABLE webhook_secrets TO auditor;
+
+GRANT SELECT(number) ON TABLE webhook_secrets TO auditor;
+
+GRANT UPDATE(secret) ON TABLE webhook_secrets TO operator;
+GRANT UPDATE(secret) ON TABLE webhook_secrets TO sender;
+
+GRANT SELECT(made_at) ON TABLE webhook_secrets TO auditor;
+
+GRANT UPDATE(signs_until) ON TABLE webhook_secrets TO operator;
+GRANT SELECT(signs_until) ON TABLE webhook_secrets TO auditor;
