@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.fitting import Fitting
 from connectors.anchoring import rows
 from connectors.anchoring.rows import Anchor
 from infra.database import Cursor
@@ -127,16 +129,16 @@ def _covered(found: LogState) -> Text:
     return text
 
 
-def _anchors(anchors: tuple[Anchor, ...], open_id: str) -> Table:
+def _anchors(anchors: tuple[Anchor, ...], open_id: str) -> Fitting:
     table = Table(title="the last anchors", title_justify="left", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in ("events", "state", "block", "transaction", "decided"):
-        table.add_column(name, justify="right" if name in ("events", "block") else "left", overflow="fold")
+        table.add_column(name, justify="right" if name in ("events", "block") else "left")
     for each in anchors:
         colour = COLOURS.get(each.state, "red")
         row = (f"{each.head.size:,}", f"[{colour}]{each.state}[/]", str(each.block_number or ""), each.tx_hash or "")
         closed = "" if each.head.log_id == open_id else f" of closed log {each.head.log_id}"
-        table.add_row(*row, f"{each.decided_at:%Y-%m-%d %H:%M:%S}{closed}")
-    return table
+        table.add_row(*row, f"{each.decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC{closed}")
+    return Fitting(table)
 
 
 def show_closing(console: Console, path: Path, made: Closing) -> None:

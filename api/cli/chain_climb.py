@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from rich.console import Group
+from rich.console import Group, OverflowMethod
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.fitting import Fitting
 from streams.event_store.recorded import RecordedEvent
 
 TYPES = ("TransferSeen", "TransferUnseen", "TransferFinalized", "TransferEnded")
@@ -73,7 +74,8 @@ def drawn(climbs: Iterable[Climb], heights: Mapping[str, int | None], cursor: Se
     listener = f"seen {cursor[0]:,}   final {cursor[1]:,}" if cursor else "has not begun"
     table = Table(box=None, title=None)
     for name in ("transfer", "account", "kind", "amount", "block", "climb"):
-        table.add_column(name, justify="right" if name in ("amount", "block") else "left", no_wrap=True)
+        fold: OverflowMethod = "fold" if name == "climb" else "ellipsis"
+        table.add_column(name, justify="right" if name in ("amount", "block") else "left", overflow=fold)
     for each in climbs:
         told = each.told
         sign = "-" if told["direction"] == "out" else "+"
@@ -81,7 +83,7 @@ def drawn(climbs: Iterable[Climb], heights: Mapping[str, int | None], cursor: Se
         block = "-" if each.block is None else f"{each.block:,}"
         place = _short(told.get("tx_hash") or told["transfer_id"])
         table.add_row(place, _short(told["account_id"]), told["kind"], amount, block, climb(each, heights["safe"] or 0))
-    shown = table if table.row_count else Text("no transfer of a wallet under watch yet", style="dim")
+    shown = Fitting(table) if table.row_count else Text("no transfer of a wallet under watch yet", style="dim")
     return Group(Text.assemble(("node      ", "dim"), node), Text.assemble(("listener  ", "dim"), listener), "", shown)
 
 

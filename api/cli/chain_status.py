@@ -13,6 +13,7 @@ from rich.text import Text
 
 from api.cli.chain_climb import TAGS
 from api.cli.chain_watch import watch
+from api.cli.fitting import Fitting
 from api.cli.options import HomeOption, JsonOption
 from api.roots.chain import ChainRoot
 from connectors.chain.listening.contradictions import outvoted
@@ -111,18 +112,20 @@ def show(console: Console, told: dict[str, Any]) -> None:
             console.print(f"{what:<10} {count:>9,}  {name}", highlight=False)
 
 
-def _nodes(told: dict[str, Any]) -> Table:
+def _nodes(told: dict[str, Any]) -> Fitting:
     table = Table(title=f"Chain {told['chain_id']}", title_justify="left", box=None)
     for name in ("node", "state", "latency", *TAGS, "blocks at once", "outvoted", "last error"):
         figure = name in ("latency", *TAGS, "blocks at once", "outvoted")
-        table.add_column(name, justify="right" if figure else "left", no_wrap=name == "node", overflow="fold")
+        table.add_column(
+            name, justify="right" if figure else "left", overflow="fold" if name == "last error" else "ellipsis"
+        )
     for each in told["nodes"]:
         state = Text(each["state"], style="green" if each["state"] == "well" else "red")
         heights = ["-" if each[tag] is None else f"{each[tag]:,}" for tag in TAGS]
         at_once = "-" if each["range_limit"] is None else f"{each['range_limit']:,}"
         lies = Text(str(each["outvoted"] or "-"), style="red" if each["outvoted"] else "")
         table.add_row(each["node"], state, f"{each['latency_ms']:.1f} ms", *heights, at_once, lies, each["last_error"])
-    return table
+    return Fitting(table)
 
 
 def _node(endpoint: Endpoint, heights: dict[str, int | None], outvoted: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from api.cli.fitting import Fitting
 from api.cli.options import HomeOption, JsonOption
 from api.cli.stack import folder_of
 from api.roots.chain import ChainRoot
@@ -115,7 +116,7 @@ def _show(made: Sequence[Customer], api: str, key: str) -> None:
     table = Table("card", "account", "wallet", "funds", box=None)
     for each in made:
         table.add_row(each.card_token, each.account_id, each.wallet, f"{each.funds} {each.currency}")
-    out.print(table)
+    out.print(Fitting(table))
     body = {
         "card_token": made[0].card_token,
         "amount_minor": TICKET_MINOR,

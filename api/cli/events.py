@@ -48,7 +48,7 @@ def events(
         told = store.read_stream(write, found.stream_id, up_to=version)
         at = history.as_of(write, found.stream_id, AtVersion(told[-1].version))
     if follow:
-        _follow(root.write, found, told, as_json)
+        _follow(root.write, found, told, as_json, at.state)
     elif as_json:
         state = {"version": at.event.version, "state": to_plain(at.state)}
         _print({**vars(found), "as_of": as_of, **state, "events": [view.as_told(event) for event in told]})
@@ -76,7 +76,7 @@ def diff(
     _print({**vars(found), **versions, "events": [view.as_told(each) for each in told.events], "changes": changed})
 
 
-def _follow(write: Engine, found: Found, told: list[RecordedEvent], as_json: bool) -> None:
+def _follow(write: Engine, found: Found, told: list[RecordedEvent], as_json: bool, state: Any) -> None:
     """What there is, then what comes, an event as soon as it is there."""
     console, before = Console(), None
     if not as_json:
@@ -86,7 +86,7 @@ def _follow(write: Engine, found: Found, told: list[RecordedEvent], as_json: boo
             if as_json:
                 _print(view.as_told(event), lines=True)
             else:
-                console.print(view.line(event, before))
+                console.print(view.line(event, before, state))
             before = event
     except KeyboardInterrupt:
         return

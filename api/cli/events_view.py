@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from rich import box
@@ -11,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.fitting import Fitting
 from connectors.explain import words
 from connectors.explain.find_stream import Found
 from schemas.definition import MESSAGES, hints
@@ -58,7 +60,11 @@ def stream(found: Found, events: Sequence[RecordedEvent], state: Any, as_of: str
     then = Text(
         f"as of {as_of}, version {events[-1].version}" if as_of is not None else f"now, version {events[-1].version}"
     )
-    return Group(head(found), _table(events), Panel(_state(state), title=then, title_align="left", border_style="cyan"))
+    return Group(
+        head(found),
+        _table(events, _currency(state)),
+        Panel(_state(state), title=then, title_align="left", border_style="cyan"),
+    )
 
 
 def diff(found: Found, told: Diff) -> Group:
@@ -66,49 +72,57 @@ def diff(found: Found, told: Diff) -> Group:
     changed = Table(
         "what", "before", "after", box=box.SIMPLE_HEAD, pad_edge=False, title="What it changed", title_justify="left"
     )
+    for column in changed.columns[1:]:
+        column.overflow = "fold"
     for each in told.changes:
         changed.add_row(
             Text(each.path), Text(_value(each.before), style="red"), Text(_value(each.after), style="green")
         )
     between = Text(f"versions {told.before.event.version} to {told.after.event.version}", style="dim")
-    same: list[Any] = [changed] if told.changes else [Text("Nothing in its state is another than before.", style="dim")]
-    return Group(head(found), between, *([_table(told.events)] if told.events else []), *same)
+    same: list[Any] = (
+        [Fitting(changed)] if told.changes else [Text("Nothing in its state is another than before.", style="dim")]
+    )
+    return Group(
+        head(found), between, *([_table(told.events, _currency(told.after.state))] if told.events else []), *same
+    )
 
 
-def line(event: RecordedEvent, before: RecordedEvent | None) -> Text:
-    """One event as a line of its own, for one who watches."""
-    parts = zip(row(event, before), (5, 12, 10, 26), strict=False)
+def line(event: RecordedEvent, before: RecordedEvent | None, state: Any) -> Text:
+    """One event as a line of its own, for one who watches; `state`: any of the stream's, for its currency."""
+    cells = row(event, before, _currency(state))
+    parts = zip(cells, (5, 12, 10, 26), strict=False)
     told = Text("  ").join(Text(part.plain.ljust(width), style=part.style) for part, width in parts)
-    return Text.assemble(told, "  ", row(event, before)[4])
+    return Text.assemble(told, "  ", cells[4])
 
 
-def row(event: RecordedEvent, before: RecordedEvent | None) -> tuple[Text, Text, Text, Text, Text, Text]:
-    """Version, time, how long after the one before, type, what it says, why."""
-    metadata = event.metadata
+def row(event: RecordedEvent, before: RecordedEvent | None, currency: str) -> tuple[Text, Text, Text, Text, Text, Text]:
+    """Version, time (UTC), how long after the one before, type, what it says, why. `currency`: of amounts that do not say theirs."""
+    metadata, payload = event.metadata, {"currency": currency, **event.payload}
+    at = event.recorded_at.astimezone(UTC)
     why = f"{metadata['command']} by {metadata['actor']}"
     return (
         Text(str(event.version), style="dim"),
-        Text(f"{event.recorded_at:%H:%M:%S.%f}"[:-3]),
+        Text(f"{at:%H:%M:%S.%f}"[:-3]),
         Text(
-            words.since(event.recorded_at, before.recorded_at) if before else f"{event.recorded_at:%Y-%m-%d}",
+            words.since(event.recorded_at, before.recorded_at) if before else f"{at:%Y-%m-%d}",
             style="dim",
         ),
         Text(event.type, style=_style(event.type)),
-        Text(", ".join(_said(name, event.payload[name], event.payload) for name in _fields(event))),
+        Text(", ".join(_said(name, event.payload[name], payload) for name in _fields(event))),
         Text(f"{why} ← {words.short(metadata['causation_id'])}", style="dim"),
     )
 
 
-def _table(events: Sequence[RecordedEvent]) -> Table:
-    table = Table("", "time", "after", "event", "what it says", "why", box=box.SIMPLE_HEAD, pad_edge=False)
+def _table(events: Sequence[RecordedEvent], currency: str) -> Fitting:
+    table = Table("", "time, UTC", "after", "event", "what it says", "why", box=box.SIMPLE_HEAD, pad_edge=False)
     for column, wrap in zip(table.columns, (True, True, True, True, False, False), strict=True):
         column.no_wrap, column.overflow = wrap, "fold"
     for before, event in zip([None, *events], events, strict=False):
-        table.add_row(*row(event, before))
-    return table
+        table.add_row(*row(event, before, currency))
+    return Fitting(table)
 
 
-def _state(state: Any) -> Table:
+def _state(state: Any) -> Fitting:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -116,7 +130,11 @@ def _state(state: Any) -> Table:
     for path, value in flat(plain).items():
         if value is not None:
             table.add_row(Text(path), Text(_value(value, whole=True) + _read(path, value, plain)))
-    return table
+    return Fitting(table)
+
+
+def _currency(state: Any) -> str:
+    return str(getattr(state, "currency", ""))
 
 
 def _style(kind: str) -> str:
@@ -147,6 +165,8 @@ def _said(name: str, value: Any, payload: Mapping[str, Any]) -> str:
     currency = str(payload.get("currency", ""))
     if name.endswith("_raw") and "decimals" in payload:
         return f"{name.removesuffix('_raw')} {words.raw(value, payload['decimals'], currency)}"
+    if name == "block_time":
+        return f"{name} {datetime.fromtimestamp(int(value), UTC):%Y-%m-%d %H:%M:%S}"
     if name.endswith("_minor"):
         return f"{name.removesuffix('_minor')} {words.minor(value, currency).strip()}"
     return f"{name} {_value(value)}"

@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.fitting import Fitting
 from api.cli.options import HomeOption, JsonOption
 from api.roots.root import Root
 from connectors.explain import words
@@ -75,7 +76,9 @@ def as_told(story: Story, found_by: str) -> dict[str, Any]:
 def rendered(story: Story, found_by: str) -> Group:
     """The story for people."""
     parts: list[Any] = [_head(story, found_by), _narrative(story)]
-    parts += [table for table in (_legs(story), _ledger(story), _kafka(story), _hooks(story)) if table.row_count]
+    parts += [
+        Fitting(table) for table in (_legs(story), _ledger(story), _kafka(story), _hooks(story)) if table.row_count
+    ]
     if story.missing:
         parts.append(Text("\nWhat is open or missing", style="bold"))
         parts += [Text(f"  · {each}", style="yellow") for each in story.missing]
@@ -87,7 +90,7 @@ def _head(story: Story, found_by: str) -> Panel:
     asked = story.requested
     lines = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     lines.add_column(style="dim")
-    lines.add_column()
+    lines.add_column(overflow="fold")
     outcome = shown.get("outcome", "not shown yet")
     amount = words.minor(asked.get("amount_minor", 0), story.currency)
     exact = words.raw(asked.get("amount_raw", 0), story.decimals)
@@ -196,6 +199,7 @@ def _where(place: dict[str, Any]) -> str:
 
 def _hooks(story: Story) -> Table:
     table = Table("webhook", "told to", "state", "attempts", "ended", title="\nTold to others", **PLAIN)
+    table.columns[1].overflow = "fold"
     for each in story.record.webhooks:
         ended = words.since(each["ended_at"], story.start) if each["ended_at"] else "-"
         state = f"{each['state']}{': ' + each['reason'] if each['reason'] else ''}"

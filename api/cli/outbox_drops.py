@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from api.cli.fitting import Fitting
 from api.cli.stack import doors_of
 from connectors.debezium.retention import Retention, Slice
 from infra.database import engine
@@ -50,7 +51,7 @@ def _bar() -> Progress:
     )
 
 
-def _table(told: Sequence[Slice], *, dry_run: bool) -> Table:
+def _table(told: Sequence[Slice], *, dry_run: bool) -> Fitting:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name, justify in (
         ("slice", "left"),
@@ -61,7 +62,7 @@ def _table(told: Sequence[Slice], *, dry_run: bool) -> Table:
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     table.add_column("newest row, UTC")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for each in told:
         goes = "[green]would go[/]" if dry_run else "[green]dropped[/]"
         read = each.newest is not None and bool(each.events or each.orders)
@@ -71,7 +72,7 @@ def _table(told: Sequence[Slice], *, dry_run: bool) -> Table:
         table.add_row(
             each.name, f"{each.first:,} to {each.beyond - 1:,}", *counts, f"{each.bytes / 1e6:,.1f}", newest, stays
         )
-    return table
+    return Fitting(table)
 
 
 def _json(each: Slice) -> dict[str, object]:

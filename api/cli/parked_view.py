@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.fitting import Fitting
 from infra.errors import PayriverError
 from schemas.codec import Codec
 from schemas.definition import to_json
@@ -45,18 +46,18 @@ def print_list(
             state = f"[{COLOURS[each.state]}]{each.state}[/]"
             key, why = escape(each.record.key_text or "-"), escape(_why(each))
             table.add_row(str(each.parked_id), each.consumer, state, _place(each), key, why, _at(each.parked_at))
-        out.print(table)
+        out.print(Fitting(table))
     if sagas:
         table = _table(f"{len(sagas)} sagas", "payment", "stuck in", "reason", "since")
         for saga in sagas:
             table.add_row(str(saga.saga_id), saga.stuck_in or "-", escape(saga.reason or "-"), _at(saga.since))
-        out.print(table)
+        out.print(Fitting(table))
     if webhooks:
         table = _table(f"{len(webhooks)} webhooks", "id", "type", "of", "attempts", "reason", "since")
         for hook in webhooks:
             tried, since = str(hook.attempts), _at(hook.ended_at or hook.created_at)
             table.add_row(str(hook.message_id), hook.type, str(hook.stream_id), tried, hook.reason or "-", since)
-        out.print(table)
+        out.print(Fitting(table))
 
 
 def as_json(
@@ -181,7 +182,9 @@ def _show(out: Console, title: str, told: dict[str, Any], as_json: bool) -> None
 def _table(title: str, *headings: str) -> Table:
     table = Table(title=title, title_justify="left", box=None)
     for heading in headings:
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("id", "payment"))  # to be copied whole
+        table.add_column(
+            heading, overflow="fold" if heading in ("key", "reason") else "ellipsis"
+        )  # ids are copied whole
     return table
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from api.cli.fitting import Fitting
 from api.cli.options import HomeOption, JsonOption
 from api.roots.root import Root
 from infra.database import Cursor, transaction
@@ -48,7 +49,7 @@ def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
         style = "yellow" if each["due"] else ""
         told = (f"{each['every']} events", str(each["kept"]), str(each["of_other_code"]))
         table.add_row(each["category"], *told, f"[{style}]{each['due']}[/]" if style else "0", f"{each['bytes']:,}")
-    out.print(table)
+    out.print(Fitting(table))
     if any(each["due"] for each in found):
         out.print(
             "Those that are due are kept when their stream is next loaded; `payriver snapshots rebuild` does it now."

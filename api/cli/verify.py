@@ -24,6 +24,8 @@ from connectors.verify.settle import settle
 from connectors.verify.walk import Progress as Tell
 
 SHOWN_AT_MOST = 200
+BESIDE = 40
+"""Characters for a number and what it counts."""
 
 
 def verify(
@@ -56,7 +58,7 @@ def _let_it_rest(console: Console, root: ChainRoot, wait: float) -> None:
 
 def show(console: Console, result: Verification) -> None:
     """The result as a person reads it: what was looked at, what waits, what differs, and the verdict last."""
-    console.print(_looked_at(result))
+    console.print(_looked_at(result, max(1, min(3, console.width // BESIDE))))
     for words in result.skipped:
         console.print(f"[yellow]not looked at[/]  {words}")
     for words in result.known:
@@ -72,14 +74,14 @@ def show(console: Console, result: Verification) -> None:
     console.print(_verdict(result))
 
 
-def _looked_at(result: Verification) -> Table:
+def _looked_at(result: Verification, beside: int) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
-    for _ in range(3):
+    for _ in range(beside):
         table.add_column(justify="right", style="bold")
         table.add_column(style="dim")
     cells = [cell for what, count in result.checked.items() for cell in (f"{count:,}", what)]
-    for start in range(0, len(cells), 6):
-        table.add_row(*cells[start : start + 6])
+    for start in range(0, len(cells), 2 * beside):
+        table.add_row(*cells[start : start + 2 * beside])
     return table
 
 
