@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
+import io
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import typer
 
@@ -83,6 +86,7 @@ def payriver() -> None:
 
 def main() -> None:
     """The console script. A named error is one line and exit status 1; anything else is a bug, and shows its trace."""
+    _take_what_is_said()
     try:
         _must_be_text(sys.argv)
         app = build(sys.argv[1] if len(sys.argv) > 1 else None)
@@ -94,6 +98,19 @@ def main() -> None:
             raise
         typer.secho(f"{named.reason}: {named}", fg=typer.colors.RED, err=True)
         sys.exit(1)
+
+
+def _take_what_is_said() -> None:
+    """Standard streams as every command may use them: a closed one drops what it is told, another alphabet's shows what it lacks as `?`.
+
+    A file or a pipe is given UTF-8 whatever the locale says: JSON has no other encoding (RFC 8259, 8.1).
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (as long as the process)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
 
 
 def _must_be_text(words: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +103,40 @@ def test_where_there_is_no_room_for_the_answer_it_is_said_in_a_line() -> None:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith("bad_input: what is said or written has no room"), done.stderr
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("--help",)], ids=" ".join)
+def test_who_has_closed_its_output_is_told_nothing_and_gets_the_exit_status(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    command = f"exec {sys.executable} -m api.cli.main {' '.join(words)} >&-"
+    told = {**os.environ, "PAYRIVER_HOME": str(tmp_path / "none")}
+    done = subprocess.run(["sh", "-c", command], env=told, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (3 if words[0] == "status" else 0)
+
+
+def test_a_file_gets_utf_8_whatever_the_locale_is(tmp_path: Path) -> None:
+    home = tmp_path / "café"
+    told = {**os.environ, "PYTHONIOENCODING": "ascii", "PAYRIVER_HOME": str(home)}
+    for words in (("status",), ("status", "--json")):
+        done = subprocess.run(
+            [sys.executable, "-m", "api.cli.main", *words], env=told, capture_output=True, check=False
+        )
+        assert (done.returncode, b"Traceback" in done.stderr) == (3, False)
+        assert "café" in done.stdout.decode("utf-8")
+
+
+def test_a_terminal_of_another_alphabet_shows_what_it_lacks_as_a_question_mark(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    told = {**os.environ, "PYTHONIOENCODING": "ascii", "PAYRIVER_HOME": str(tmp_path / "café"), "COLUMNS": "300"}
+    done = subprocess.run(
+        [sys.executable, "-m", "api.cli.main", "status"],
+        env=told,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (3, False)
+    assert b"caf?" in os.read(ours, 10_000)
