@@ -26,5 +26,8 @@ def put(path: Path, data: bytes) -> None:
     try:
         fresh.write_bytes(data)
         fresh.replace(there)
+    except OSError as error:
+        error.filename = str(path)  # what was named, and not what only this function knows of
+        raise
     finally:
         fresh.unlink(missing_ok=True)

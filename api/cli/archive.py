@@ -25,7 +25,10 @@ def archive(
     before: Annotated[
         str, typer.Option(help="Day or time (ISO 8601; UTC where it says no zone) before which they closed.")
     ],
-    by: Annotated[str, typer.Option(help="Who drops; kept with what went.", default_factory=getpass.getuser)],
+    by: Annotated[
+        str,
+        typer.Option(help="Who drops; kept with what went.", default_factory=getpass.getuser, show_default="who calls"),
+    ],
     outbox: Annotated[
         bool, typer.Option("--outbox", help="Instead, drop whole slices of the outbox that are delivered and older.")
     ] = False,
@@ -42,7 +45,8 @@ def archive(
     wanted = slices.closed(operator, until)
     streams = events = 0
     if not dry_run:
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        err = Console(stderr=True)
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
             task = progress.add_task("closed payments", total=wanted)
             for moved in slices.archive(operator, until):
                 streams, events = streams + moved[0], events + moved[1]

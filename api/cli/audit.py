@@ -33,7 +33,7 @@ from infra.files import must_take, put
 from streams.audit_log import closing, log, proofs
 from streams.audit_log.export import export as write_export
 
-AnchorArgument = Annotated[str, typer.Argument(help="An anchor: its size, or its transaction's hash.")]
+ANCHOR = "An anchor: its size, or its transaction's hash."
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the file goes.")]
 
 MOST_DIGITS = 18
@@ -92,7 +92,7 @@ def again(
     because: Annotated[
         str, typer.Option(help="Why, for an auditor who reads it in years; the chain states its hash with the new log.")
     ],
-    by: Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser)],
+    by: Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser, show_default="who calls")],
     to: OutOption = None,
     home: HomeOption = None,
 ) -> None:
@@ -108,7 +108,11 @@ def again(
 
 
 @audit.command()
-def closings(to: OutOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def closings(
+    to: Annotated[Path | None, typer.Option("--out", help="The folder that their records go to; it is made.")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
     """Logs that were closed; with --out a folder of their records, which anyone checks against an anchor of the log that began then."""
     root = ChainRoot.begin("auditor", home=home)
     with transaction(root.write) as cursor:
@@ -133,6 +137,7 @@ def prove(
     home: HomeOption = None,
 ) -> None:
     """Write a proof file for one event; whoever has it and the anchor needs nothing else of ours to check it."""
+    must_take(to)
     root = ChainRoot.begin("auditor", home=home)
     with transaction(root.write) as cursor:
         used = _anchor(cursor, by)
@@ -144,8 +149,14 @@ def prove(
 
 
 @audit.command()
-def consistency(first: AnchorArgument, second: AnchorArgument, to: OutOption = None, home: HomeOption = None) -> None:
+def consistency(
+    first: Annotated[str, typer.Argument(metavar="FIRST", help=ANCHOR)],
+    second: Annotated[str, typer.Argument(metavar="SECOND", help=ANCHOR)],
+    to: OutOption = None,
+    home: HomeOption = None,
+) -> None:
     """Write a proof file that the log of one anchor begins with the log of an earlier one."""
+    must_take(to)
     root = ChainRoot.begin("auditor", home=home)
     with transaction(root.write) as cursor:
         old, new = sorted((_anchor(cursor, first), _anchor(cursor, second)), key=lambda each: each.head.size)
@@ -181,7 +192,7 @@ def check(
         list[str] | None, typer.Option(help="Call data of the anchor, 0x...; twice for a consistency proof.")
     ] = None,
     anchor: Annotated[
-        list[str] | None, typer.Option(help="Hash of the anchor's transaction instead; needs --rpc.")
+        list[str] | None, typer.Option(help="Hash of the anchor's transaction instead; needs --rpc and --sender.")
     ] = None,
     rpc: Annotated[str | None, typer.Option(help="URL of an EVM node that you trust.")] = None,
     sender: Annotated[str | None, typer.Option(help="Whose anchors count.")] = None,
@@ -216,7 +227,7 @@ def _anchor(cursor: Cursor, wanted: str | None) -> Anchor:
     found = rows.last_final(cursor) if wanted is None else rows.find(cursor, wanted)
     if found is None:
         raise NotFound(
-            f"no anchor {wanted or 'is final yet'}; `payriver audit anchor` makes one, `payriver audit status` shows all"
+            f"no anchor {wanted or 'is final yet'}; `payriver audit anchor` makes one, `payriver audit status` shows the last"
         )
     if found.state != "final":
         raise BadInput(

@@ -33,6 +33,7 @@ from connectors.chain.listening.backfill import Backfill
 from connectors.chain.listening.listener import BULK, Listener
 from connectors.chain.listening.stretches import Stretches
 from infra.database import transaction
+from infra.errors import BadInput
 from infra.garbage import look_seldom
 
 PAUSE_SECONDS = 0.5
@@ -52,6 +53,7 @@ def backfill(
     job = Backfill(
         root.write, root.chain, Discovery(root.write, root.chain, root.registrar), Stretches(root.rpc, root.chain)
     )
+    _must_have_come(first, job.discovery.registrar.final_block().number)
     look_seldom()
     console = Console(stderr=True)
     with _bars(console) as bars:
@@ -63,6 +65,11 @@ def backfill(
         if ended
         else f"stopped at {where}; the same command goes on from there"
     )
+
+
+def _must_have_come(first: int | None, final: int) -> None:
+    if first is not None and first > final:
+        raise BadInput(f"block {first:,} is not final yet: the newest final one is {final:,}; begin with it or before")
 
 
 @dataclass

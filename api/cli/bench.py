@@ -39,7 +39,9 @@ class Size(StrEnum):
 
 
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Which: {', '.join(BENCHES)}. None: all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAMES", help=f"Which: {', '.join(BENCHES)}. None: all.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit status 1 if a ratio is below its aim.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="Begin with an empty cache: fetches all servers anew.")] = False,

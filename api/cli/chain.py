@@ -48,7 +48,7 @@ account = typer.Typer(no_args_is_help=True, help="Accounts under watch.")
 
 @account.command()
 def register(
-    wallet: Annotated[str, typer.Argument(help="Address that holds the tokens (the Safe).")],
+    wallet: Annotated[str, typer.Argument(metavar="WALLET", help="Address that holds the tokens (the Safe).")],
     roles: Annotated[str | None, typer.Option(help="Address of its Roles modifier.")] = None,
     delay: Annotated[str | None, typer.Option(help="Address of its Delay modifier.")] = None,
     card: Annotated[str | None, typer.Option(help="Token of its card; never a PAN.")] = None,
@@ -67,8 +67,8 @@ def register(
 
 @account.command()
 def bind(
-    wallet: Annotated[str, typer.Argument(help="Address that holds the tokens (the Safe).")],
-    card: Annotated[str, typer.Argument(help="Token of its card; never a PAN.")],
+    wallet: Annotated[str, typer.Argument(metavar="WALLET", help="Address that holds the tokens (the Safe).")],
+    card: Annotated[str, typer.Argument(metavar="CARD", help="Token of its card; never a PAN.")],
     currency: Annotated[str | None, typer.Option(help="Which of the chain file's tokens, by currency.")] = None,
     home: HomeOption = None,
 ) -> None:
@@ -82,7 +82,7 @@ def bind(
 def _token(chain: ChainSettings, currency: str | None) -> Token:
     found = [each for each in chain.tokens if currency in (None, each.currency)]
     if len(found) != 1:
-        raise BadInput(
-            f"--currency must name one of {', '.join(each.currency for each in chain.tokens)}; {currency!r} names {len(found)}"
-        )
+        there = ", ".join(each.currency for each in chain.tokens)
+        said = "there are several" if currency is None else f"{currency!r} is none of them"
+        raise BadInput(f"--currency must name one of this chain's: {there}; {said}")
     return found[0]

@@ -25,7 +25,8 @@ from streams.event_store.recorded import RecordedEvent
 
 LOOK_SECONDS = 0.3
 STREAM = typer.Argument(
-    help="A payment or an account: its id (or 8 digits of it), a wallet, a card's token, the network's reference, a transaction."
+    metavar="STREAM",
+    help="A payment or an account: its id (or 8 digits of it), a wallet, a card's token, the network's reference, a transaction.",
 )
 POINT = "A version (7), a time with its zone (2026-03-01T12:00:00Z), or a block (block:41022)."
 

@@ -38,7 +38,8 @@ def explain(
     payment: Annotated[
         str,
         typer.Argument(
-            help="Payment id (or its first 8 digits), network reference, NAME:KEY of the caller, or transaction."
+            metavar="PAYMENT",
+            help="Payment id (or its first 8 digits), network reference, NAME:KEY of the caller, or transaction.",
         ),
     ],
     as_json: JsonOption = False,

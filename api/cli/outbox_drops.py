@@ -46,9 +46,9 @@ def drop_slices(before: datetime, by: str, home: Path | None, *, dry_run: bool, 
 
 
 def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
-    )
+    err = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
 def _table(told: Sequence[Slice], *, dry_run: bool) -> Fitting:

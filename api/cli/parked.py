@@ -15,7 +15,7 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from api.cli import parked_view as view
-from api.cli.options import HomeOption, JsonOption
+from api.cli.options import HomeOption, JsonOption, reason_option
 from api.roots.chain import ChainRoot, intents
 from api.roots.workers import HANDLERS, SUBSCRIBED
 from infra.database import transaction
@@ -33,7 +33,10 @@ MOST_SHOWN = 1000
 EVERY_STATE = ("parked", "queued", "replayed", "discarded")
 
 ByOption = Annotated[
-    str, typer.Option("--by", help="Who decides it; kept with the message.", default_factory=getpass.getuser)
+    str,
+    typer.Option(
+        "--by", help="Who decides it; kept with the message.", default_factory=getpass.getuser, show_default="who calls"
+    ),
 ]
 IdArgument = Annotated[UUID, typer.Argument(metavar="ID", help="As `payriver parked list` names it.")]
 
@@ -89,7 +92,7 @@ def show(waiting_id: IdArgument, as_json: JsonOption = False, home: HomeOption =
     elif sagas:
         view.show_saga(out, sagas[0], waiting.ways_on(sagas[0].stuck_in), as_json=as_json)
     else:
-        raise NotFound(f"nothing that waits is called {waiting_id}; `payriver parked list` shows what does")
+        raise _nothing(waiting_id)
 
 
 @parked.command()
@@ -105,6 +108,8 @@ def replay(waiting_id: IdArgument, by: ByOption, home: HomeOption = None) -> Non
         if sagas := waiting.find(cursor, saga_id=waiting_id):
             ways_on = ", ".join(waiting.ways_on(sagas[0].stuck_in))
             raise BadInput(f"{waiting_id} is a saga and no message: it goes on by itself when one of {ways_on} comes")
+        if outgoing.one(cursor, waiting_id) is None:
+            raise _nothing(waiting_id)
         outgoing.replay(cursor, waiting_id)
     out.print(f"webhook [bold]{waiting_id}[/] will be sent again, under the same id")
 
@@ -113,7 +118,7 @@ def replay(waiting_id: IdArgument, by: ByOption, home: HomeOption = None) -> Non
 def discard(
     waiting_id: IdArgument,
     by: ByOption,
-    reason: Annotated[str, typer.Option("--reason", help="Why it is never taken; kept for those who ask later.")],
+    reason: Annotated[str, reason_option("Why it is never taken; kept for those who ask later.")],
     home: HomeOption = None,
 ) -> None:
     """End a message without taking it. What waits behind it stays, and is replayed by a replay."""
@@ -126,6 +131,10 @@ def discard(
     with transaction(server) as cursor:
         rest = [each for each in messages.find(cursor, consumer=message.consumer) if _same_key(each, message)]
     view.print_discarded(out, message, rest)
+
+
+def _nothing(waiting_id: UUID) -> NotFound:
+    return NotFound(f"nothing that waits is called {waiting_id}; `payriver parked list` shows what does")
 
 
 def _root(home: Path | None) -> ChainRoot:

@@ -30,7 +30,9 @@ def _payment() -> None:
 PaymentArgument = Annotated[
     str, typer.Argument(metavar="PAYMENT", help="Its id, the network's reference, or a transaction.")
 ]
-ByOption = Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser)]
+ByOption = Annotated[
+    str, typer.Option(help="Who decides it.", default_factory=getpass.getuser, show_default="who calls")
+]
 
 
 @payment.command("give-up")

@@ -23,7 +23,7 @@ from streams.persons.sealing import Details
 
 ACTOR = "operator"
 ACCOUNTS = "SELECT account_id FROM account_holders WHERE person_id = %s ORDER BY account_id"
-Id = Annotated[UUID, typer.Argument(help="The person's id.")]
+Id = Annotated[UUID, typer.Argument(metavar="ID", help="The person's id.")]
 Reason = Annotated[str, reason_option("Why, in words that say nothing about the person.")]
 
 person = typer.Typer(no_args_is_help=True, help="Persons behind accounts.")

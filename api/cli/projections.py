@@ -28,7 +28,9 @@ from streams.projections.rebuilds import RebuildRow
 from streams.runtime.positions import client_config
 
 out, err = Console(), Console(stderr=True)
-ByOption = Annotated[str, typer.Option("--by", help="Who decides it; kept.", default_factory=getpass.getuser)]
+ByOption = Annotated[
+    str, typer.Option("--by", help="Who decides it; kept.", default_factory=getpass.getuser, show_default="who calls")
+]
 
 projections = typer.Typer(no_args_is_help=True, help="The read models: what the API and the live page show.")
 

@@ -68,7 +68,8 @@ def rebuild(
     with transaction(source) as cursor:
         dropped = kept.drop(cursor) if everything else 0
         due = [each for category in AGGREGATES for each, _ in _due(cursor, category)]
-    with Progress(console=Console(stderr=True)) as progress:
+    err = Console(stderr=True)
+    with Progress(console=err, disable=not err.is_terminal) as progress:
         for stream_id in progress.track(due, description="streams"):
             with transaction(source) as cursor:
                 at = state_at(cursor, stream_id)
@@ -79,7 +80,7 @@ def rebuild(
 @snapshots.command()
 def drop(
     stale: Annotated[bool, typer.Option("--stale", help="Only those that other code has folded.")] = False,
-    streams: Annotated[list[UUID] | None, typer.Argument(help="Only of these streams.")] = None,
+    streams: Annotated[list[UUID] | None, typer.Argument(metavar="STREAMS", help="Only of these streams.")] = None,
     home: HomeOption = None,
 ) -> None:
     """Throw snapshots away: all of them, those of some streams, or what an upgrade has left."""

@@ -84,7 +84,7 @@ def up(
 
 
 def down(home: HomeOption = None) -> None:
-    """End everything in order. The data stays, unless it was thrown away anyhow."""
+    """End everything in order. The data stays: `payriver up` goes on with it."""
     folder = folder_of(home)
     if not is_running(folder):
         if folder.exists() and (lock := take_lock(folder)):
@@ -111,6 +111,8 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         out.print_json(json.dumps({**report.as_json(), "store": store}))
     else:
         _print(report)
+        if report.state == "stopped":
+            err.print("`payriver up` starts it; --home or PAYRIVER_HOME names another river's folder")
         for each in warnings(store):
             err.print(each, style="yellow")
     if report.state != "ready":
@@ -163,7 +165,7 @@ def doors_of(home: Path | None) -> Doors:
     folder = folder_of(home)
     told = ProvisionSettings()
     if not is_running(folder):
-        return Doors.of_settings(told)
+        return Doors.of_settings(told, folder)
     found = Home(folder)
     found.load()
     return Doors.of_home(found, read_state(folder).get("partitions", told.topic_partitions))
@@ -216,14 +218,15 @@ def _reason(folder: Path) -> str:
 
 
 def _print(report: Report) -> None:
-    table = Table(title=f"payriver: {report.state} in {report.home}", title_justify="left", box=None)
+    title = f"payriver: {report.state} in {report.home}"
+    table = Table(title=title, title_justify="left", box=None)
     for heading in ("component", "state", "address", "version", "pid", "MiB", "restarts"):
         table.add_column(heading, justify="right" if heading in ("pid", "MiB", "restarts") else "left", overflow="fold")
     for row in report.components:
         name = row.component if row.kind == "server" else f"{row.component} {row.worker}"
         figures = (str(row.pid or ""), f"{row.rss_mb:.0f}", str(row.restarts or ""))
         table.add_row(name, _coloured(row.state), row.address, row.version, *figures)
-    out.print(table)
+    out.print(table if table.row_count else title, soft_wrap=not table.row_count, highlight=False)
     if report.error:
         err.print(report.error, style="red")
 

@@ -24,7 +24,9 @@ from streams.notifications.endpoints import Endpoint
 
 out = Console()
 IdArgument = Annotated[UUID, typer.Argument(metavar="ID", help="As `payriver webhook list` names it.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who decides it; kept.", default_factory=getpass.getuser)]
+ByOption = Annotated[
+    str, typer.Option("--by", help="Who decides it; kept.", default_factory=getpass.getuser, show_default="who calls")
+]
 TypesOption = Annotated[
     list[str] | None,
     typer.Option("--type", help="Only this type, or all below it (card.transaction); may be given again."),

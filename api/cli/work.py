@@ -26,7 +26,7 @@ def serve() -> None:
     )
 
 
-def work(role: str = typer.Argument(help=f"One of: {', '.join(ROLES)}")) -> None:
+def work(role: str = typer.Argument(metavar="ROLE", help=f"One of: {', '.join(ROLES)}")) -> None:
     """Run one worker of ROLE until SIGTERM."""
     if role not in ROLES:
         raise BadInput(f"no role is called {role!r}; the roles are {', '.join(ROLES)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
@@ -70,13 +71,16 @@ class Doors:
         )
 
     @classmethod
-    def of_settings(cls, told: ProvisionSettings) -> Doors:
-        """Those that the environment names: servers of containers, or of one's own. Raises Misconfigured for what is missing."""
+    def of_settings(cls, told: ProvisionSettings, folder: Path) -> Doors:
+        """Those that the environment names: servers of containers, or of one's own. Raises Misconfigured for what is missing.
+
+        `folder`: where no river runs.
+        """
         needed = ("write_url", "read_url", "keys_url", "cdc_url", "kafka_bootstrap", "registry_url", "connect_url")
         missing = [f"PAYRIVER_{name.upper()}" for name in needed if not _plain(getattr(told, name))]
         if missing:
             raise Misconfigured(
-                f"no river runs here, and {', '.join(missing)} are not set: start one with `payriver up`, name another's folder"
+                f"no river runs in {folder}, and {', '.join(missing)} are not set: start one with `payriver up`, name another's folder"
                 " with --home or PAYRIVER_HOME, or set them"
             )
         return cls(

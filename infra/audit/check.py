@@ -432,9 +432,17 @@ def main(arguments: list[str] | None = None) -> int:
         heads += [anchored(asked.rpc, each, asked.sender) for each in asked.anchor]
         sys.stdout.write(f"in order: {check(asked.path, heads)}\n")
     except (Refused, OSError, ValueError, LookupError, TypeError, AttributeError, HTTPException) as error:
-        sys.stderr.write(f"REFUSED: {error if isinstance(error, Refused) else f'{type(error).__name__}: {error}'}\n")
+        sys.stderr.write(f"REFUSED: {_said(error)}\n")
         return 1
     return 0
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return f"{type(error).__name__}: {error}"
 
 
 def check(path: Path, heads: list[Head]) -> str:
@@ -443,7 +451,10 @@ def check(path: Path, heads: list[Head]) -> str:
     kind = format_of(text)
     wanted = 2 if kind == CONSISTENCY else 1
     if len(heads) != wanted:
-        raise Refused(f"{wanted} head{'s are' if wanted > 1 else ' is'} needed to check this, {len(heads)} given")
+        raise Refused(
+            f"{wanted} head{'s are' if wanted > 1 else ' is'} needed to check this, {len(heads)} given:"
+            " --head 0x..., or --anchor TX --rpc URL --sender ADDRESS"
+        )
     if wanted == 2:
         told = check_consistency(text, *heads)
         return f"the log of {told['second_size']} events begins with the log of {told['first_size']} (log {told['log_id']})"

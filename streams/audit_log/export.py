@@ -52,10 +52,12 @@ class Stretch:
 
 
 def stretch(cursor: Cursor, start: datetime, end: datetime, head: Head) -> Stretch:
-    """The shortest piece of the log that has every event recorded in [start, end). Raises NotFound, NotCovered, LogBroken.
+    """The shortest piece of the log that has every event recorded in [start, end). Raises BadInput, NotFound, NotCovered, LogBroken.
 
     Transactions that ran side by side may have put a few others between them: those are in it too, for a piece has no gap.
     """
+    if start >= end:
+        raise BadInput(f"{leaf.moment(start)} is not before {leaf.moment(end)}; turn them round")
     cursor.execute(ENDS, (start, end))
     ((first, last),) = cursor.fetchall()
     if first is None:

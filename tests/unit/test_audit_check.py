@@ -162,7 +162,7 @@ def test_the_command_line_says_what_it_needs(tmp_path: Path, capsys: pytest.Capt
     assert check.main([str(path), "--head", "0x" + ONE.encode().hex()]) == 0
     assert "in order: event e" in capsys.readouterr().out
     for words, said in (
-        ([], "1 head is needed"),
+        ([], "1 head is needed to check this, 0 given: --head 0x..., or --anchor TX --rpc URL --sender ADDRESS"),
         (["--anchor", "0x00"], "--anchor needs --rpc and --sender"),
         (["--head", "0x00"], "no head"),
         (["--head", "zz"], "REFUSED"),
@@ -171,6 +171,7 @@ def test_the_command_line_says_what_it_needs(tmp_path: Path, capsys: pytest.Capt
         assert check.main([str(path), *words]) == 1
         assert said in capsys.readouterr().err
     assert check.main([str(tmp_path / "none.json"), "--head", ONE.encode().hex()]) == 1
+    assert capsys.readouterr().err == f"REFUSED: {tmp_path}/none.json: No such file or directory\n"
 
 
 MARCH = ("2026-03-01T00:00:00.000000Z", "2026-04-01T00:00:00.000000Z")

@@ -6,11 +6,16 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from infra.files import must_take
+from api.cli.main import build
+from infra.files import must_take, put
 
 NOBODY = "postgresql://operator:hunter2@127.0.0.1:1/payriver"
 
@@ -47,8 +52,14 @@ def test_what_cannot_be_done_is_one_line(words: tuple[str | bytes, ...], says: s
 
 @pytest.mark.parametrize(
     "words",
-    [("demo", "--once", "--json"), ("bench", "store", "--json"), ("audit", "begin-again", "--because", "x", "--out")],
-    ids=lambda words: words[0],
+    [
+        ("demo", "--once", "--json"),
+        ("bench", "store", "--json"),
+        ("audit", "begin-again", "--because", "x", "--out"),
+        ("audit", "prove", "5", "--out"),
+        ("audit", "consistency", "1", "2", "--out"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
 )
 def test_a_file_that_cannot_be_written_is_named_before_anything_begins(words: tuple[str, ...], tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no" / "such" / "folder"):
@@ -140,3 +151,49 @@ def test_a_terminal_of_another_alphabet_shows_what_it_lacks_as_a_question_mark(t
     )
     assert (done.returncode, b"Traceback" in done.stderr) == (3, False)
     assert b"caf?" in os.read(ours, 10_000)
+
+
+def test_a_file_that_cannot_be_written_is_named_as_it_was_given(tmp_path: Path) -> None:
+    """And not by the name that it has while it is written."""
+    wanted = tmp_path / "no" / "such" / "proof.json"
+    with pytest.raises(OSError, match=r"No such file") as told:
+        put(wanted, b"proof")
+    assert told.value.filename == str(wanted)
+
+
+@pytest.mark.parametrize("words", [("provision",), ("migrate",), ("recover",), ("verify",)], ids=" ".join)
+def test_where_no_river_runs_the_folder_that_was_looked_at_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = payriver(*words, "--home", str(tmp_path / "none"), PAYRIVER_WRITE_URL="", PAYRIVER_READ_URL="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"misconfigured: no river runs in {tmp_path}/none") and "`payriver up`" in done.stderr
+
+
+def test_the_status_of_what_does_not_run_says_how_it_is_started(tmp_path: Path) -> None:
+    done = payriver("status", "--home", str(tmp_path))
+    assert (done.returncode, done.stdout.split()) == (3, ["payriver:", "stopped", "in", str(tmp_path)])
+    assert "`payriver up` starts it" in done.stderr
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "a\x1b[2Jb", "x" * 141])
+def test_a_parked_message_is_discarded_for_a_reason_that_can_be_read(reason: str) -> None:
+    done = payriver("parked", "discard", "0b1f0a2e-6a52-5d5b-9d0a-2f7f1c3b9c11", "--reason", reason)
+    assert (done.returncode, "1 to 140 printable characters" in done.stderr) == (2, True)
+
+
+def test_every_command_names_its_arguments_as_the_readme_does_and_what_it_takes_without_an_option() -> None:
+    """In capitals; and `(dynamic)` tells nobody that it is the name of whoever calls."""
+    told = {" ".join(words): command for words, command in commands(typer.main.get_command(build()))}
+    assert len(told) > 60
+    for name, command in told.items():
+        arguments = [each.metavar or each.name for each in command.params if each.param_type_name == "argument"]
+        assert [each for each in arguments if not each.isupper()] == [], name
+        help_text = CliRunner().invoke(build(), [*name.split()[1:], "--help"], env={"COLUMNS": "200"}).output
+        assert "(dynamic)" not in help_text, name
+
+
+def commands(group: Any, *before: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each with the words that it is called by."""
+    words = (*before, group.name or "payriver")
+    for command in getattr(group, "commands", {}).values():
+        yield from commands(command, *words)
+    yield words, group
