@@ -29,7 +29,9 @@ DARK = """
   dark.addEventListener("change", follow);
   follow();
 </script>
-<style>.dark-mode body { background: #1c2022; } .swagger-ui .info { margin: 30px 0; } .swagger-ui .scheme-container { padding: 16px 0; }</style>
+<style>
+.swagger-ui .renderedMarkdown code { padding: 0 4px; }
+.dark-mode body { background: #1c2022; } .swagger-ui .info { margin: 30px 0; } .swagger-ui .scheme-container { padding: 16px 0; }</style>
 </head>"""
 """Swagger UI has a dark dress, and leaves it to the page to put it on."""
 

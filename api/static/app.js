@@ -13,6 +13,7 @@ const drawer = new Drawer(byId("drawer"), byId("river"));
 const river = new River(byId("stream"), byId("banks"), (payment) => drawer.show(payment.payment_id), onFound);
 const totals = new Totals(byId("totals"));
 
+const UNKNOWN = "The server does not know this key. PAYRIVER_API_KEYS names the keys it knows.";
 let paused = false;
 let waiting = new Map();
 
@@ -43,6 +44,7 @@ function start() {
     state: (state) => {
       byId("link").dataset.state = state;
       byId("link").textContent = LINK[state];
+      if (state === "live") byId("door-says").textContent = "";
     },
     refused: knock,
   });
@@ -61,7 +63,7 @@ function knock() {
       door.close();
       start();
     } else {
-      byId("door-says").textContent = "The server does not know this key. PAYRIVER_API_KEYS names the keys it knows.";
+      byId("door-says").textContent = UNKNOWN;
       byId("key").select();
     }
   };
@@ -122,7 +124,7 @@ async function begin() {
   const given = new URLSearchParams(location.hash.slice(1)).get("key");
   if (given) {
     history.replaceState(null, "", location.pathname); // what stands after # was never sent; now it is not kept either
-    await openSession(given);
+    if (!(await openSession(given))) byId("door-says").textContent = UNKNOWN;
   }
   drawer.fromAddress();
   new Health(byId("health"));

@@ -97,7 +97,9 @@ def card(page: Page, stage: str, payment_id: str) -> Any:
 
 def test_the_page_shows_nothing_to_who_has_no_key(context: BrowserContext, address: str) -> None:
     page = context.new_page()
-    page.goto(address)
+    page.goto(f"{address}/#key=another-that-is-none")
+    expect(page.locator("#door-says")).to_contain_text("does not know this key")
+    page.goto(f"{address}/?again")
     expect(page.get_by_role("dialog", name="Who is looking?")).to_be_visible()
     page.get_by_label("API key").fill("not-a-key-of-ours")
     page.get_by_role("button", name="Open the page").click()
@@ -106,6 +108,9 @@ def test_the_page_shows_nothing_to_who_has_no_key(context: BrowserContext, addre
     page.get_by_label("API key").fill(KEYS["reader"])
     page.get_by_role("button", name="Open the page").click()
     expect(page.locator("#link")).to_have_text("live")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    cut = "all => all.filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent)"
+    assert page.locator(".head .what").evaluate_all(cut) == []  # what stands in a column is said in full
     page.reload()
     expect(page.locator("#link")).to_have_text("live")
 
