@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -23,7 +26,12 @@ def show(console: Console, home: Home, servers: Iterable[str] = ()) -> None:
         "API": f"{api}/docs",
         "API key": key,
         **{name: access.url(home, name) for name in servers},
-        "a story": f"payriver explain PAYMENT{elsewhere}",
+        "a story": f"{_program()} explain PAYMENT{elsewhere}",
     }
     for name, value in told.items():
         console.print(f"  {name:<12} {value}", soft_wrap=True, highlight=False)
+
+
+def _program() -> str:
+    """As a shell finds it: by its name where it is on the path, else as it was called."""
+    return "payriver" if shutil.which("payriver") else shlex.quote(sys.argv[0])

@@ -78,9 +78,9 @@ HOW = "a version (7), a time with its zone (2026-03-01T12:00:00Z; a day alone be
 def point_of(text: str) -> Point:
     """What a person or a caller wrote. Raises BadInput."""
     told = text.strip()
-    if found := re.fullmatch(r"v?(\d{1,9})", told):
+    if found := re.fullmatch(r"v?([0-9]{1,9})", told):
         return AtVersion(int(found[1]))
-    if found := re.fullmatch(r"(?:block:|b)(\d{1,18})", told):
+    if found := re.fullmatch(r"(?:block:|b)([0-9]{1,18})", told):
         return AtBlock(int(found[1]))
     try:
         moment = datetime.fromisoformat(told)

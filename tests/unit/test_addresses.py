@@ -26,11 +26,20 @@ def test_each_address_is_one_line_that_can_be_copied_whole(tmp_path: Path) -> No
     told = shown(tmp_path, "kafka")
     assert told[0].split() == ["live", "page", "http://127.0.0.1:8080/#key=k-" + "0" * 30]
     assert told[3].split() == ["kafka", "127.0.0.1:9092"]
-    assert told[-1].endswith(f"payriver explain PAYMENT --home {tmp_path}")
+    assert told[-1].endswith(f" explain PAYMENT --home {tmp_path}")
+
+
+def test_the_command_is_one_that_a_shell_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name only where that is on the path: after `make demo` nobody has activated anything."""
+    monkeypatch.setattr("sys.argv", [".venv/bin/payriver", "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shown(data_folder())[-1].split() == ["a", "story", ".venv/bin/payriver", "explain", "PAYMENT"]
+    (tmp_path / "payriver").touch(mode=0o755)
+    assert shown(data_folder())[-1].split() == ["a", "story", "payriver", "explain", "PAYMENT"]
 
 
 def test_the_home_that_is_looked_in_anyhow_is_not_named() -> None:
-    assert shown(data_folder())[-1].endswith("payriver explain PAYMENT")
+    assert shown(data_folder())[-1].endswith(" explain PAYMENT")
 
 
 def test_a_command_that_finds_no_river_names_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

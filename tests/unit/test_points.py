@@ -37,7 +37,19 @@ def test_a_point_is_a_version_a_time_or_a_block(text: str, point: Point) -> None
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "yesterday", "2026-03-01T12:00:00", "-1", "1.5", "block:", "block:x", "v", "9" * 12),
+        *(
+            "",
+            "yesterday",
+            "2026-03-01T12:00:00",
+            "-1",
+            "1.5",
+            "block:",
+            "block:x",
+            "v",
+            "9" * 12,
+            "\u0667",
+            "block:\u0667",
+        ),
         *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"),
     ],
 )
