@@ -1,7 +1,7 @@
 """States the log's root on chain: decide, sign, store, broadcast, watch until it is final. Killed anywhere, it goes on.
 
 One anchor at a time: the next is decided when the last is final or can never be. An anchor has one nonce for ever; a reorg that drops
-its block sends the same bytes again.
+its block sends the same bytes again. That it is final, or lost, a majority of the nodes says: its nonce is used at a block that they have as final.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class Anchorer:
 
     def _settle(self, cursor: Cursor, sent: Sequence[Sent], carrier: Sent, receipt: Receipt, final: int) -> bool:
         """One of them is in a block; the others never will be while it is."""
-        state = "final" if receipt.block_number <= final else "mined"
+        is_final = receipt.block_number <= final and self._used(carrier, final)
+        state = "final" if is_final else "mined"
         if not receipt.succeeded:
             state = "lost"
             logger.error("anchor_failed", tx_hash=carrier.tx_hash, block_number=receipt.block_number)
@@ -129,7 +130,7 @@ class Anchorer:
         current = sent[-1]
         for each in sent[:-1]:
             rows.mark(cursor, each, "replaced")
-        if self.rpc.nonce(self.signer.address, final) > current.nonce:
+        if self._used(current, final):
             logger.error("anchor_lost", tx_hash=current.tx_hash, nonce=current.nonce)
             moved = [rows.mark(cursor, each, "lost") for each in sent]
             return any(moved)
@@ -146,6 +147,11 @@ class Anchorer:
         failpoint("audit.after_anchor_broadcast")
         rows.mark_broadcast(cursor, current)
         return True
+
+    def _used(self, current: Sent, final: int) -> bool:
+        """Whether its nonce is used for good."""
+        used = self.rpc.final_nonce(self.signer.address, final, self.chain.quorum.nodes)
+        return used is not None and used > current.nonce
 
     def _waits_in_vain(self, current: Sent) -> bool:
         """The fee that it offers has gone; or it has long been its sender's next, and nobody mines it."""
@@ -192,9 +198,9 @@ def goes_on(cursor: Cursor, first: Head, second: Head) -> None:
 
 
 def final_number(rpc: Rpc, chain: ChainSettings) -> int:
-    """The height of the newest final block, as the chain file says what is final. Raises Unreachable."""
+    """The height of the newest block that is final, as the chain file says what is, to most of the nodes. Raises Unreachable."""
     finality = chain.finality
-    header = rpc.block("latest" if isinstance(finality, ByDepth) else finality.tag)
-    if header is None:
+    number = rpc.height("latest" if isinstance(finality, ByDepth) else finality.tag, chain.quorum.nodes)
+    if number is None:
         raise Unreachable("the node names no final block yet; try again")
-    return max(0, header.number - (finality.depth if isinstance(finality, ByDepth) else 0))
+    return max(0, number - (finality.depth if isinstance(finality, ByDepth) else 0))

@@ -1,4 +1,5 @@
-"""Reads anchors from the chain and from nowhere else: the sender's nonces say how many there are, so that none can be hidden from us.
+"""Reads anchors from the chain and from nowhere else: the sender's nonces say how many there are, as the node has it that knows of most, so that
+none can be hidden from us.
 
 Our own table only says where to look. An anchor that it does not name is searched for by the sender's count of transactions, block by
 block in halves, as far back as the node still knows the state of its blocks.
@@ -47,7 +48,7 @@ def read(rpc: Rpc, chain: ChainSettings, named: Mapping[int, Sequence[str]]) -> 
     anchors = chain.anchors
     assert anchors is not None
     final = final_number(rpc, chain)
-    nonces = range(anchors.first_nonce, rpc.nonce(anchors.sender, final))
+    nonces = range(anchors.first_nonce, rpc.highest_nonce(anchors.sender, final))
     found: dict[int, Stated] = {}
     hashes = [each for nonce in nonces for each in named.get(nonce, ()) if HASH.fullmatch(each)]
     for start in range(0, len(hashes), A_REQUEST):

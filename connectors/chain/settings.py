@@ -125,7 +125,8 @@ class Quorum(_Part):
     nodes: int = Field(
         2,
         ge=1,
-        description="So many must say the same of a final block, a sender's final nonce, and a large sum; never more than there are.",
+        description="So many must say the same of a final block and a large sum; never more than there are. From 2 on, what ends for good "
+        "(a sender's final nonce, an anchor) is said by a majority of all that are named: of three, one may be away.",
     )
     above: int | None = Field(None, ge=0, description="Whole currency units from which a sum is large; null: none is.")
 

@@ -235,33 +235,6 @@ def test_the_word_of_the_only_node_is_all_there_is() -> None:
         assert asked[0].asked == []
 
 
-def with_nonce(nonce: int | None) -> Callable[[Any], Any]:
-    """A node whose sender has sent so many; None: it does not have that block yet."""
-    unknown = {"code": -32000, "message": "header not found"}
-    return told(lambda q: {"id": q["id"]} | ({"error": unknown} if nonce is None else {"result": hex(nonce)}))
-
-
-@pytest.mark.parametrize(
-    ("nonces", "wanted", "agreed"),
-    [
-        ((9,), 2, 9),  # the word of the only node
-        ((9, 3), 1, 9),
-        ((9, 9), 2, 9),
-        ((9, 3), 2, None),
-        ((9, None), 2, None),
-        ((9, 3, 3), 2, 3),
-        ((None, 3, 3), 2, 3),
-        ((9, 3, 3), 3, None),
-    ],
-)
-def test_the_nonce_that_ends_a_transfer_for_ever_is_not_taken_on_one_nodes_word(
-    nonces: tuple[int | None, ...], wanted: int, agreed: int | None
-) -> None:
-    with ExitStack() as opened:
-        rpc = hurried(*(opened.enter_context(serving(with_nonce(each))) for each in nonces))
-        assert rpc.final_nonce("0x" + "aa" * 20, 7, wanted) == agreed
-
-
 TOKENS = [
     {"address": "0x" + "11" * 20, "symbol": "EURe", "currency": "EUR", "decimals": 18},
     {"address": "0x" + "44" * 20, "symbol": "USDC.e", "currency": "USD", "decimals": 6},

@@ -165,19 +165,49 @@ class Rpc:
         return int(self.call("eth_getTransactionCount", address, block_parameter(at)), 16)
 
     def final_nonce(self, address: str, number: int, nodes: int) -> int | None:
-        """How many transactions `address` has sent up to a final block, as most nodes say, and no fewer than `nodes` of those that are ours to ask.
+        """How many transactions `address` has sent up to a final block, as a majority says of all nodes that the chain file names.
 
-        What that decides, no later word takes back. None: too few know, or they disagree. Of one node alone its word is all there is.
+        What that decides, no later word takes back; so it is a majority of all, not of those that answer, and of three nodes one may be away.
+        None: too few know, or they disagree. `nodes`: what the chain file wants of a quorum; where that is 1, and of one node alone, one's word
+        is all there is.
         """
-        wanted = min(nodes, len([each for each in self.pool.endpoints if each.banned is None]))
+        wanted = self.majority(nodes)
         if wanted < 2:
             return self.nonce(address, number)
         question = ("eth_getTransactionCount", [address, block_parameter(number)])
         said, count = self.pool.vote(question, lambda answer: int(answer, 16))
         if said is None or count < wanted:
-            log.error("final_nonce_not_agreed", sender=address, block_number=number, nodes=count, wanted=wanted)
+            away = [each.name for each in self.pool.endpoints if each not in self.pool.answering]
+            told = {"sender": address, "block_number": number, "nodes": count, "wanted": wanted, "away": away}
+            log.error("final_nonce_not_agreed", **told)
             return None
         return int(said)
+
+    def highest_nonce(self, address: str, number: int) -> int:
+        """How many transactions `address` has sent up to a block, as the node says that knows of most: nobody hides one from us alone."""
+        question = ("eth_getTransactionCount", [address, block_parameter(number)])
+        said = [int(each, 16) for each in self._of_all(question)]
+        return max(said) if said else self.nonce(address, number)
+
+    def height(self, tag: str, nodes: int) -> int | None:
+        """The highest block that a majority of the nodes has come to under a tag; where fewer answer, that all these have. None: none names one."""
+        said = [each for each in self._of_all(_block_question(tag)) if each]
+        numbers = sorted((int(each["number"], 16) for each in said), reverse=True)
+        if numbers:
+            return numbers[min(self.majority(nodes), len(numbers)) - 1]
+        header = self.block(tag)
+        return header.number if header else None
+
+    def majority(self, nodes: int) -> int:
+        """How many nodes must agree on what is for good: most of those that are ours to ask. 1 where a quorum of so many `nodes` is none."""
+        able = len([each for each in self.pool.endpoints if each.banned is None])
+        return able // 2 + 1 if min(nodes, able) > 1 else 1
+
+    def _of_all(self, question: Question) -> list[Any]:
+        """What the nodes answer, where there are several; refusals left out."""
+        if len(self.pool.endpoints) < 2:
+            return []
+        return [each for each in self.pool.everywhere(question).values() if not isinstance(each, RpcRefused)]
 
     def native_balance(self, address: str, at: At = "latest") -> int:
         """Native coin, in wei."""
