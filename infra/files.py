@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
+
+UNFINISHED = ".part"
 
 
 def must_take(path: Path | None) -> None:
@@ -22,7 +29,7 @@ def put(path: Path, data: bytes) -> None:
         path.write_bytes(data)
         return
     there = path.resolve()
-    fresh = there.with_name(f".{there.name}.{os.getpid()}")
+    fresh = unfinished(there)
     try:
         fresh.write_bytes(data)
         fresh.replace(there)
@@ -31,3 +38,22 @@ def put(path: Path, data: bytes) -> None:
         raise
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def unfinished(path: Path) -> Path:
+    """Where a file or folder is written until it is whole: `.NAME.PID.part` beside it. What of that name dead processes left is taken away."""
+    mine = os.getpid()
+    for each in path.parent.glob(f".{glob.escape(path.name)}.*{UNFINISHED}"):
+        pid = each.name[len(path.name) + 2 : -len(UNFINISHED)]
+        if pid.isdecimal() and (int(pid) == mine or not psutil.pid_exists(int(pid))):
+            _take_away(each)
+    return path.with_name(f".{path.name}.{mine}{UNFINISHED}")
+
+
+def _take_away(path: Path) -> None:
+    """Another user's stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()

@@ -26,6 +26,7 @@ from typing import Any
 
 PROOF, CONSISTENCY, EXPORT = "payriver-audit-proof/1", "payriver-audit-consistency/1", "payriver-audit-export/1"
 CLOSING = "payriver-audit-closing/1"
+PARTS = ("manifest.json", "manifest.sig", "events.jsonl")
 MAGIC = b"payriver\x01"
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -449,6 +450,8 @@ def check(path: Path, heads: list[Head]) -> str:
     """What was found in order, in words. Raises Refused."""
     text = b"" if path.is_dir() else path.read_bytes()
     kind = format_of(text)
+    if not path.is_dir() and kind not in (PROOF, CONSISTENCY, CLOSING):
+        raise Refused(f"{path.name} {_is_none(path, kind)}")
     wanted = 2 if kind == CONSISTENCY else 1
     if len(heads) != wanted:
         raise Refused(
@@ -468,6 +471,13 @@ def check(path: Path, heads: list[Head]) -> str:
         return f"{closed}; log {heads[0].log_id} began then"
     event = check_proof(text, heads[0])
     return f"event {event['event_id']} ({event['type']}, position {event['position']}) is in the log of {heads[0].size} (log {heads[0].log_id})"
+
+
+def _is_none(path: Path, kind: str) -> str:
+    """What to name instead of a file that nothing is checked by."""
+    if kind == EXPORT or path.name in PARTS:
+        return f"is a part of an export, and that is checked as a whole: name its folder, {path.parent}"
+    return f"is none of {PROOF}, {CONSISTENCY} and {CLOSING}, and no folder of an export"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ A folder of three files: `events.jsonl` (each line is a leaf, byte for byte), `m
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from infra.audit import check
 from infra.audit.check import Head, canonical, leaf_hash, root_by_range
 from infra.database import Cursor
 from infra.errors import BadInput, NotFound
+from infra.files import unfinished
 from streams.audit_log import leaf, merkle
 from streams.audit_log.export_key import ExportKey
 from streams.audit_log.log import Hashes, LogBroken
@@ -121,11 +121,12 @@ def _root(piece: Stretch, leaves: Iterable[bytes], head: Head, left: list[bytes]
 
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
-    """A folder that is there once all of it is; broken off, nothing is left. Raises BadInput where one is there."""
+    """A folder that is there once all of it is; broken off, nothing is left, and of one that was killed nothing after the next. Raises BadInput
+    where one is there."""
     if folder.exists() or folder.is_symlink():
         raise BadInput(f"{folder} is there already; name a folder that is not")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+    fresh = unfinished(folder)
     try:
         fresh.mkdir()
         yield fresh

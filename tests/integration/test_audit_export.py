@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,14 @@ from tests.integration.audit_side import add
 from tests.integration.conftest import Databases
 
 Period = tuple[datetime, datetime]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from streams.audit_log.export import _whole
+with _whole(Path(sys.argv[1])) as fresh:
+    (fresh / "events.jsonl").write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +113,29 @@ def test_the_checker_is_one_file_that_needs_nothing_of_ours(exported: tuple[Path
     command[-1] = "0x" + Head(head.log_id, head.size, bytes(32), head.key).encode().hex()
     refused = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert refused.returncode == 1 and refused.stderr.startswith("REFUSED: the file says root")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sig", "events.jsonl"])
+def test_whoever_names_a_part_of_an_export_is_told_to_name_its_folder(
+    exported: tuple[Path, Head], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder, head = exported
+    assert check.main([str(folder / name), "--head", head.encode().hex()]) == 1
+    assert f"{name} is a part of an export" in (said := capsys.readouterr().err) and f"its folder, {folder}" in said
+    assert check.main([check.__file__, "--head", head.encode().hex()]) == 1
+    assert "check.py is none of payriver-audit-proof/1" in capsys.readouterr().err
+
+
+def test_what_a_killed_export_left_goes_with_the_next_one_of_its_name(
+    databases: Databases, key: ExportKey, anchored: tuple[Head, Period], tmp_path: Path
+) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path / "march")])
+    assert killed.wait(30) == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name == f".march.{killed.pid}.part"
+    with transaction(databases.as_role("write", "auditor")) as cursor:
+        export.export(cursor, anchored[0], key, anchored[1], tmp_path / "march", lambda *_: None)
+    assert list(tmp_path.iterdir()) == [tmp_path / "march"]
 
 
 @settings(max_examples=60)

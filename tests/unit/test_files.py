@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from infra.files import put
+from infra.files import put, unfinished
 
 
 def test_a_file_is_written_anew_and_nothing_stands_beside_it(tmp_path: Path) -> None:
@@ -44,3 +47,37 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="No space"):
         put(path, b"second")
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"first"
+
+
+def dead() -> int:
+    """A process that was."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
+def test_what_a_killed_process_left_of_the_same_name_is_taken_away_and_nothing_else(tmp_path: Path) -> None:
+    path, gone, lives = tmp_path / "march", dead(), os.getppid()
+    left = tmp_path / f".march.{gone}.part"
+    left.mkdir()
+    (left / "events.jsonl").write_bytes(b"half")
+    (tmp_path / f".march.{os.getpid()}.part").write_bytes(b"of one that had our number")
+    stays = [
+        f".march.{lives}.part",
+        f".april.{gone}.part",
+        f".march.{gone}",
+        ".march.old.part",
+        "march.part",
+        f".march.1.{gone}.part",
+    ]
+    for name in stays:
+        (tmp_path / name).write_bytes(b"")
+    assert unfinished(path) == tmp_path / f".march.{os.getpid()}.part"
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(stays)
+
+
+def test_a_name_with_signs_of_a_pattern_is_a_name(tmp_path: Path) -> None:
+    other = tmp_path / f".march.{dead()}.part"
+    other.write_bytes(b"")
+    unfinished(tmp_path / "*")
+    assert other.exists()
