@@ -16,7 +16,6 @@ SELECT 'table', t.name, '', jsonb_build_object(
     'owner', pg_get_userbyid(t.relowner),
     'row security', t.relrowsecurity, 'row security for the owner', t.relforcerowsecurity,
     'replica identity', CASE t.relreplident WHEN 'd' THEN 'default' WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' ELSE 'index' END,
-    'options', t.reloptions,
     'partitioned by', pg_get_partkeydef(t.oid), 'bounds', pg_get_expr(t.relpartbound, t.oid),
     'parents', ARRAY(SELECT i.inhparent::regclass::text FROM pg_inherits AS i WHERE i.inhrelid = t.oid ORDER BY 1),
     'granted', ARRAY(SELECT g::text FROM unnest(coalesce(t.relacl, acldefault('r', t.relowner))) AS g ORDER BY 1)
