@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from api.cli import events_view as view
-from api.cli.options import HomeOption, JsonOption
+from api.cli.options import HomeOption, JsonOption, listened
 from api.roots.root import Root
 from connectors.explain.find_stream import Found, find_stream
 from infra.database import transaction
@@ -78,7 +79,7 @@ def diff(
 
 
 def _follow(write: Engine, found: Found, told: list[RecordedEvent], as_json: bool, state: Any) -> None:
-    """What there is, then what comes, an event as soon as it is there."""
+    """What there is, then what comes, an event as soon as it is there; until Ctrl-C, or until nobody reads it."""
     console, before = Console(), None
     if not as_json:
         console.print(view.head(found))
@@ -99,6 +100,8 @@ def _coming(write: Engine, told: list[RecordedEvent]) -> Iterator[RecordedEvent]
         yield from told
         last = told[-1] if told else last
         time.sleep(LOOK_SECONDS)
+        if not listened(sys.stdout):
+            return
         with transaction(write) as cursor:
             told = store.read_stream(cursor, last.stream_id, after=last.version)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import select
 from datetime import datetime
+from io import UnsupportedOperation
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from pydantic import TypeAdapter
@@ -56,3 +58,14 @@ def moment(told: str) -> datetime:
         raise BadInput(
             f"{told!r} is no day or time ({error}); write 2026-03-01 or 2026-03-01T12:00:00Z (UTC where no zone is said)"
         ) from None
+
+
+def listened(out: TextIO) -> bool:
+    """Whether somebody still reads it: of a pipe that its reader has left one who waits would learn with the next word alone."""
+    try:
+        descriptor = out.fileno()
+    except UnsupportedOperation:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return not poll.poll(0)

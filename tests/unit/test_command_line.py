@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
@@ -15,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from api.cli.main import build
+from api.cli.options import listened
 from infra.files import must_take, put
 
 NOBODY = "postgresql://operator:hunter2@127.0.0.1:1/payriver"
@@ -125,6 +127,15 @@ def test_who_has_closed_its_output_is_told_nothing_and_gets_the_exit_status(
     done = subprocess.run(["sh", "-c", command], env=told, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert "Traceback" not in done.stderr
     assert done.returncode == (3 if words[0] == "status" else 0)
+
+
+def test_of_a_pipe_that_its_reader_has_left_who_follows_learns_at_once(tmp_path: Path) -> None:
+    """`payriver events STREAM --follow | head -1` ends, though nothing comes any more."""
+    theirs, ours = os.pipe()
+    with os.fdopen(ours, "w") as out, (tmp_path / "file").open("w") as file:
+        assert listened(out) and listened(file) and listened(io.StringIO())
+        os.close(theirs)
+        assert not listened(out)
 
 
 def test_a_file_gets_utf_8_whatever_the_locale_is(tmp_path: Path) -> None:
