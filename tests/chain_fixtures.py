@@ -1,6 +1,6 @@
 """A development chain of a test's own: the real contracts on an anvil, thrown away afterwards.
 
-Use: `from chain_fixtures import devchain` (one a module, deployed), or `with running_devchain(twin=True) as chain`.
+Use: `from tests.chain_fixtures import devchain` (one a module, deployed), or `with running_devchain(twin=True) as chain`.
 """
 
 from __future__ import annotations

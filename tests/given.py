@@ -5,9 +5,10 @@ Nothing here decides; what a test gives is folded, and what is decided is folded
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from schemas.definition import Message, Raw
@@ -15,6 +16,8 @@ from schemas.messages import account_commands, payment_commands
 from streams.domain import account, facts, ids, payment
 from streams.domain.circumstances import Circumstances, Policy
 from streams.domain.decisions import DECISIONS
+
+M = TypeVar("M", bound=Message)
 
 CENT = 10**16
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -221,6 +224,13 @@ def seen(moved: facts.Transfer, again: bool = False) -> facts.SeeTransfer:
 def elsewhere(moved: facts.Transfer, number: int) -> facts.Transfer:
     """The same transfer in a block of another fork."""
     return replace(moved, block=block(number, "b"))
+
+
+def only(kind: type[M], events: Sequence[Message]) -> M:
+    """The one event that there is, which is of this type."""
+    (event,) = events
+    assert isinstance(event, kind), event
+    return event
 
 
 def names(events: list[Message]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,10 @@ from streams.domain.decisions import DECISIONS
 
 CENT = 10**16
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-EVOLVE = {"payments.events": payment.evolve, "accounts.events": account.evolve}
+EVOLVE: dict[str, Callable[[Any, Message], Any]] = {
+    "payments.events": payment.evolve,
+    "accounts.events": account.evolve,
+}
 
 
 @dataclass

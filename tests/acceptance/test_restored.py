@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -97,7 +98,7 @@ def _prove_the_last_event_under(world: World, anchored: Anchor) -> None:
     check.check_proof(text, check.anchored(world.stack.url("node"), anchored.tx_hash, anchored.sender))
 
 
-def _recover(world: World) -> dict[str, object]:
+def _recover(world: World) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "api.cli.main", "recover", "--apply", "--json", "--home", str(world.stack.home.folder)],
         capture_output=True,
@@ -107,7 +108,7 @@ def _recover(world: World) -> dict[str, object]:
         env=dict(os.environ),
     )
     assert done.returncode == 0, done.stderr
-    told: dict[str, object] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(done.stdout)
     return told
 
 

@@ -30,8 +30,8 @@ def told() -> set[str]:
     """Every series that the API tells once it has answered, where nothing is unknown."""
     times = AnswerTimes()
     times.took(0.1, "00")
-    optional = {name: 0 for name, field in Readiness.model_fields.items() if not field.is_required()}
-    text = exposition(times, 0, Readiness(status="ready", servers=[], **optional))  # type: ignore[arg-type]
+    optional: dict[str, Any] = {name: 0 for name, field in Readiness.model_fields.items() if not field.is_required()}
+    text = exposition(times, 0, Readiness(status="ready", servers=[], **optional))
     return {match.group() for line in text.splitlines() if not line.startswith("#") and (match := NAME.match(line))}
 
 

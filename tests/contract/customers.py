@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from chain_fixtures import contracts_of, reader_of
 
 from connectors.chain.contracts.decode import decode_all
 from connectors.chain.node.rpc import Rpc
@@ -13,6 +12,7 @@ from connectors.chain.node.values import Receipt
 from infra.devchain.chain import DevChain
 from infra.devchain.values import AccountInfo, Sent
 from streams.domain.allowance import Allowance
+from tests.chain_fixtures import contracts_of, reader_of
 
 EURO = 10**18
 DAY = 86_400

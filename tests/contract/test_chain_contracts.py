@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from chain_fixtures import contracts_of, devchain, reader_of, running_devchain, settings_of
 from web3 import Web3
 
 from connectors.chain.accounts.reading import stored_allowance
@@ -21,6 +20,7 @@ from connectors.chain.node.rpc import Rpc
 from infra.devchain.chain import COOLDOWN_SECONDS, DevChain
 from infra.devchain.values import AccountInfo
 from streams.domain.allowance import UINT128_MAX, Allowance
+from tests.chain_fixtures import contracts_of, devchain, reader_of, running_devchain, settings_of
 from tests.contract.customers import DAY, EURO, account, low, receipt_of, stored, told
 
 __all__ = ["account", "devchain"]
@@ -199,7 +199,7 @@ def test_an_accounts_birth_tells_all_that_is_needed_to_watch_it(devchain: DevCha
     assert owners[-1] == made.bouncer.lower()
 
 
-ABI = [
+ABI: list[dict[str, Any]] = [
     {
         "type": "event",
         "name": name,
@@ -229,7 +229,7 @@ def test_our_decoding_is_web3s_decoding(devchain: DevChain, account: AccountInfo
     by_topic = {
         Web3.to_hex(Web3.keccak(text=f"{e['name']}({','.join(i['type'] for i in e['inputs'])})")): e for e in ABI
     }
-    judge, compared = devchain.w3.eth.contract(abi=ABI), set()
+    judge, compared = devchain.w3.eth.contract(abi=ABI), set[str]()
     for record in devchain.w3.eth.get_logs({"fromBlock": 0, "toBlock": devchain.head}):
         theirs = by_topic.get(Web3.to_hex(record["topics"][0]))
         if theirs is None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from chain_fixtures import contracts_of, devchain, reader_of
 
 from connectors.chain.contracts import events as on_chain
 from connectors.chain.contracts.decode import decode
@@ -20,6 +19,7 @@ from connectors.chain.sending.signing import Signer, TransactionOrder
 from infra.devchain.chain import DevChain
 from infra.devchain.node import ChainScriptError
 from infra.devchain.values import AccountInfo
+from tests.chain_fixtures import contracts_of, devchain, reader_of
 
 EURO = 10**18
 TRANSFER = TOPICS[on_chain.Transfer]

@@ -8,7 +8,6 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from chain_fixtures import contracts_of, devchain, reader_of
 
 from connectors.chain.accounts.integrity import integrity
 from connectors.chain.contracts import events as on_chain
@@ -19,6 +18,7 @@ from connectors.chain.node.rpc import Rpc
 from connectors.chain.sending.signing import Signer, TransactionOrder, sign_spend
 from infra.devchain.chain import COOLDOWN_SECONDS, DevChain
 from infra.devchain.values import AccountInfo
+from tests.chain_fixtures import contracts_of, devchain, reader_of
 from tests.contract.customers import EURO, account, receipt_of, stored, told
 
 __all__ = ["account", "devchain"]
@@ -145,7 +145,8 @@ def verdicts(chain: DevChain, accounts: Sequence[AccountInfo], cooldown: int = C
 def test_integrity_is_what_account_kit_says(devchain: DevChain) -> None:
     fine, queued, owned = devchain.create_accounts(3)
     (short,) = devchain.create_accounts(1, cooldown_seconds=60)
-    unmade = AccountInfo(*(["0x" + "ab" * 20] * 5), owner_key="0x" + "11" * 32)
+    nobody = "0x" + "ab" * 20
+    unmade = AccountInfo(nobody, nobody, nobody, nobody, nobody, owner_key="0x" + "11" * 32)
     asked = devchain.enqueue_withdrawal(queued, devchain.deployment.relayer, 0)
     devchain.wait_receipts([asked.sent])
     added = devchain.enqueue(owned, owned.safe, devchain.call("addOwnerWithThreshold(address,uint256)", owned.owner, 1))

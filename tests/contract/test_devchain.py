@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from chain_fixtures import running_devchain
 
 from connectors.chain.node.rpc import Rpc
 from infra.devchain.anvil import anvil_command, anvil_program
@@ -15,6 +14,7 @@ from infra.devchain.node import ChainScriptError
 from infra.devchain.scripting import ScriptFailed
 from infra.devchain.values import AccountInfo, Deployment
 from infra.errors import Misconfigured
+from tests.chain_fixtures import running_devchain
 
 EURO = 10**18
 

@@ -100,7 +100,7 @@ def test_a_stream_of_an_old_release_folds_to_what_it_came_to_then(key: tuple[Any
     for number, event in enumerate(STREAMS[key], 1):
         assert event.version == number
         state = evolve(event.category, state, event.message())
-    assert golden.end_of(state) == golden.ends(release)[tuple(stream)]  # type: ignore[index]
+    assert golden.end_of(state) == golden.ends(release)[tuple(stream)]
 
 
 @pytest.mark.parametrize("key", STREAMS, ids=lambda key: f"{key[0]}-{key[1]}-{str(key[2])[:8]}")

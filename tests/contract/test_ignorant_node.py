@@ -40,26 +40,28 @@ def asked_for(node: BadNode, method: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "read"),
+    ("method", "wrong", "read"),
     [
-        (HEADER | {"timestamp": "soon"}, lambda rpc: rpc.block(7).time),
-        (HEADER | {"logsBloom": None}, lambda rpc: rpc.block(7).time),
-        ({**HEADER, "parentHash": 7}, lambda rpc: rpc.fees().base_wei),
-        (RECEIPT | {"gasUsed": {}}, lambda rpc: rpc.receipt(HASH).gas_used),
-        (RECEIPT | {"logs": [{}]}, lambda rpc: rpc.receipt(HASH).gas_used),
-        ([log_at(7) | {"logIndex": "first"}], lambda rpc: len(rpc.logs(7, 7))),
-        ([log_at(7) | {"topics": ["0x12"]}], lambda rpc: len(rpc.logs(7, 7))),
-        (["a log"], lambda rpc: len(rpc.logs(7, 7))),
+        ("eth_getBlockByNumber", HEADER | {"timestamp": "soon"}, lambda rpc: rpc.block(7).time),
+        ("eth_getBlockByNumber", HEADER | {"logsBloom": None}, lambda rpc: rpc.block(7).time),
+        ("eth_getBlockByNumber", HEADER | {"parentHash": 7}, lambda rpc: rpc.fees().base_wei),
+        ("eth_getTransactionReceipt", RECEIPT | {"gasUsed": {}}, lambda rpc: rpc.receipt(HASH).gas_used),
+        ("eth_getTransactionReceipt", RECEIPT | {"logs": [{}]}, lambda rpc: rpc.receipt(HASH).gas_used),
+        ("eth_getLogs", [log_at(7) | {"logIndex": "first"}], lambda rpc: len(rpc.logs(7, 7))),
+        ("eth_getLogs", [log_at(7) | {"topics": ["0x12"]}], lambda rpc: len(rpc.logs(7, 7))),
+        ("eth_getLogs", ["a log"], lambda rpc: len(rpc.logs(7, 7))),
     ],
     ids=lambda value: str(value)[:60] if not callable(value) else "",
 )  # fmt: skip
 def test_where_one_node_talks_nonsense_inside_a_good_answer_another_is_asked(
-    wrong: Any, read: Callable[[Any], Any]
+    method: str, wrong: Any, read: Callable[[Any], Any]
 ) -> None:
-    right = {"eth_getBlockByNumber": HEADER, "eth_getTransactionReceipt": RECEIPT, "eth_getLogs": [log_at(7)]}
-    spoiled = {name: wrong if isinstance(wrong, type(value)) and (isinstance(wrong, list) or wrong.keys() == value.keys()) else value
-               for name, value in right.items()}  # fmt: skip
-    with serving(knowing(**spoiled)) as odd, serving(knowing(**right)) as well:
+    right: dict[str, Any] = {
+        "eth_getBlockByNumber": HEADER,
+        "eth_getTransactionReceipt": RECEIPT,
+        "eth_getLogs": [log_at(7)],
+    }
+    with serving(knowing(**right | {method: wrong})) as odd, serving(knowing(**right)) as well:
         rpc = hurried(odd, well)
         assert read(rpc) in (1, 9, 101)
         first = rpc.pool.endpoints[0]

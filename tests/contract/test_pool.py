@@ -235,7 +235,7 @@ def test_the_word_of_the_only_node_is_all_there_is() -> None:
         assert asked[0].asked == []
 
 
-TOKENS = [
+TOKENS: list[dict[str, Any]] = [
     {"address": "0x" + "11" * 20, "symbol": "EURe", "currency": "EUR", "decimals": 18},
     {"address": "0x" + "44" * 20, "symbol": "USDC.e", "currency": "USD", "decimals": 6},
 ]

@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from connectors.chain.listening.listener import Listener
-from connectors.verify.verification import Verification, verify
+from connectors.verify.report import Verification
+from connectors.verify.verification import verify
 from infra.database import transaction
 from infra.devchain.values import AccountInfo, Sent
 from infra.stack.supervisor import Stack

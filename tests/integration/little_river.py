@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine as Database
@@ -184,10 +185,10 @@ class LittleRiver:
         reader = AccountReader(self.rpc, self.settings)
         return Registrar(self.as_role("write", role), self.rpc, self.settings, reader, self._handler())
 
-    def authorize(self, key: str, card: str, cents: int, **told: str) -> AuthorizationAnswer:
+    def authorize(self, key: str, card: str, cents: int, **told: Any) -> AuthorizationAnswer:
         """The network asks."""
         told = {"merchant_name": "Café Lumière", "merchant_country": "FR", "mcc": "5812", **told}
-        return self.gateway.authorize(AuthorizationRequest(key, card, cents, "EUR", **told))  # type: ignore[arg-type]
+        return self.gateway.authorize(AuthorizationRequest(key, card, cents, "EUR", **told))
 
     def poison(self, topic: str = "payments.commands") -> UUID:
         """Broken bytes under a key of their own."""
@@ -230,13 +231,13 @@ class LittleRiver:
             self._deliver(self._record(row))
         return bool(rows)
 
-    def _record(self, row: Sequence[object]) -> Record:
+    def _record(self, row: Sequence[Any]) -> Record:
         topic, key, payload, *values = row
-        partition = UUID(str(key)).int % PARTITIONS
-        offset = self._offsets.get((str(topic), partition), 0)
-        self._offsets[str(topic), partition] = offset + 1
+        partition = UUID(key).int % PARTITIONS
+        offset = self._offsets.get((topic, partition), 0)
+        self._offsets[topic, partition] = offset + 1
         headers = {name: str(value) for name, value in zip(HEADERS, values, strict=True) if value is not None}
-        return Record(str(topic), partition, offset, str(key).encode(), bytes(payload), headers, 0)  # type: ignore[call-overload]
+        return Record(topic, partition, offset, key.encode(), bytes(payload), headers, 0)
 
     def _deliver(self, record: Record) -> None:
         run = Run(_place(record.topic, record.partition), record.offset, record.offset + 1, (record,))
@@ -261,7 +262,7 @@ class LittleRiver:
 
     def _databases(self) -> None:
         for server in ("write", "read"):
-            migrate(self.as_role(server, "owner"), server)  # type: ignore[arg-type]
+            migrate(self.as_role(server, "owner"), server)
         migrate(self.keys("owner"), "keys")
         with transaction(self.as_role("write", "owner")) as cursor:
             remember_all(cursor)

@@ -11,6 +11,7 @@ import pytest
 from infra.database import transaction
 from schemas.definition import Raw
 from schemas.messages.account_events import TransferFinalized, TransferSeen
+from schemas.upcasters import message_of, message_of_text
 from streams.event_store import look, recorded, snapshots, store
 from streams.event_store.recorded import NewEvent, new_event
 from streams.event_store.states import state_at
@@ -21,7 +22,7 @@ def transfers(account_id: UUID, first: int, count: int, open_every: int) -> list
     """Spends that are seen and settle, one after the other; each `open_every`-th stays on its way."""
     told: list[Any] = []
     for number in range(first, first + count):
-        where = {
+        where: dict[str, Any] = {
             "account_id": account_id,
             "transfer_id": UUID(int=number),
             "direction": "out",
@@ -35,8 +36,8 @@ def transfers(account_id: UUID, first: int, count: int, open_every: int) -> list
             "block_hash": f"0xb{number}",
             "block_time": 1_700_000_000 + number,
         }
-        seen = {each: told for each, told in where.items() if each in TransferSeen.__dataclass_fields__}  # type: ignore[attr-defined]
-        final = {each: told for each, told in where.items() if each in TransferFinalized.__dataclass_fields__}  # type: ignore[attr-defined]
+        seen = {each: told for each, told in where.items() if each in TransferSeen.__dataclass_fields__}
+        final = {each: told for each, told in where.items() if each in TransferFinalized.__dataclass_fields__}
         told += [TransferSeen(**seen, log_index=0, again=False, hold_used_raw=Raw(0))]
         told += [TransferFinalized(**final)] if number % open_every else []
     return told[:count]
@@ -75,8 +76,8 @@ def folded(side: WriteSide, account_id: UUID) -> tuple[Any, int]:
         return reading
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(look, "message_of_text", counted(look.message_of_text))
-        patched.setattr(recorded, "message_of", counted(recorded.message_of))
+        patched.setattr(look, "message_of_text", counted(message_of_text))
+        patched.setattr(recorded, "message_of", counted(message_of))
         return side.state(account_id), count
 
 

@@ -36,7 +36,7 @@ class Memory:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         for server in ("write", "read"):
-            migrate(self.role(server, "owner"), server)  # type: ignore[arg-type]
+            migrate(self.role(server, "owner"), server)
         node = stack.node()
         assert node is not None
         self.chain = DevChain(stack.url("node"), node.node_modules)

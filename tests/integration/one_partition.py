@@ -13,6 +13,7 @@ from infra.stack import access
 from infra.stack.supervisor import Stack
 from streams.runtime import checkpoint, replay
 from streams.runtime.consumer import Handler, process
+from streams.runtime.parked import ParkedMessage
 from streams.runtime.records import Place, Record, Run
 from tests.integration import effects
 from tests.integration.effects import Effects
@@ -40,7 +41,7 @@ class Shore:
     def waiting(self) -> list[tuple[str, str]]:
         return [(text_of(m), m.state) for m in self.messages()]
 
-    def messages(self) -> list[replay.ParkedMessage]:
+    def messages(self) -> list[ParkedMessage]:
         with transaction(self.engine) as cursor:
             return replay.find(cursor, consumer=self.consumer)
 
@@ -82,5 +83,5 @@ def shore(stack: Stack) -> Iterator[Shore]:
         cursor.execute("DELETE FROM parked_messages WHERE consumer = %s", (shore.consumer,))
 
 
-def text_of(message: replay.ParkedMessage) -> str:
+def text_of(message: ParkedMessage) -> str:
     return (message.record.value or b"").decode()

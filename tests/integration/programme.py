@@ -122,8 +122,18 @@ class Programme:
         tx_hash, leg = f"0x{uuid4().hex}{uuid4().hex}", ids.leg_id(payment_id, "spend")
         self.do(payment_commands.RecordLegSubmitted(payment_id=payment_id, leg_id=leg, tx_hash=tx_hash))
         transfer = facts.Transfer(
-            *(self.account_id, ids.transfer_id(100, tx_hash, "0xtoken", 0), "out", "spend", "0xsettlement"),
-            *(cents * CENT, tx_hash, 0, self.block(), payment_id, leg, "spend"),
+            account_id=self.account_id,
+            transfer_id=ids.transfer_id(100, tx_hash, "0xtoken", 0),
+            direction="out",
+            kind="spend",
+            counterparty="0xsettlement",
+            amount_raw=cents * CENT,
+            tx_hash=tx_hash,
+            log_index=0,
+            block=self.block(),
+            payment_id=payment_id,
+            leg_id=leg,
+            leg_kind="spend",
         )
         self.do(facts.SeeTransfer(transfer))
         if final:

@@ -138,7 +138,8 @@ def read_models(read: Engine, world: World) -> dict[str, Any]:
 def assert_is_the_fold_of(read: Engine, world: World) -> None:
     """Rows as loaded are the pure folds of the events, and the ledger's sums are the sums of its postings."""
     with transaction(read) as cursor:
-        found = {**PAYMENTS.load(cursor, world.payments), **BALANCES.load(cursor, [world.customer, world.settlement])}
+        paid = PAYMENTS.load(cursor, world.payments)
+        found = {**paid, **BALANCES.load(cursor, [world.customer, world.settlement])}
     assert found.keys() == world.versions.keys()
     for stream_id, row in found.items():
         apply: Any = payments.apply if stream_id in world.payments else balances.apply
@@ -150,7 +151,7 @@ def assert_is_the_fold_of(read: Engine, world: World) -> None:
         chart = ledger.chart_of(account_id, kind)
         booked = [p for event in world.of_stream(account_id) for p in ledger.postings(event, chart)]
         if account_id == world.customer:
-            booked += [p for each in world.payments for event in world.of_stream(each) for p in card_ledger.postings(event, found[each])]  # fmt: skip
+            booked += [p for each in world.payments for event in world.of_stream(each) for p in card_ledger.postings(event, paid[each])]  # fmt: skip
         sums = ledger.totals(booked)
         shown = rows(
             read,

@@ -56,7 +56,8 @@ def recovery(stack: Stack) -> Recovery:
 
 def logged(stack: Stack) -> tuple[int, bytes]:
     """Size and root of the audit log, once it and its witness have taken all."""
-    filler = Filler(*(engine(access.database_url(stack.home, server, "audit")) for server in ("write", "read")))
+    write, read = (engine(access.database_url(stack.home, server, "audit")) for server in ("write", "read"))
+    filler = Filler(write, read)
     try:
         size = filler.catch_up(30).size
         with transaction(filler.write) as cursor:

@@ -93,9 +93,9 @@ class SyntheticNode:
     # -- inner parts
 
     def _height(self, tag: str) -> int:
-        return (
-            {"latest": self.head, "finalized": max(0, self.head - FINAL)}.get(tag) if tag[:2] != "0x" else int(tag, 16)
-        )  # type: ignore[return-value]
+        if tag[:2] == "0x":
+            return int(tag, 16)
+        return {"latest": self.head, "finalized": max(0, self.head - FINAL)}[tag]
 
     def _hash(self, number: int) -> str:
         return f"0x{self.forks.get(number, 0):08x}{number:056x}"

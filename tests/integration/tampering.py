@@ -65,7 +65,7 @@ def columns(cursor: Any, table: str) -> list[Column]:
     cursor.execute(CHECKS, (table,))
     checks = [text for (text,) in cursor.fetchall()]
     cursor.execute(COLUMNS, (table,))
-    return [Column(*row, _words(row[0], checks)) for row in cursor.fetchall()]
+    return [Column(name, kind, udt, _words(name, checks)) for name, kind, udt in cursor.fetchall()]
 
 
 def _words(name: str, checks: list[str]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class People:
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack, self.folder = stack, folder
         for server in ("write", "read"):
-            migrate(engine(access.database_url(stack.home, server, "owner")), server)  # type: ignore[arg-type]
+            migrate(engine(access.database_url(stack.home, server, "owner")), server)
         prepare(stack)
         self.chain: DevChain = devchain(stack)
         self.chain.interval_mining(1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from chain_fixtures import running_devchain
 
 from connectors.anchoring.anchorer import Anchorer
 from connectors.chain.sending.signing import Signer
 from infra.database import transaction
 from infra.devchain.chain import DevChain
+from tests.chain_fixtures import running_devchain
 from tests.integration.conftest import Databases
 from tests.integration.test_anchoring import Anchoring
 

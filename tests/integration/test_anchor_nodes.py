@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from chain_fixtures import running_devchain
 
 from connectors.anchoring.anchorer import Anchorer
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.sending.signing import Signer
 from infra.devchain.chain import DevChain, development_key
+from tests.chain_fixtures import running_devchain
 from tests.contract.test_rpc import serving, told
 from tests.integration.conftest import Databases
 from tests.integration.test_anchoring import Anchoring

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain_fixtures import running_devchain, settings_of
 from sqlalchemy import Engine
 
 from connectors.anchoring import onchain, rows
@@ -28,6 +27,7 @@ from infra.devchain.chain import DevChain
 from infra.errors import Retry
 from infra.stack import access
 from streams.audit_log.filler import Filler
+from tests.chain_fixtures import running_devchain, settings_of
 from tests.integration.audit_side import add, head_of
 from tests.integration.conftest import Databases
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -68,7 +69,7 @@ def test_the_proof_of_an_event_is_the_file_that_the_checker_takes(
     assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"
     assert check.check_proof(answer.content, anchored)["event_id"] == event_id
     with transaction(databases.as_role("write", "auditor")) as cursor:
-        assert proofs.prove(cursor, check.json.loads(answer.content)["index"] + 1, anchored)
+        assert proofs.prove(cursor, json.loads(answer.content)["index"] + 1, anchored)
 
 
 def test_what_cannot_be_proved_is_a_problem_with_its_reason(

@@ -95,6 +95,7 @@ def test_a_balance_is_what_the_write_side_would_decide_by(
     told = reader.get(f"/v1/accounts/{customer.account_id}/balance").json()
     with transaction(customer.owner) as cursor:
         account = customer.handler.state(cursor, customer.account_id)
+    assert account is not None
     assert told["spendable_raw"] == str(account.spendable_raw(told["block_time"]))
     assert told["total_raw"] == str(account.final_raw) == str((10_000 - 300 + 55) * CENT + 10)
     assert (told["total_minor"], told["held_minor"], told["pending_minor"]) == (9755, 100, 200)

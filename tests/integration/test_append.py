@@ -188,8 +188,9 @@ def test_of_rivals_that_make_one_stream_and_hold_others_one_gives_way(side: Writ
             assert time.monotonic() < until, "nobody waits"
             time.sleep(0.01)
 
-    with ThreadPoolExecutor(2) as pool, closing(side.door("commands").raw_connection()) as third:
-        store.append(third.cursor(), side.codec, [frozen(held, 1)])
+    third, in_third = side.by_hand("commands")
+    with ThreadPoolExecutor(2) as pool, closing(third):
+        store.append(in_third, side.codec, [frozen(held, 1)])
         to_any = pool.submit(append_any, side, *all_three)  # makes `first`, waits for `held`
         waiting(1, 0)
         append(side, frozen(last, 1))
@@ -242,8 +243,8 @@ def test_events_are_found_by_what_they_say(side: WriteSide) -> None:
 
 
 def test_an_append_that_rests_is_ended_by_the_server_and_named_until_then(side: WriteSide) -> None:
-    connection: Any = side.door("commands").raw_connection()
-    cursor = connection.cursor()
+    connection, cursor = side.by_hand("commands")
+    backend = cursor.connection.get_backend_pid()
     (position,) = store.append(cursor, side.codec, [opened()])
     cursor.execute("SHOW idle_in_transaction_session_timeout")
     assert cursor.fetchone() == ("20s",)
@@ -252,11 +253,7 @@ def test_an_append_that_rests_is_ended_by_the_server_and_named_until_then(side: 
     cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '1s'")
     with transaction(side.door("projections")) as looking:
         (blocking,) = appending(looking)
-    assert (blocking.role, blocking.state, blocking.pid) == (
-        "commands",
-        "idle in transaction",
-        connection.get_backend_pid(),
-    )
+    assert (blocking.role, blocking.state, blocking.pid) == ("commands", "idle in transaction", backend)
     assert blocking.above < position
     assert f"backend {blocking.pid} (role commands" in str(blocking)
     time.sleep(1.5)
@@ -271,10 +268,10 @@ def test_status_names_the_append_that_lasts_and_is_silent_without_one(side: Writ
     folder = side.databases.stack.home.folder
     assert store_state(folder) == {"long_appends": [], "slices_missing": False}
     assert warnings(store_state(folder)) == []
-    slow: Any = side.door("commands").raw_connection()
-    store.append(slow.cursor(), side.codec, [opened()])
+    slow, cursor = side.by_hand("commands")
+    store.append(cursor, side.codec, [opened()])
     time.sleep(1.2)
-    told, pid = store_state(folder), slow.get_backend_pid()
+    told, pid = store_state(folder), cursor.connection.get_backend_pid()
     slow.rollback()
     slow.close()
     assert [(each["role"], each["pid"]) for each in told["long_appends"]] == [("commands", pid)]

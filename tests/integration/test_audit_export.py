@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -176,7 +177,7 @@ def _forge(folder: Path, key: ExportKey, events: bytes) -> None:
     told = json.loads((folder / "manifest.json").read_bytes())
     positions = [json.loads(line)["position"] for line in events.splitlines()]
     told["count"], told["first_position"], told["last_position"] = len(positions), positions[0], positions[-1]
-    told["events_sha256"] = check.hashlib.sha256(events).hexdigest()
+    told["events_sha256"] = hashlib.sha256(events).hexdigest()
     text = check.canonical(told) + b"\n"
     (folder / "manifest.json").write_bytes(text)
     (folder / "manifest.sig").write_text(key.sign(text).hex() + "\n")

@@ -59,10 +59,10 @@ def test_the_witness_on_the_other_server_has_the_same_leaves(databases: Database
 def test_an_event_with_a_lower_position_that_commits_late_comes_first(databases: Databases, filler: Filler) -> None:
     """A draws its position before B and commits after it: until A ends, the log takes neither."""
     side = WriteSide(databases)
-    a, b = (side.door("commands").raw_connection() for _ in "ab")
+    (a, in_a), (b, in_b) = (side.by_hand("commands") for _ in "ab")
     late, early = opened(), opened()
-    store.append(a.cursor(), side.codec, [late])
-    store.append(b.cursor(), side.codec, [early])
+    store.append(in_a, side.codec, [late])
+    store.append(in_b, side.codec, [early])
     b.commit()
     assert not filler.step() and not in_log(databases, early.event_id)
     with pytest.raises(Retry, match="role commands"):
@@ -82,8 +82,7 @@ def test_whoever_has_begun_to_append_and_has_no_position_yet_is_waited_for(
 ) -> None:
     """A holds the lock of those who append; B appends and commits meanwhile. What A will draw may be anything above the head it saw."""
     side = WriteSide(databases)
-    a = side.door("owner").raw_connection()
-    in_a = a.cursor()
+    a, in_a = side.by_hand("owner")
     in_a.execute(BEGIN_TO_APPEND)
     early, late = opened(), opened()
     with transaction(side.door("commands")) as in_b:
@@ -130,8 +129,8 @@ def test_the_positions_of_rolled_back_transactions_are_gaps_and_the_log_has_none
     databases: Databases, filler: Filler
 ) -> None:
     side = WriteSide(databases)
-    rolled_back = side.door("commands").raw_connection()
-    store.append(rolled_back.cursor(), side.codec, [opened()])
+    rolled_back, cursor = side.by_hand("commands")
+    store.append(cursor, side.codec, [opened()])
     rolled_back.rollback()
     rolled_back.close()
     add(databases, 1)

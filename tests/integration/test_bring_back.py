@@ -268,8 +268,8 @@ def test_an_event_of_an_older_shape_is_announced_in_it(databases: Databases, own
         for each in lived:
             event = golden.recorded(each)
             told = (event.event_id, event.stream_id, event.version, event.category, event.type, event.schema_version)
-            told += (orjson.dumps(event.payload).decode(), orjson.dumps(event.metadata).decode())
-            cursor.execute(OLD, (*told, event.recorded_at, event.hash))
+            said = (orjson.dumps(event.payload).decode(), orjson.dumps(event.metadata).decode())
+            cursor.execute(OLD, (*told, *said, event.recorded_at, event.hash))
             bytes_of[event.event_id] = FRAME.pack(0, numbers[event.type]) + bytes.fromhex(each["avro"])
     drop(databases, dropped)
     assert bytes_of and dict(announced(owner)) == bytes_of

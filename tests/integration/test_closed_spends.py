@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
-from click.testing import Result
 from structlog.testing import capture_logs
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from api.cli import payment as cli
+from api.roots.root import Root
 from connectors.gateway.gateway import Gateway
 from infra.database import transaction
 from infra.errors import Conflict
@@ -45,7 +45,7 @@ def close(at: Shore, payment_id: UUID) -> Result:
     root = SimpleNamespace(**doors, gateway=Gateway(doors["write"], at.river.codec, at.river.policy, 20_000))
     words = ["close-spend", str(payment_id), "--reason", "the holder sent another", "--by", "ada"]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(cli.Root, "begin", lambda component, home=None: root)
+        patched.setattr(Root, "begin", lambda component, home=None: root)
         return CliRunner().invoke(cli.payment, words)
 
 

@@ -18,6 +18,7 @@ from schemas.codec import Codec
 from schemas.definition import Message
 from schemas.messages import payment_commands
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
+from schemas.messages.payment_events import HoldRefused
 from streams.command_agent import CommandAgent
 from streams.command_handler import CommandHandler
 from streams.domain import ids
@@ -59,7 +60,8 @@ def test_the_same_order_again_is_told_the_first_answer(side: WriteSide) -> None:
     account_id, card = side.account()
     order, command_id = asked(account_id, card), uuid4()
     first = side.do(order, command_id)
-    later = replace(order, deadline=order.deadline + timedelta(hours=1))  # type: ignore[operator]
+    assert order.deadline is not None
+    later = replace(order, deadline=order.deadline + timedelta(hours=1))
     again = side.do(later, command_id, side.handler())
     assert (again.repeated, again.answer) == (True, first.answer)
     assert side.types(order.payment_id) == ["PaymentRequested"]
@@ -152,10 +154,11 @@ def test_what_was_decided_ahead_stands_but_where_a_rival_came_first(side: WriteS
 
 def test_two_that_make_one_stream_at_once_are_told_apart(side: WriteSide) -> None:
     """The second waits for the first's commit, and is refused by name with both versions."""
-    stream_id, first = uuid4(), side.door("commands").raw_connection()
+    stream_id = uuid4()
+    first, in_first = side.by_hand("commands")
     message = registration(account_id=stream_id)
     events = _registered(message)
-    store.append(first.cursor(), side.codec, [events(uuid4())])
+    store.append(in_first, side.codec, [events(uuid4())])
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(_append, side, events(uuid4()))
         time.sleep(0.3)
@@ -268,7 +271,7 @@ def test_a_listener_that_catches_up_hours_behind_gives_no_view_to_approve_on(
     side.do(steps(order)[0])
     with transaction(side.door("commands")) as cursor:
         refused = store.read_stream(cursor, order.payment_id)[-1].message()
-    assert refused.reason == "chain_stale"  # type: ignore[attr-defined]
+    assert isinstance(refused, HoldRefused) and refused.reason == "chain_stale"
 
 
 def test_a_presentment_twice_at_once_is_one_capture(side: WriteSide) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from api.cli import events as cli
 from api.cli import events_view as view
 from api.cli.main import build
+from api.roots.root import Root
 from infra.database import transaction
 from infra.errors import BadInput, NotFound
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
@@ -47,14 +48,14 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(databases: Databases) -> Iterator[Desk]:
-    class Root:
+    class Doors:
         """The command line's root, with the auditor's doors."""
 
         write = databases.as_role("write", "auditor")
         read = databases.as_role("read", "auditor")
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(cli.Root, "begin", lambda component, home=None: Root)
+        patched.setattr(Root, "begin", lambda component, home=None: Doors)
         yield Desk(databases)
 
 

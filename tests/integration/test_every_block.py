@@ -97,8 +97,8 @@ class Watch:
         self._allowance(ours.allowances.newest(), look.final + 1, head, where)
         if look.quiet:
             self._allowance(ours.allowances.final, look.final, final, where)
-            emptied = ours.queue_empty or held
-            status = ours.integrity if emptied or ours.integrity != "Ok" else "DelayQueueNotEmpty"
+            empty = ours.queue_empty or held
+            status = ours.integrity if empty or ours.integrity != "Ok" else "DelayQueueNotEmpty"
             assert status == final["status"], where
             assert ours.allowances.pending == (), f"{where}: a raise counts when it is final"
 

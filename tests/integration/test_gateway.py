@@ -139,7 +139,9 @@ def test_while_another_holds_the_account_the_network_is_told_in_time_that_nothin
     assert side.state(ids.network_payment_id(request.idempotency_key)) is None
 
 
-def test_an_account_that_is_taken_between_the_hold_and_the_answer_is_answered_in_time_too(side: WriteSide) -> None:
+def test_an_account_that_is_taken_between_the_hold_and_the_answer_is_answered_in_time_too(
+    side: WriteSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account_id, card = side.account()
     gateway, request = side.gateway(900), authorization(card, 1_000)
     payment_id = ids.network_payment_id(request.idempotency_key)
@@ -150,7 +152,7 @@ def test_an_account_that_is_taken_between_the_hold_and_the_answer_is_answered_in
         taken.append(side.lock(account_id))
         return before(*args)
 
-    gateway._drive = drive  # type: ignore[method-assign]
+    monkeypatch.setattr(gateway, "_drive", drive)
     began = time.monotonic()
     with pytest.raises(TooLate):
         gateway.authorize(request)

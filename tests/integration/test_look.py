@@ -15,6 +15,7 @@ from streams.event_store import look as looking
 from streams.event_store.look import look
 from streams.event_store.store import NOWHERE, Head
 from streams.orders import Order
+from tests.given import only
 from tests.integration.write_side import WriteSide, cause
 
 WHOLE = """
@@ -52,8 +53,8 @@ def test_the_answer_is_where_streams_stand_and_what_came_since_the_version_known
         second: (1, ["AccountRegistered"]),
     }
     assert [(answer[0], answer[1]) for answer in whole.answers] == [(str(command), "FreezeCard")]
-    (freeze,) = since.streams[first].since(before.streams[first].head) or ()
-    assert (type(freeze), freeze.reason) == (CardFrozen, "a")  # type: ignore[attr-defined]
+    came = since.streams[first].since(before.streams[first].head)
+    assert came is not None and only(CardFrozen, list(came)).reason == "a"
     assert since.streams[second].events.types == [] == ahead.streams[first].events.types
     other = Head(1, b"\x07")
     assert (

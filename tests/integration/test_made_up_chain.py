@@ -23,10 +23,11 @@ from connectors.chain.listening.reconcile import Reconciler
 from connectors.chain.node.errors import UnknownBlock
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
-from infra.database import transaction
+from infra.database import Cursor, transaction
 from infra.transient import is_transient
 from streams.command_handler import CommandHandler
 from streams.domain import ids
+from streams.domain.account import Account
 from streams.domain.circumstances import Policy
 from streams.orders import Order
 from tests.chain_fixtures import silent_chain
@@ -113,14 +114,15 @@ class World:
     def must_be_right(self) -> None:
         """What was received in final blocks, to the unit; each transfer once."""
         with transaction(self.database) as cursor:
-            booked = {
-                wallet: CommandHandler(self.databases.codec, Policy()).state(cursor, self.account(wallet)).final_raw
-                - self.opening  # type: ignore[union-attr]
-                for wallet in self.node.wallets
-            }
+            booked = {wallet: self._booked(cursor, wallet) for wallet in self.node.wallets}
         assert booked == self.node.received(self.node.head - FINAL)
         twice = "SELECT payload ->> 'transfer_id' FROM events WHERE type = 'TransferFinalized' GROUP BY 1, stream_id HAVING count(*) > 1"
         assert self.rows(twice) == []
+
+    def _booked(self, cursor: Cursor, wallet: str) -> int:
+        state = CommandHandler(self.databases.codec, Policy()).state(cursor, self.account(wallet))
+        assert isinstance(state, Account)
+        return state.final_raw - self.opening
 
     def account(self, wallet: str) -> UUID:
         return ids.account_id(self.chain.chain_id, wallet, TOKEN)

@@ -103,9 +103,9 @@ def test_a_hold_that_a_forgetting_overtook_is_refused_and_not_taken_for_placed(
     databases: Databases, register: PersonRegister, zoe: UUID
 ) -> None:
     class Overtaken(PersonRegister):
-        def _order(self, command_id: UUID, order: Any, actor: str) -> None:
+        def _order(self, command_id: UUID, order: Any, actor: str) -> bool:
             register.forget(zoe, "asked for", "test")
-            super()._order(command_id, order, actor)
+            return super()._order(command_id, order, actor)
 
     with pytest.raises(Forgotten):
         Overtaken(register.write, register.keys, register.handler).hold(zoe, TOMORROW, LAW, "test")

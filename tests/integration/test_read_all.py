@@ -9,18 +9,19 @@ import pytest
 from infra.database import Cursor, transaction
 from infra.errors import Misconfigured
 from streams.event_store import store
+from streams.event_store.recorded import RecordedEvent
 from tests.integration.write_side import WriteSide, opened
 
 
 def test_an_event_with_a_lower_position_that_commits_late_is_still_read(side: WriteSide) -> None:
     """A takes the lower position and commits after B: by what is visible alone, a reader would pass A's event by."""
-    a, b = (side.door("commands").raw_connection() for _ in "ab")
+    (a, in_a), (b, in_b) = (side.by_hand("commands") for _ in "ab")
     first, second = opened(), opened()
     with transaction(side.door("projections")) as reader:
         mark = store.read_all(reader, backwards=True, limit=1)
     after = mark[0].position if mark else 0
-    store.append(a.cursor(), side.codec, [first])
-    store.append(b.cursor(), side.codec, [second])
+    store.append(in_a, side.codec, [first])
+    store.append(in_b, side.codec, [second])
     b.commit()
     assert _read(side, after) == [], "B's is seen, and held back until A's is"
     a.commit()
@@ -64,7 +65,7 @@ def _read(side: WriteSide, after: int) -> list[UUID]:
         return [event.event_id for event in _all(cursor, after)]
 
 
-def _all(cursor: Cursor, after: int) -> list[store.RecordedEvent]:
+def _all(cursor: Cursor, after: int) -> list[RecordedEvent]:
     return store.read_all(cursor, after=after, limit=100_000)
 
 

@@ -8,7 +8,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -19,7 +21,7 @@ from infra.stack.supervisor import Stack
 from streams.runtime import checkpoint, replay
 from streams.runtime.positions import Positions
 from streams.runtime.services import EXIT_FAILED
-from streams.runtime.watchdog import messages_wait
+from streams.runtime.watchdog import Kafka, messages_wait
 from tests.integration.effects import Effects
 from tests.integration.riverbed import Riverbed, riverbed
 from tests.waiting import until
@@ -65,11 +67,11 @@ def _produce_until(bed: Riverbed, done: threading.Event) -> None:
 
 def _maltreat(bed: Riverbed) -> None:
     """Kill the only worker; let two share; freeze one until its session has ended and thaw it; kill the other when they share again."""
-    slow = {"seconds": 0.04, "failing": 0.05}
-    first = bed.start(**slow)
+    start = partial(bed.start, seconds=0.04, failing=0.05)
+    first = start()
     until(lambda: len(bed.effects()) > 200, "a worker that works")
     first.kill()
-    second, zombie = bed.start(**slow), bed.start(**slow)
+    second, zombie = start(), start()
     _two_share(bed, "after the killed worker's session has ended")
     zombie.send_signal(signal.SIGSTOP)
     until(lambda: bed.shares() == [4], "the frozen worker's session at its end, and all with the other", 40)
@@ -146,7 +148,7 @@ def test_a_consumer_rewound_in_mid_run_again_and_again_stands_still_at_none_of_t
         if rewound % 2:
             until(lambda: bed.checkpoints() == reached, f"all read again after rewind {rewound}", 60)
         else:  # the next rewind comes while this one is read
-            until(lambda taken=taken: len(bed.effects()) > taken + 300, f"some read again after rewind {rewound}", 60)  # type: ignore[misc]
+            until(partial(_more_than, bed, taken + 300), f"some read again after rewind {rewound}", 60)
     assert set(bed.effects()) == {text for _, text in messages}
 
 
@@ -193,7 +195,7 @@ def test_a_checkpoint_below_what_the_topic_has_kept_stops_the_worker_and_skips_n
 
 
 def test_each_consumers_own_kafka_user_may_ask_what_the_runtime_asks(stack: Stack, bed: Riverbed) -> None:
-    mine = dict(access.kafka_client(stack.home, "commands"))
+    mine: Kafka = dict(access.kafka_client(stack.home, "commands"))
     places = Positions(bed.engine, "commands", mine).places(["payments.commands", "accounts.commands"])
 
     never = threading.Event()
@@ -201,7 +203,11 @@ def test_each_consumers_own_kafka_user_may_ask_what_the_runtime_asks(stack: Stac
     assert messages_wait(mine, "commands", dict.fromkeys(places, 0), never) <= set(places)
 
 
-def _waiting(bed: Riverbed) -> list[tuple[str, str, str | None, object]]:
+def _more_than(bed: Riverbed, count: int) -> bool:
+    return len(bed.effects()) > count
+
+
+def _waiting(bed: Riverbed) -> list[tuple[str, str, str | None, UUID]]:
     with transaction(bed.engine) as cursor:
         found = replay.find(cursor, consumer=bed.consumer)
     return [((m.record.value or b"").decode(), m.state, m.reason, m.parked_id) for m in found]

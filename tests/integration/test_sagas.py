@@ -11,12 +11,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from infra.database import Cursor, transaction
+from infra.database import transaction
 from infra.errors import NotFound
 from infra.stack import access
 from streams.domain.circumstances import Policy
@@ -143,9 +142,9 @@ def test_an_event_that_is_delivered_before_its_commit_is_seen_is_not_passed_over
     payment_id = spent(side)
     payment, version = side.state(payment_id), len(side.types(payment_id))
     fact = _seen(transfer(100, account_id=payment.account_id, payment_id=payment_id), next(iter(payment.legs)))
-    committing: Any = side.door("commands").raw_connection()
+    committing, cursor = side.by_hand("commands")
     command_id = uuid4()
-    side.handler().handle(committing.cursor(cursor_factory=Cursor), [Order(command_id, fact, cause(command_id))])
+    side.handler().handle(cursor, [Order(command_id, fact, cause(command_id))])
     hint = {payment_id: [(version + 1, uuid4())]}
     with ThreadPoolExecutor(1) as pool:
         taken = pool.submit(_delivers, side, hint)

@@ -16,17 +16,16 @@ from infra.errors import UnknownType
 from schemas.definition import MESSAGES, avro_schema
 from schemas.registry import SAVE, fingerprint, load_codec, subject_of, text_hash
 from tests.given import CUSTOMER, approved
-from tests.integration.conftest import Databases
+from tests.integration.write_side import WriteSide
 
 HELD = MESSAGES["FundsHeld"]
 
 
 @pytest.fixture
-def cursor(databases: Databases) -> Iterator[Cursor]:
+def cursor(side: WriteSide) -> Iterator[Cursor]:
     """W's owner, in a transaction that is rolled back."""
-    connection = databases.as_role("write", "owner").raw_connection()
-    with connection.cursor() as made:
-        yield made  # type: ignore[misc]
+    connection, made = side.by_hand("owner")
+    yield made
     connection.rollback()
     connection.close()
 

@@ -13,12 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import snapshots as cli
+from api.roots.root import Root
 from infra.database import transaction
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
 from streams.aggregates import AGGREGATES
 from streams.command_handler import CommandHandler
 from streams.event_store import fingerprint as code
 from streams.event_store import look, snapshots, states, store
+from streams.event_store.frozen import to_plain
 from streams.event_store.snapshotter import Snapshotter
 from streams.event_store.states import state_at
 from streams.orders import Order
@@ -86,7 +88,7 @@ def test_a_snapshot_of_a_fork_is_not_used_even_where_all_its_parts_agree(side: W
         at = state_at(cursor, account, LONG - 5)
     assert at is not None
     forged = snapshots.digest_of(
-        account, code.fingerprint("account"), "account", store.Head(LONG - 5, b"\x07"), snapshots.to_plain(at.state)
+        account, code.fingerprint("account"), "account", store.Head(LONG - 5, b"\x07"), to_plain(at.state)
     )
     side.rows("UPDATE snapshots SET head_hash = %s, digest = %s RETURNING 1", b"\x07", forged)
     assert folded(side, account) == (truth(side, account), LONG)
@@ -250,7 +252,7 @@ def test_an_operator_sees_makes_anew_and_throws_away(
         def __init__(self, component: str) -> None:
             self.write = side.door(component)
 
-    monkeypatch.setattr(cli.Root, "begin", lambda component, home=None: Desk(component))
+    monkeypatch.setattr(Root, "begin", lambda component, home=None: Desk(component))
 
     def say(*words: str) -> str:
         result = CliRunner().invoke(cli.snapshots, list(words))

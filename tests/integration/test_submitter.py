@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli import payment as cli
+from api.roots.root import Root
 from connectors.chain.sending import transactions as rows
 from connectors.chain.sending.signing import SignedTransaction, TransactionOrder
 from connectors.gateway.gateway import Gateway
@@ -166,7 +167,7 @@ def refund_again(at: Shore, payment_id: UUID) -> Result:
     root = SimpleNamespace(**doors, gateway=Gateway(doors["write"], at.river.codec, at.river.policy, 20_000))
     words = ["refund-again", str(payment_id), "--reason", "the key was used elsewhere", "--by", "ada"]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(cli.Root, "begin", lambda component, home=None: root)
+        patched.setattr(Root, "begin", lambda component, home=None: root)
         return CliRunner().invoke(cli.payment, words)
 
 

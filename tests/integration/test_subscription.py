@@ -66,8 +66,8 @@ def test_an_append_that_does_not_end_is_named_in_the_log(
     side: WriteSide, newest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscription, "PATIENCE_SECONDS", 0.2)
-    slow: Any = side.door("commands").raw_connection()
-    store.append(slow.cursor(), side.codec, [opened()])
+    slow, cursor = side.by_hand("commands")
+    store.append(cursor, side.codec, [opened()])
     follower = Subscription(side.door("projections"), after=newest)
     with capture_logs() as logs:
         pause = threading.Event()
@@ -75,7 +75,7 @@ def test_an_append_that_does_not_end_is_named_in_the_log(
             assert follower.next_batch() == []
             pause.wait(0.05)
     assert logs[0]["event"] == "readers_wait_for_an_append"
-    assert logs[0]["pid"] == slow.get_backend_pid()
+    assert logs[0]["pid"] == cursor.connection.get_backend_pid()
     assert "role commands" in logs[0]["waits_for"]
     slow.commit()
     slow.close()

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import psutil
@@ -231,7 +232,7 @@ def test_no_password_stands_in_an_argument_list_or_in_a_file_that_others_may_rea
     ]
 
 
-def _files(stack: Stack) -> Iterator[object]:
+def _files(stack: Stack) -> Iterator[Path]:
     for folder in (stack.home.folder, stack.home.path("conf"), stack.home.path("logs")):
         yield from (path for path in folder.iterdir() if path.is_file())
 

@@ -16,11 +16,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine as Database
+from sqlalchemy.pool import PoolProxiedConnection
 
 from connectors.gateway.gateway import Gateway
 from connectors.gateway.requests import AuthorizationRequest
 from infra import failpoints
-from infra.database import engine, transaction
+from infra.database import Cursor, engine, transaction
 from infra.settings import Settings
 from schemas.codec import Codec
 from schemas.definition import Raw
@@ -175,10 +176,15 @@ class WriteSide:
                 self.agent().apply(cursor, records)
         raise AssertionError(f"payment {payment_id} never comes to rest")
 
-    def lock(self, stream_id: UUID) -> Any:
+    def by_hand(self, role: str) -> tuple[PoolProxiedConnection, Cursor]:
+        """A transaction that the caller ends, on a connection that the caller closes."""
+        connection = self.door(role).raw_connection()
+        cursor: Any = connection.cursor(cursor_factory=Cursor)
+        return connection, cursor
+
+    def lock(self, stream_id: UUID) -> PoolProxiedConnection:
         """Somebody holds a stream's head row: a transaction, to be ended by the caller."""
-        connection = self.door("owner").raw_connection()
-        cursor = connection.cursor()
+        connection, cursor = self.by_hand("owner")
         cursor.execute("SELECT FROM streams WHERE stream_id = %s FOR UPDATE", (stream_id,))
         return connection
 

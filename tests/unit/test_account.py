@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.definition import MESSAGES, Raw
-from schemas.messages import account_commands, account_events
+from schemas.messages import account_commands, account_events, payment_events
 from schemas.topics import ACCOUNT_EVENTS
 from streams.domain import account, facts, ids
 from streams.domain.allowance import Allowance
@@ -25,6 +25,7 @@ from tests.given import (
     NOON_UNIX,
     PAYMENT,
     SCREEN,
+    SPEND,
     Streams,
     approved,
     block,
@@ -73,8 +74,8 @@ def test_a_hold_is_set_aside_and_comes_back_when_the_payment_is_declined() -> No
 
 def test_a_hold_becomes_the_debit_of_its_spend_in_one_append() -> None:
     streams = approved()
-    (told, _) = streams.when(seen(transfer()))
-    assert told.hold_used_raw == 1_000 * CENT  # type: ignore[attr-defined]
+    told, _ = streams.when(seen(transfer()))
+    assert isinstance(told, account_events.TransferSeen) and told.hold_used_raw == 1_000 * CENT
     assert (streams.customer.held_raw, streams.customer.debits_raw) == (0, 1_000 * CENT)
     assert streams.customer.free_funds_raw() == 9_000 * CENT
 
@@ -84,8 +85,8 @@ def test_a_spend_that_a_reorg_drops_and_brings_back_is_one_debit_all_the_while()
     for _ in range(3):
         streams.when(facts.UnseeTransfer(transfer()))
         assert streams.customer.debits_raw == 1_000 * CENT and not streams.customer.held_raw
-        (told, _) = streams.when(seen(elsewhere(transfer(), 12)))
-        assert told.again and not told.hold_used_raw  # type: ignore[attr-defined]
+        told, _ = streams.when(seen(elsewhere(transfer(), 12)))
+        assert isinstance(told, account_events.TransferSeen) and told.again and not told.hold_used_raw
         assert streams.customer.debits_raw == 1_000 * CENT
     streams.when(facts.FinalizeTransfer(transfer()))
     assert (streams.customer.final_raw, dict(streams.customer.debits)) == (9_000 * CENT, {})
@@ -93,7 +94,7 @@ def test_a_spend_that_a_reorg_drops_and_brings_back_is_one_debit_all_the_while()
 
 def test_a_spend_of_ours_that_another_transaction_carries_after_a_reorg_is_the_same_debit() -> None:
     """The submitter sends it with a higher fee, or a stranger relays its signature: the leg is the transfer's identity."""
-    one = ids.leg_transfer_id(100, transfer().leg_id)  # type: ignore[arg-type]
+    one = ids.leg_transfer_id(100, SPEND)
     streams = approved().given(seen(transfer(transfer_id=one)), facts.UnseeTransfer(transfer(transfer_id=one)))
     streams.when(seen(transfer(transfer_id=one, tx_hash="0xother")))
     assert streams.customer.debits_raw == 1_000 * CENT
@@ -133,7 +134,8 @@ def test_a_foreign_spend_of_more_than_a_message_holds_shows_the_most_and_keeps_t
     payment_id = ids.chain_payment_id(transfer().transfer_id)
     foreign = transfer(payment_id=payment_id, leg_id=ids.leg_id(payment_id, "spend"), amount_raw=2**256 - 1)
     _, requested, _ = opened().when(seen(foreign))
-    assert (requested.amount_minor, requested.amount_raw) == (2**63 - 1, 2**256 - 1)  # type: ignore[attr-defined]
+    assert isinstance(requested, payment_events.PaymentRequested)
+    assert (requested.amount_minor, requested.amount_raw) == (2**63 - 1, 2**256 - 1)
 
 
 def test_a_leg_that_ends_unpaid_gives_its_hold_back_once() -> None:

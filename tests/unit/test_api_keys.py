@@ -29,7 +29,7 @@ def both() -> Keys:
 def test_a_key_is_found_with_its_role(both: Keys) -> None:
     found = both.find("a-key-of-the-network")
     assert found is not None
-    assert (found.name, found.scopes) == ("network/visa", {"read", "network"})
+    assert (found.name, found.scopes) == ("network/visa", frozenset({"read", "network"}))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_door_that_would_stand_open_or_shut_for_all_is_refused_at_the_start(to
 def test_a_session_may_look_and_nothing_else_whoever_opened_it(both: Keys) -> None:
     found = both.of_session(session_of(both, "a-key-of-the-network"), NOW + 1)
     assert found is not None
-    assert (found.name, found.scopes) == ("network/visa", {READ})
+    assert (found.name, found.scopes) == ("network/visa", frozenset({READ}))
 
 
 def test_a_session_ends_after_twelve_hours(both: Keys) -> None:

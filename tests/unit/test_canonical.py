@@ -25,7 +25,7 @@ VALUES: Any = st.recursive(
 
 @given(st.one_of([messages(cls) for cls in MESSAGES.values()]), st.integers(1, SAFE))
 def test_what_our_classes_say_need_not_be_looked_through(message: Message, version: int) -> None:
-    told = {"version": version, "payload": to_json(message), "metadata": {"actor": "test"}}
+    told: Any = {"version": version, "payload": to_json(message), "metadata": {"actor": "test"}}
     try:
         expected = rfc8785.dumps(told)
     except rfc8785.CanonicalizationError as error:

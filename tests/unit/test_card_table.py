@@ -23,6 +23,7 @@ from tests.given import (
     SCREEN,
     SETTLEMENT,
     Streams,
+    only,
     opened,
     registration,
     request,
@@ -192,8 +193,8 @@ def test_nothing_is_booked_on_an_account_that_is_not_there(message: str) -> None
     for lost in (in_pounds(request()), replace(request(), account_id=PAYMENT)):
         streams = opened().given(lost)
         for order in SENT[message]:
-            (refused,) = streams.when(replace(order, account_id=lost.account_id))
-            assert refused.reason in ("currency_unsupported", "account_unknown")  # type: ignore[attr-defined]
+            refused = only(CardMessageRefused, streams.when(replace(order, account_id=lost.account_id)))
+            assert refused.reason in ("currency_unsupported", "account_unknown")
             streams = opened().given(lost)
 
 
@@ -205,8 +206,8 @@ def test_a_message_that_names_another_account_than_the_payments_changes_nothing(
         streams = in_state(state).given(registration(account_id=SETTLEMENT, wallet="0xOther"))
         before = streams.payment.card, streams.payment.amounts, streams.payment.legs, streams.payment.held_raw
         accounts = streams.states[CUSTOMER], streams.states[SETTLEMENT]
-        (refused,) = streams.when(replace(order, account_id=SETTLEMENT))
-        assert (refused.reason, refused.response_code) == ("card_unknown", "14")  # type: ignore[attr-defined]
+        refused = only(CardMessageRefused, streams.when(replace(order, account_id=SETTLEMENT)))
+        assert (refused.reason, refused.response_code) == ("card_unknown", "14")
         after = streams.payment
         assert before == (after.card, after.amounts, after.legs, after.held_raw)
         assert accounts == (streams.states[CUSTOMER], streams.states[SETTLEMENT])

@@ -12,7 +12,7 @@ import pytest
 from connectors.chain.settings import ByDepth, ByTag, ChainSettings, load_chain_settings, schema_text
 from infra.errors import Misconfigured
 
-GNOSIS = {
+GNOSIS: dict[str, Any] = {
     "rpc_urls": ["https://user:secret@rpc.example.org/key/abc", "http://127.0.0.1:8545"],
     "chain_id": 100,
     "start_block": 31_000_000,

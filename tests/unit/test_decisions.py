@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.definition import Raw, from_json, to_json
 from schemas.messages import account_commands, payment_commands
 from schemas.messages import card_controls as controls
+from schemas.messages import payment_events as on
 from streams.domain import facts, person
 from streams.domain.decisions import DECISIONS
 from tests.given import (
@@ -37,6 +38,7 @@ from tests.given import (
     end_refund,
     invalidated,
     names,
+    only,
     opened,
     refund,
     registration,
@@ -152,16 +154,14 @@ def test_an_approval_before_the_deadline_stands_though_the_decline_comes_after_i
 )
 def test_a_hold_is_refused_for_its_reason(story: list[Any], cents: int, reason: str) -> None:
     streams = opened().given(*story, request(cents))
-    (refused,) = streams.when(HOLD)
-    assert refused.reason == reason  # type: ignore[attr-defined]
+    assert only(on.HoldRefused, streams.when(HOLD)).reason == reason
     assert not streams.customer.holds
 
 
 def test_nothing_is_approved_on_an_old_view_of_the_chain() -> None:
     streams = opened().given(request())
     streams.chain_age_seconds = streams.policy.chain_stale_seconds + 1
-    (refused,) = streams.when(HOLD)
-    assert refused.reason == "chain_stale"  # type: ignore[attr-defined]
+    assert only(on.HoldRefused, streams.when(HOLD)).reason == "chain_stale"
 
 
 def test_the_first_refusal_stands_though_the_funds_come() -> None:
@@ -179,8 +179,8 @@ def test_the_first_refusal_stands_though_the_funds_come() -> None:
 )
 def test_a_payment_is_screened_against_the_rules(story: list[Any], change: dict[str, Any], reason: str) -> None:
     streams = opened().given(*story, replace(request(), **change), HOLD)
-    (screened,) = streams.when(SCREEN)
-    assert (screened.verdict, screened.reason) == ("refused", reason)  # type: ignore[attr-defined]
+    screened = only(on.PaymentScreened, streams.when(SCREEN))
+    assert (screened.verdict, screened.reason) == ("refused", reason)
     assert streams.when(AUTHORIZE) == []
 
 
@@ -192,8 +192,8 @@ def test_the_first_verdict_stands_though_the_card_is_frozen_since() -> None:
 
 def test_a_settlement_wallet_pays_nothing_by_card() -> None:
     streams = Streams().given(registration(kind="settlement"))
-    _, declined = streams.when(request())
-    assert declined.reason == "account_unknown"  # type: ignore[attr-defined]
+    _, *then = streams.when(request())
+    assert only(on.PaymentDeclined, then).reason == "account_unknown"
 
 
 # -- money

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -54,7 +55,8 @@ def a_log(*topics: str, data: bytes = b"", address: str = ALICE) -> Log:
 
 
 def word(kind: str, value: Any) -> str:
-    return "0x" + eth_abi.encode([kind], [value]).hex()
+    encoded: bytes = eth_abi.encode([kind], [value])
+    return "0x" + encoded.hex()
 
 
 def written(layout: Layout, values: list[Any]) -> Log:
@@ -123,10 +125,11 @@ def test_an_amount_beyond_2_to_the_255_is_an_amount_like_any_other() -> None:
     assert decode(log) == on_chain.Transfer(ALICE, BOB, 2**256 - 1)
 
 
-def transfer(**other: Any) -> Log:
-    parts = {"topics": (TOPICS[on_chain.Transfer], word("address", ALICE), word("address", BOB)), "data": bytes(32)}
-    parts |= other
-    return a_log(*parts["topics"], data=parts["data"])
+TOPICS_OF_A_TRANSFER = (TOPICS[on_chain.Transfer], word("address", ALICE), word("address", BOB))
+
+
+def transfer(topics: Sequence[str] = TOPICS_OF_A_TRANSFER, data: bytes = bytes(32)) -> Log:
+    return a_log(*topics, data=data)
 
 
 MALFORMED = {

@@ -74,7 +74,7 @@ def test_a_file_is_fetched_from_the_mirror_and_checked(tmp_path: Path, mirror: M
 def test_a_file_with_another_hash_is_never_used(
     tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch.download.retry, "stop", lambda _state: True)  # type: ignore[attr-defined]
+    monkeypatch.setattr(fetch.download.retry, "stop", lambda _state: True)
     (tmp_path / "cache").mkdir()
     artifact = publish(tmp_path, "forged", b"other classes", says=b"some classes")
     with pytest.raises(Unreachable, match="the lock says"):
@@ -85,7 +85,7 @@ def test_a_file_with_another_hash_is_never_used(
 def test_a_run_that_was_cut_off_goes_on_behind_what_it_has(
     tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch.download.retry, "stop", lambda _state: True)  # type: ignore[attr-defined]
+    monkeypatch.setattr(fetch.download.retry, "stop", lambda _state: True)
     (tmp_path / "cache").mkdir()
     good = publish(tmp_path, "good", b"some classes")
     bad = publish(tmp_path, "bad", b"cut", says=b"whole")

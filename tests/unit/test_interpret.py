@@ -43,9 +43,9 @@ def directory(request: pytest.FixtureRequest) -> Directory:
     return Directory.of(request.param)
 
 
-def told(meaning: Meaning, kind: type) -> set[UUID]:
+def told(meaning: Meaning, kind: type[ConsumeAllowance | ObserveAllowance | QueueWithdrawal]) -> set[UUID]:
     """The accounts that are told of such a fact."""
-    return {fact.account_id for fact in meaning.facts if type(fact) is kind}
+    return {fact.account_id for fact in meaning.facts if isinstance(fact, kind)}
 
 
 def test_what_enters_the_delay_queue_holds_every_account_of_the_safe_back(directory: Directory) -> None:

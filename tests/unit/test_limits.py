@@ -13,9 +13,25 @@ from hypothesis import strategies as st
 from infra.errors import BadInput
 from schemas.messages import card_controls as controls
 from schemas.messages import payment_commands
+from schemas.messages.account_events import FundsHeld
+from schemas.messages.payment_events import PaymentDeclined, PaymentScreened
 from streams.domain import ids, limits
 from streams.domain.limits import Asked, CardLimits, Use
-from tests.given import AUTHORIZE, CARD, CUSTOMER, DECLINE, HOLD, NOON, PAYMENT, SCREEN, Streams, names, opened, request
+from tests.given import (
+    AUTHORIZE,
+    CARD,
+    CUSTOMER,
+    DECLINE,
+    HOLD,
+    NOON,
+    PAYMENT,
+    SCREEN,
+    Streams,
+    names,
+    only,
+    opened,
+    request,
+)
 from tests.network_says import capture, increment
 
 
@@ -54,8 +70,8 @@ def reason(events: list[Any]) -> str | None:
 def test_an_amount_beyond_a_limit_is_declined_by_its_name(told: Any, more: Any, word: str, code: str) -> None:
     streams = limited(**told).given(request(1_000, **more))
     assert reason(streams.when(HOLD)) == word
-    (declined,) = streams.when(payment_commands.DeclinePayment(payment_id=PAYMENT, account_id=CUSTOMER, reason=word))
-    assert declined.response_code == code  # type: ignore[attr-defined]
+    decline = payment_commands.DeclinePayment(payment_id=PAYMENT, account_id=CUSTOMER, reason=word)
+    assert only(PaymentDeclined, streams.when(decline)).response_code == code
 
 
 def test_limits_of_cash_bind_cash_alone_and_a_limit_is_inclusive() -> None:
@@ -112,7 +128,7 @@ def test_what_the_network_posts_counts_and_is_never_refused_for_it() -> None:
 def test_a_terminal_that_takes_a_part_is_approved_what_the_limits_leave() -> None:
     streams = limited(per_day_minor=400).given(request(1_000, partial_approval=True))
     held, *_ = streams.when(HOLD)
-    assert held.amount_minor == 400  # type: ignore[attr-defined]
+    assert isinstance(held, FundsHeld) and held.amount_minor == 400
 
 
 @pytest.mark.parametrize(
@@ -144,7 +160,7 @@ def test_the_same_limits_again_are_no_event_and_others_replace_them_all() -> Non
     ],
 )
 def test_a_merchant_that_the_card_may_not_pay_is_refused_until_it_may(
-    block: Any, unblock: Any, more: dict[str, str], word: str
+    block: Any, unblock: Any, more: dict[str, Any], word: str
 ) -> None:
     named = {
         "account_id": CUSTOMER,
@@ -152,11 +168,11 @@ def test_a_merchant_that_the_card_may_not_pay_is_refused_until_it_may(
         "mcc" if "mcc" in more else "country": next(iter(more.values())),
     }
     streams = opened().given(block(**named), request(**more), HOLD)
-    (screened,) = streams.when(SCREEN)
-    assert (screened.verdict, screened.reason) == ("refused", word)  # type: ignore[attr-defined]
+    screened = only(PaymentScreened, streams.when(SCREEN))
+    assert (screened.verdict, screened.reason) == ("refused", word)
     assert streams.when(block(**named)) == []
     fresh = opened().given(block(**named), unblock(**named), request(**more), HOLD)
-    assert fresh.when(SCREEN)[0].verdict == "passed"  # type: ignore[attr-defined]
+    assert only(PaymentScreened, fresh.when(SCREEN)).verdict == "passed"
 
 
 # -- the arithmetic, against a slow one

@@ -54,6 +54,7 @@ def test_there_is_one_by_light_and_one_in_the_dark_which_is_the_same_whoever_ask
 def test_every_word_can_be_read(selector: str) -> None:
     colours = palettes()[selector]
     sheet, paper = colours["sheet"], colours["paper"]
+    grounds: dict[str, tuple[Colour, ...]]
     grounds = {"ink": (sheet, paper), "soft": (sheet, paper), "faint": (sheet, paper), "accent": (sheet, paper)}
     stages = colours.keys() - grounds.keys() - {"sheet", "paper", "line"}
     grounds |= {name: (sheet, paper, mixed(colours[name], CHIP, sheet)) for name in stages}

@@ -7,7 +7,6 @@ end everybody does what is theirs, and every path must have come to an end, or w
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from hypothesis import settings
@@ -170,7 +169,7 @@ class River(Network, Chain):
                 self.time_is_up(0, DEADLINE)
         return before != self._standing()
 
-    def _standing(self) -> Any:
+    def _standing(self) -> tuple[int, list[Saga], int]:
         return len(self.streams.log), [each.saga for each in self.managed.values()], len(self.sent)
 
     def _waiting(self, name: str) -> list[Managed]:

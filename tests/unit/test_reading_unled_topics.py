@@ -33,7 +33,7 @@ class Broker:
 
 @pytest.mark.parametrize("code", reading.NO_LEADER)
 def test_a_partition_whose_leader_is_still_to_come_is_asked_again(code: int) -> None:
-    found = list(reading._partitions(Broker(code, 2), ["payments.events"]))  # type: ignore[arg-type]
+    found = list(reading._partitions(Broker(code, 2), ["payments.events"]))
     assert [(each.topic, each.partition, low, high) for each, low, high in found] == [
         ("payments.events", 0, 3, 5),
         ("payments.events", 1, 3, 6),
@@ -42,4 +42,4 @@ def test_a_partition_whose_leader_is_still_to_come_is_asked_again(code: int) -> 
 
 def test_what_does_not_pass_by_itself_is_told_at_once() -> None:
     with pytest.raises(KafkaException):
-        list(reading._partitions(Broker(KafkaError.TOPIC_AUTHORIZATION_FAILED, 1), ["payments.events"]))  # type: ignore[arg-type]
+        list(reading._partitions(Broker(KafkaError.TOPIC_AUTHORIZATION_FAILED, 1), ["payments.events"]))

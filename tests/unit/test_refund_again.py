@@ -19,6 +19,7 @@ from tests.given import (
     approved,
     end_leg,
     end_refund,
+    only,
     refund,
     seen,
     transfer,
@@ -40,8 +41,7 @@ def unpaid() -> Streams:
 
 
 def test_it_is_a_leg_of_its_own_with_the_reason_that_the_person_gave() -> None:
-    (planned,) = unpaid().when(REFUND_AGAIN)
-    assert isinstance(planned, on.LegPlanned)
+    planned = only(on.LegPlanned, unpaid().when(REFUND_AGAIN))
     assert (planned.leg_id, planned.kind, planned.amount_raw) == (SECOND, "refund", Raw(1_000 * CENT))
     assert planned.reason == REFUND_AGAIN.reason
 
@@ -51,13 +51,11 @@ def test_it_is_planned_once_however_often_it_is_ordered_until_that_one_ends_too(
     assert streams.when(REFUND_AGAIN) == []
     assert not_again(streams.payment) == "another refund of it is on its way"
     streams.given(end_leg(SECOND, 1_000))
-    (planned,) = streams.when(REFUND_AGAIN)
-    assert planned.leg_id == ids.leg_id(PAYMENT, "refund", 2)  # type: ignore[attr-defined]
+    assert only(on.LegPlanned, streams.when(REFUND_AGAIN)).leg_id == ids.leg_id(PAYMENT, "refund", 2)
 
 
 def test_what_was_posted_meanwhile_is_not_paid_back() -> None:
-    (planned,) = unpaid().given(capture(300)).when(REFUND_AGAIN)
-    assert planned.amount_raw == 700 * CENT  # type: ignore[attr-defined]
+    assert only(on.LegPlanned, unpaid().given(capture(300)).when(REFUND_AGAIN)).amount_raw == 700 * CENT
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg2
 import psycopg2.errors
@@ -68,8 +69,8 @@ def test_headers_keep_text_show_broken_bytes_and_leave_absent_values_out() -> No
 def _states(*codes: str) -> Iterator[psycopg2.Error]:
     """Errors as psycopg2 raises them for these SQLSTATEs; only its pickling lets one set the code."""
     for code in codes:
-        error = psycopg2.errors.lookup(code)("as the server would say")
-        error.__setstate__({"pgcode": code})  # type: ignore[attr-defined]
+        error: Any = psycopg2.errors.lookup(code)("as the server would say")
+        error.__setstate__({"pgcode": code})
         yield error
 
 

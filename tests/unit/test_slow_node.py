@@ -29,7 +29,7 @@ def test_what_a_slow_node_has_taken_is_told_before_w_ends_the_transaction(monkey
     monkeypatch.setattr(sending, "SENDING_SECONDS", 0.1)
     node: Any = SlowNode(0.04)
     submitter = Submitter(NOTHING, node, NOTHING, NOTHING, NOTHING)
-    waiting, told = [signed(nonce) for nonce in range(10)], []
+    waiting, told = [signed(nonce) for nonce in range(10)], list[Sent]()
     while waiting:
         began = time.monotonic()
         gone, replaced = submitter._send_all(NOTHING, waiting)

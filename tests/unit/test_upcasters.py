@@ -86,7 +86,8 @@ def shapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[type[Message]]]:
 
 
 def served(cls: type[Message], **more: Any) -> Message:
-    return cls(payment_id=PAYMENT, table="by the window", amount_raw=Raw(7), **more)
+    told: dict[str, Any] = {"payment_id": PAYMENT, "table": "by the window", "amount_raw": Raw(7)}
+    return cls(**told | more)
 
 
 def test_a_stored_event_of_every_version_is_told_in_todays_shape(shapes: list[type[Message]]) -> None:
@@ -122,12 +123,11 @@ def test_a_stored_payload_and_its_hash_stay_as_they_were(shapes: list[type[Messa
 
 def test_what_a_newer_payriver_said_is_refused_not_half_understood(shapes: list[type[Message]]) -> None:
     told = to_json(served(shapes[2]))
-    for read in (
-        lambda: upcasters.message_of("TableServed", 4, told),
-        lambda: upcasters.message_of_text("TableServed", 4, msgspec.Raw(orjson.dumps(told))),
-    ):
-        with pytest.raises(UnknownType, match=r"schema_version 4.*knows 3.*upgrade"):
-            read()
+    newer = r"schema_version 4.*knows 3.*upgrade"
+    with pytest.raises(UnknownType, match=newer):
+        upcasters.message_of("TableServed", 4, told)
+    with pytest.raises(UnknownType, match=newer):
+        upcasters.message_of_text("TableServed", 4, msgspec.Raw(orjson.dumps(told)))
 
 
 def test_a_raised_version_without_a_row_is_named_and_so_is_a_row_that_leads_nowhere(

@@ -33,7 +33,7 @@ class Node:
 
 
 def debit(kind: str) -> facts.SeeTransfer:
-    leg = {"payment_id": None, "leg_id": None, "leg_kind": None}
+    leg: dict[str, Any] = {"payment_id": None, "leg_id": None, "leg_kind": None}
     return facts.SeeTransfer(transfer(transfer_id=TRANSFER, kind=kind, tx_hash="0xtx", **leg))
 
 

@@ -9,6 +9,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection, cursor, encrypt_password
 
+from infra.database import Cursor
 from infra.stack.access import DATABASE, KEYS
 from infra.stack.home import Home
 from infra.stack.roles import READ_ROLES, WRITE_ROLES
@@ -23,9 +24,9 @@ class Database:
         self.home = home
 
     @contextmanager
-    def superuser(self, database: str = DATABASE) -> Iterator[cursor]:
+    def superuser(self, database: str = DATABASE) -> Iterator[Cursor]:
         """A cursor of the superuser, each statement committed by itself."""
-        with closing(self._connect(database)) as connected, connected.cursor() as db:
+        with closing(self._connect(database)) as connected, connected.cursor(cursor_factory=Cursor) as db:
             yield db
 
     def ready(self) -> bool:
