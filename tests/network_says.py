@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from schemas.definition import Message
 from schemas.messages import payment_adjustment_commands as adjusting
 from schemas.messages import payment_commands
 from tests.given import CARD, CUSTOMER, PAYMENT
+
+M = TypeVar("M", bound=Message)
 
 OURS: dict[str, Any] = {"payment_id": PAYMENT, "account_id": CUSTOMER}
 UNDO_CAPTURE = adjusting.ReverseCapture(**OURS, presentment_id="p1", reversal_id="cr1")
@@ -24,7 +28,7 @@ def capture(
     )
 
 
-def told(order: Any, cents: int | None = 1_000, **more: Any) -> Any:
+def told(order: Callable[..., M], cents: int | None = 1_000, **more: Any) -> M:
     """A later message of the network about PAYMENT."""
     amount = {} if cents is None else {"amount_minor": cents, "currency": "EUR"}
     return order(**OURS, **amount, **more)
@@ -32,8 +36,7 @@ def told(order: Any, cents: int | None = 1_000, **more: Any) -> Any:
 
 def increment(cents: int = 200, name: str = "i1", **more: Any) -> adjusting.IncrementPayment:
     """More is asked for."""
-    made: adjusting.IncrementPayment = told(adjusting.IncrementPayment, cents, increment_id=name, **more)
-    return made
+    return told(adjusting.IncrementPayment, cents, increment_id=name, **more)
 
 
 def reverse(cents: int | None = None, name: str = "r1") -> payment_commands.ReversePayment:
@@ -43,14 +46,12 @@ def reverse(cents: int | None = None, name: str = "r1") -> payment_commands.Reve
 
 def give_back(cents: int = 400, name: str = "f1") -> adjusting.RefundPayment:
     """The merchant gives back."""
-    made: adjusting.RefundPayment = told(adjusting.RefundPayment, cents, refund_id=name)
-    return made
+    return told(adjusting.RefundPayment, cents, refund_id=name)
 
 
 def dispute(cents: int = 1_000, name: str = "d1") -> adjusting.OpenDispute:
     """The holder disputes."""
-    made: adjusting.OpenDispute = told(adjusting.OpenDispute, cents, dispute_id=name, reason="fraud")
-    return made
+    return told(adjusting.OpenDispute, cents, dispute_id=name, reason="fraud")
 
 
 def resolve(outcome: str, name: str = "d1") -> adjusting.ResolveDispute:
@@ -60,15 +61,14 @@ def resolve(outcome: str, name: str = "d1") -> adjusting.ResolveDispute:
 
 def advice(cents: int = 1_000, **more: Any) -> adjusting.AdvisePayment:
     """The network approved in our stead."""
-    made: adjusting.AdvisePayment = told(adjusting.AdvisePayment, cents, card_token=CARD, advice_id="a1", **more)
-    return made
+    return told(adjusting.AdvisePayment, cents, card_token=CARD, advice_id="a1", **more)
 
 
 def presentment(cents: int = 1_000, **more: Any) -> adjusting.RecordPresentment:
     """The network posts what nobody was asked about."""
-    return told(adjusting.RecordPresentment, cents, card_token=CARD, presentment_id="p0", **more)  # type: ignore[no-any-return]
+    return told(adjusting.RecordPresentment, cents, card_token=CARD, presentment_id="p0", **more)
 
 
 def unlinked_refund(cents: int = 400, **more: Any) -> adjusting.RecordRefund:
     """A refund that names no payment of ours."""
-    return told(adjusting.RecordRefund, cents, card_token=CARD, refund_id="f0", **more)  # type: ignore[no-any-return]
+    return told(adjusting.RecordRefund, cents, card_token=CARD, refund_id="f0", **more)

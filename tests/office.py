@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -53,7 +54,7 @@ class Books:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def transact(self, until: float) -> Iterator[Transaction]:
+    def transact(self, until: float) -> Iterator[Any]:  # a Transaction, where GroupCommit knows our own cursor
         transaction = Transaction(until)
         with self._lock:
             self.begun.append(transaction)
@@ -105,7 +106,7 @@ class Office:
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32))
 
     def __post_init__(self) -> None:
-        self.door: GroupCommit[Item, str] = GroupCommit(self.books.transact, self.books.work, self.most)  # type: ignore[arg-type]
+        self.door: GroupCommit[Item, str] = GroupCommit(self.books.transact, self.books.work, self.most)
 
     def come(self, item: Item, until: float = math.inf) -> Future[str]:
         return self.threads.submit(self.door, item, until)
@@ -122,8 +123,11 @@ class Office:
         coming = []
         for count, item in enumerate(items, 1):
             coming.append(self.come(item))
-            until(lambda count=count: len(self.door._waiting) == count)  # type: ignore[misc]
+            until(partial(self._wait, count))
         return coming
+
+    def _wait(self, count: int) -> bool:
+        return len(self.door._waiting) == count
 
 
 def until(true: Callable[[], bool], seconds: float = 5) -> None:

@@ -106,9 +106,10 @@ class Payments(RuleBasedStateMachine):
                 assert 0 < event.amount_raw <= spendable, "only what is spendable is set aside"
             if event.topic.startswith("payments"):
                 self.managed.setdefault(event.key, Managed(Saga(event.key))).unheard.append(event)
-        if managed := self.managed.get(getattr(order, "payment_id", None)):  # type: ignore[arg-type]
-            payment = self.streams.states[order.payment_id]
-            managed.books.take(order, {type(each).__name__ for each in events}, payment.amount_minor)
+        payment_id = getattr(order, "payment_id", None)
+        if payment_id in self.managed:
+            payment = self.streams.states[payment_id]
+            self.managed[payment_id].books.take(order, {type(each).__name__ for each in events}, payment.amount_minor)
         return events
 
     def pick(self, these: Sequence[Any], which: int) -> Any:

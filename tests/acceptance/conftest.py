@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,8 @@ def world(river: Stack) -> Iterator[World]:
     made.customers = [made.register(each, f"card_resilience_{i}") for i, each in enumerate(accounts)]
     made.chain.wait_receipts([made.deposit(each, 300_00) for each in made.customers])
     for each in made.customers:
-        made.until("an account is on the API", lambda each=each: _known(made, each.account_id))  # type: ignore[misc]
-        made.until("a deposit is final", lambda each=each: spendable(made, each.account_id) == 300_00)  # type: ignore[misc]
+        made.until("an account is on the API", partial(_known, made, each.account_id))
+        made.until("a deposit is final", partial(_has, made, each.account_id, 300_00))
     yield made
     receiver.close()
 
@@ -103,6 +104,10 @@ def _rows(world: World, query: str, *values: object) -> list[tuple[object, ...]]
 
 def _known(world: World, account_id: object) -> bool:
     return world.http.get(f"/v1/accounts/{account_id}/balance").status_code == 200
+
+
+def _has(world: World, account_id: object, cents: int) -> bool:
+    return spendable(world, account_id) == cents
 
 
 def spendable(world: World, account_id: object) -> int:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from eth_account import Account
+from sqlalchemy import Engine
 
 from api.demo.scenario import SEND
 from api.demo.world import World
@@ -114,8 +115,8 @@ def test_bytes_that_are_no_message_are_parked_and_can_be_discarded(
     for consumer in ("sagas", "notifications", "projections"):
         database = world.operator.read if consumer == "projections" else world.operator.write
 
-        def parked(database: object = database, consumer: str = consumer) -> UUID | None:
-            with transaction(database) as cursor:  # type: ignore[arg-type]
+        def parked(database: Engine = database, consumer: str = consumer) -> UUID | None:
+            with transaction(database) as cursor:
                 found = replay.find(cursor, consumer=consumer, states=("parked",))
             return next((each.parked_id for each in found if each.record.key_text == key), None)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -102,9 +102,9 @@ def comes_to(demo: subprocess.Popen[bytes], place: Path, step: str) -> None:
     until(lambda: step in (place / "out").read_text(), f"the step {step}", 180, demo, place)
 
 
-def until(true: object, what: str, seconds: float, demo: subprocess.Popen[bytes], place: Path) -> None:
+def until(true: Callable[[], object], what: str, seconds: float, demo: subprocess.Popen[bytes], place: Path) -> None:
     end = time.monotonic() + seconds
-    while not true():  # type: ignore[operator]
+    while not true():
         said = (place / "out").read_text()
         assert demo.poll() is None and time.monotonic() < end, f"{what}: not so within {seconds} s; it said: {said}"
         time.sleep(0.05)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_a_person_who_paid_is_forgotten_and_nothing_else_is(world: World, agrees
     }
 
 
-def _an_account_of(world: World, person_id: object) -> object:
+def _an_account_of(world: World, person_id: UUID) -> UUID:
     [made] = world.chain.create_accounts(1)
     world.chain.mine(10)
     request = Request(
@@ -58,7 +58,7 @@ def _an_account_of(world: World, person_id: object) -> object:
         roles_module=made.roles,
         delay_module=made.delay,
         card_token=f"card-{person_id}",
-        person_id=person_id,  # type: ignore[arg-type]
+        person_id=person_id,
     )
     account_id = world.operator.registrar.register(request, "test")
     world.until("R knows whose account it is", lambda: world.get(f"/v1/persons/{person_id}")["accounts"])

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import zip_longest
 from uuid import uuid4
 
@@ -261,20 +262,19 @@ def freeze_until_moved(world: World, traffic: Traffic, names: list[str]) -> None
     for name, worker in frozen:
         world.stack.freeze(name, worker)
     try:
-        for name, worker in frozen:
-            if name in GROUPS:
-                world.until(f"partitions of {name} moved", lambda name=name: members(world, name) == 1)  # type: ignore[misc]
-            elif name == "listener":
-                world.until("the lease moved", lambda worker=worker: lease_holder(world) != worker)  # type: ignore[misc]
+        for group in [name for name in names if name in GROUPS]:
+            world.until(f"partitions of {group} moved", partial(works_alone, world, group))
+        if "listener" in names:
+            world.until("the lease moved", lambda: lease_holder(world) != dict(frozen)["listener"])
         traffic.goes_on(8)
     finally:
         for name, worker in frozen:
             world.stack.thaw(name, worker)
 
 
-def members(world: World, group: str) -> int:
-    """How many workers share the topics of a consumer."""
-    return len(world.stack.admin.describe_consumer_groups([group])[group].result().members)
+def works_alone(world: World, group: str) -> bool:
+    """Whether one worker has the topics of a consumer to itself."""
+    return len(world.stack.admin.describe_consumer_groups([group])[group].result().members) == 1
 
 
 def lease_holder(world: World) -> int:

@@ -74,10 +74,6 @@ def running_browser() -> Iterator[Browser]:
     """A browser of a test's own."""
     found = unpacked()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found.program,
-            args=FLAGS,
-            env=found.environment,  # type: ignore[arg-type]
-        )
+        browser = playwright.chromium.launch(executable_path=found.program, args=FLAGS, env={**found.environment})
         yield browser
         browser.close()

@@ -14,6 +14,7 @@ from websockets.sync.server import Server, serve
 
 from connectors.chain.node.heads import Heads
 from connectors.chain.node.rpc import Rpc
+from connectors.chain.node.transport import WebSocket
 from infra.errors import Unreachable
 from tests.contract.test_rpc import good, hurried, serving
 from tests.waiting import until
@@ -59,7 +60,9 @@ def test_a_node_over_a_websocket_answers_and_tells_of_heads_also_after_it_was_go
         assert not heads.wait(0.05)
         opened[0].send(json.dumps({"method": "eth_subscription", "params": {"result": {"number": "0x1"}}}))
         assert heads.wait(2)
-    until(lambda: not rpc.pool.current.transport.connected, "the end of the connection")  # type: ignore[attr-defined]
+    transport = rpc.pool.current.transport
+    assert isinstance(transport, WebSocket)
+    until(lambda: not transport.connected, "the end of the connection")
     with speaking(int(url.rpartition(":")[2])) as (_, again):
         until(heads.told, "a node that tells of heads")
         until(lambda: again, "a second connection")

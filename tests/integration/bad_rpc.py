@@ -174,9 +174,13 @@ def spoiling(node_url: str, *faults: str, seed: int = 1, often: float = 0.3) -> 
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Quiet: a client that went in mid-answer is what some faults are for."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     bad.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:

@@ -50,7 +50,8 @@ def recovery(stack: Stack) -> Recovery:
     )
     with transaction(write) as cursor:
         codec = load_codec(cursor)
-    chain: Any = Chain(ChainSettings.model_validate(silent_chain()), Rpc((stack.url("node"),)), None, frozenset(), {})  # type: ignore[arg-type]  # nothing was ever submitted here
+    nobody: Any = None  # nothing was ever submitted here
+    chain = Chain(ChainSettings.model_validate(silent_chain()), Rpc((stack.url("node"),)), nobody, frozenset(), {})
     return Recovery(write, read, doors.cdc_url, doors.kafka, doors.connect_url, codec, chain=chain)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,7 +19,7 @@ from connectors.chain.sending.remote_signer import NotSigned, RemoteSigner
 from infra.database import transaction
 from infra.errors import Retry
 from tests.contract.test_pool import nodes
-from tests.contract.test_rpc import good, hurried, serving, told
+from tests.contract.test_rpc import Answer, good, hurried, serving, told
 from tests.integration.bad_rpc import spoiling
 from tests.integration.customers import FINAL, Customer, Shore, shore
 from tests.integration.little_river import EUR
@@ -93,7 +94,7 @@ def test_one_refund_is_lost_to_a_stranger_who_used_many_nonces_and_the_next_is_p
     assert second - first == 5
 
 
-NONSENSE = {
+NONSENSE: dict[str, Callable[[Any], Answer]] = {
     "no hex": good("0xzz"),
     "nothing": good(None),
     "a number": good(7),
@@ -106,8 +107,8 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("said", NONSENSE.values(), ids=NONSENSE)
-def test_a_signer_that_talks_nonsense_holds_up_its_own_alone(at: Shore, said: object) -> None:
-    with serving(said) as nonsense:  # type: ignore[arg-type]
+def test_a_signer_that_talks_nonsense_holds_up_its_own_alone(at: Shore, said: Callable[[Any], Answer]) -> None:
+    with serving(said) as nonsense:
         ana = at.customer(100)
         refunded = settled(at, ana)
         there = RemoteSigner(at.river.deployment.relayer, SecretStr(nonsense.url))
@@ -130,8 +131,8 @@ def test_a_spend_signed_with_a_v_of_nought_or_one_is_taken_by_the_contract(at: S
     """Some signers count v from 0 (as in EIP-1559's y parity), contracts from 27."""
     ana, key = at.customer(100), at.river.keyring.delegate
 
-    def signing(question: dict[str, object]) -> dict[str, object]:
-        asked = question["params"][1]["message"]  # type: ignore[index]
+    def signing(question: dict[str, Any]) -> dict[str, Any]:
+        asked = question["params"][1]["message"]
         call, salt = (bytes.fromhex(asked[name][2:]) for name in ("data", "salt"))
         signature = key.sign_spend(100, at.river.settings.spender_module, call, salt)
         return {"id": question["id"], "result": "0x" + signature[:64].hex() + f"{signature[64] - 27:02x}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -114,7 +115,7 @@ def test_a_reversal_beside_the_request_leaves_no_hold_on_an_ended_payment(side: 
         payment_id = ids.network_payment_id(request.idempotency_key)
         with ThreadPoolExecutor(2) as pool:
             asked = pool.submit(gateway.authorize, request)
-            until(lambda asked=payment_id: side.state(asked), "the request")  # type: ignore[misc]
+            until(partial(side.state, payment_id), "the request")
             gateway.messages.reverse(payment_id, "r1", "test")
             answer = asked.result()
         side.settle(payment_id)

@@ -17,7 +17,7 @@ from connectors.gateway.bounds import bounded
 from infra.database import engine
 from infra.errors import CommandIdReused, TooLate, UnknownType
 from infra.stack import access
-from schemas.messages.card_controls import SetCardLimits
+from schemas.messages.card_controls import CardLimitsSet, SetCardLimits
 from streams.domain import ids
 from streams.group_commit import GroupCommit
 from streams.orders import Order, Outcome
@@ -72,7 +72,8 @@ def test_32_threads_on_8_streams_each_command_once_and_each_its_own_outcome(
             assert (outcome.command_id, outcome.repeated) == (order.command_id, False)
             (event,) = outcome.events
             assert event.stream_id == order.message.account_id
-            assert event.message.per_day_minor == order.message.per_day_minor  # type: ignore[attr-defined]
+            assert isinstance(event.message, CardLimitsSet)
+            assert event.message.per_day_minor == order.message.per_day_minor
         return orders
 
     with ThreadPoolExecutor(THREADS) as threads:

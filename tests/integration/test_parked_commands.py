@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from api.cli.parked import parked
 from schemas.codec import Codec
+from schemas.definition import Raw
 from schemas.messages.account_commands import FreezeCard
 from schemas.messages.chain_commands import SubmitSpend
 from schemas.messages.payment_events import PaymentReversed
@@ -168,7 +169,7 @@ def test_an_order_to_the_submitter_is_replayed_without_its_keys(
     account, leg = uuid.uuid4(), uuid.uuid4()
     monkeypatch.setenv("PAYRIVER_KEYSTORE", str(keystore(tmp_path)))
     monkeypatch.setenv("PAYRIVER_CHAIN_FILE", str(chain_file(tmp_path)))
-    order = SubmitSpend(payment_id=uuid.uuid4(), leg_id=leg, account_id=account, amount_raw=5)  # type: ignore[arg-type]
+    order = SubmitSpend(payment_id=uuid.uuid4(), leg_id=leg, account_id=account, amount_raw=Raw(5))
     desk.arrive("submitter", "chain.commands", order.payment_id, desk.codec.encode(order))
     parked_id = desk.told("list")["messages"][0]["id"]
 

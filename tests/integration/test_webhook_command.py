@@ -34,7 +34,8 @@ def say(*words: object) -> Result:
 
 
 def listed() -> list[dict[str, Any]]:
-    return json.loads(say("list", "--json").stdout)  # type: ignore[no-any-return]
+    told: list[dict[str, Any]] = json.loads(say("list", "--json").stdout)
+    return told
 
 
 def test_an_endpoint_that_a_person_registered_is_told_and_can_check_it(

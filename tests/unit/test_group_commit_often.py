@@ -38,7 +38,7 @@ def test_no_call_is_ever_lost(monkeypatch: pytest.MonkeyPatch, most: int) -> Non
     """With a patience that nobody has: whoever is not called hangs, and is found by the clock."""
     monkeypatch.setattr(group_commit, "PATIENCE_SECONDS", 3600)
     books, callers, each_calls = Books(), 16, 400
-    door: GroupCommit[Item, str] = GroupCommit(books.transact, books.work, most)  # type: ignore[arg-type]
+    door: GroupCommit[Item, str] = GroupCommit(books.transact, books.work, most)
 
     def call(caller: int) -> int:
         return sum(door(Item((caller, number))) == f"of {(caller, number)}" for number in range(each_calls))
@@ -66,7 +66,7 @@ FATES = st.sampled_from(["good"] * 4 + ["bad", "locked", "late"])
 )
 def test_whatever_the_others_bring_everybody_is_told_its_own(callers: list[list[Any]], most: int, lost: int) -> None:
     books = Books(lost=lost)
-    door: GroupCommit[Item, str] = GroupCommit(books.transact, books.work, most)  # type: ignore[arg-type]
+    door: GroupCommit[Item, str] = GroupCommit(books.transact, books.work, most)
     together = threading.Barrier(len(callers))
     unknown: list[Any] = []
 
