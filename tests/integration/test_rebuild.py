@@ -165,6 +165,10 @@ def test_what_was_begun_goes_on_from_where_it_was_and_can_be_thrown_away(stack: 
     before = trail(stack)
     assert command(stack, "abandon", "--because", "not now", "--by", "bo").returncode == 0
     assert trail(stack) == [*before[:-1], ("abandoned", before[-1][1], WHY, "not now")]
+    [newest, *_] = json.loads(command(stack, "status", "--json").stdout)
+    assert (newest["state"], newest["ended_by"], newest["reason"]) == ("abandoned", "bo", WHY)
+    shown = command(stack, "status").stdout
+    assert "(ended by bo: not now)" in shown and "events, in place at" in shown
     refused = command(stack, "abandon", "--because", "not now")
     assert refused.returncode == 1 and "conflict: no rebuild was begun" in refused.stderr
     with stack.postgres("read").superuser() as cursor:
