@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.definition import Message
-from streams.domain import account, payment, person
+from streams.domain import person
+from streams.domain.states import account, payment
 
 State = Any  # Account | Payment | Person
 

@@ -10,8 +10,9 @@ from hypothesis.stateful import rule
 
 from schemas.definition import Raw
 from schemas.messages import payment_commands
-from streams.domain import facts, ids
-from streams.domain.payment import Leg, Payment
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.states.payment import Leg, Payment
 from tests.given import CENT, CUSTOMER, SETTLEMENT, block
 from tests.payments_in_memory import WHICH, Payments
 

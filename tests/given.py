@@ -13,9 +13,11 @@ from uuid import UUID
 
 from schemas.definition import Message, Raw
 from schemas.messages import account_commands, payment_commands
-from streams.domain import account, facts, ids, payment
+from streams.domain import ids
+from streams.domain.chain import facts
 from streams.domain.circumstances import Circumstances, Policy
 from streams.domain.decisions import DECISIONS
+from streams.domain.states import account, payment
 
 M = TypeVar("M", bound=Message)
 

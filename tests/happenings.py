@@ -13,9 +13,11 @@ from infra.errors import NotAnswered
 from schemas.definition import Message, Raw
 from schemas.messages import account_commands
 from streams.delivered import Delivered
-from streams.domain import account, facts, ids, payment
+from streams.domain import ids
+from streams.domain.chain import facts
 from streams.domain.circumstances import Circumstances, Policy
 from streams.domain.decisions import DECISIONS
+from streams.domain.states import account, payment
 
 CENT = 10**16
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)

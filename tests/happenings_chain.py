@@ -7,7 +7,9 @@ from uuid import UUID
 
 from schemas.definition import Raw
 from schemas.messages import payment_commands
-from streams.domain import facts, ids, payment
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.states import payment
 from tests.happenings import CENT, Happenings
 
 

@@ -27,8 +27,9 @@ from schemas.definition import MESSAGES, Message, avro_schema, to_json
 from schemas.messages import account_commands, payment_commands
 from schemas.releases import SUMS, Releases, Schema, sums_of
 from streams.aggregates import evolve
-from streams.domain import facts, ids
-from streams.domain.allowance import Allowance
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.states.allowance import Allowance
 from streams.event_store.recorded import Cause, category_of, new_event
 from tests import golden
 from tests.given import (

@@ -16,8 +16,8 @@ from infra.errors import NotAnswered
 from schemas.definition import Message, Raw
 from schemas.messages import account_events, payment_commands
 from schemas.messages import payment_adjustment_commands as adjusting
-from streams.domain import facts
-from streams.domain.payment import Leg, Payment
+from streams.domain.chain import facts
+from streams.domain.states.payment import Leg, Payment
 from streams.sagas.authorization import react
 from streams.sagas.saga import Saga
 from streams.sagas.silence import because

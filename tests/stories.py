@@ -8,7 +8,8 @@ from typing import Any
 
 from schemas.definition import Message
 from schemas.messages import chain_commands
-from streams.domain import facts, ids
+from streams.domain import ids
+from streams.domain.chain import facts
 from streams.sagas.authorization import ENDS, PATIENCE, react
 from streams.sagas.saga import Saga
 from tests.given import CENT, CUSTOMER, PAYMENT, Streams, block, opened

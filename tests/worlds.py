@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from schemas.messages import account_commands
 from schemas.messages import card_controls as controls
-from streams.domain import facts
-from streams.domain.allowance import Allowance
+from streams.domain.chain import facts
+from streams.domain.states.allowance import Allowance
 from tests.happenings import CENT
 from tests.happenings_chain import ChainHappens
 from tests.happenings_network import NetworkHappens

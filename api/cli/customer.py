@@ -32,7 +32,7 @@ from infra.stack.home import Home
 from infra.stack.npm import npm_ci
 from infra.stack.report import look
 from infra.stack.servers.node import PACKAGES
-from streams.domain.account import Account
+from streams.domain.states.account import Account
 
 FINAL_AFTER_BLOCKS = 10
 SECONDS = 60

@@ -15,7 +15,7 @@ from infra.drawn import ROOT, Drawn
 from schemas import catalogue, files
 from schemas.definition import MESSAGES
 from schemas.releases import Change, Releases
-from streams.domain import card_drawing
+from streams.domain.card import drawing as card_drawing
 from streams.sagas import diagram
 
 DRAWN = (

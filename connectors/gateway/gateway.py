@@ -32,10 +32,10 @@ from schemas.messages.account_commands import FreezeCard, UnfreezeCard
 from schemas.messages.payment_commands import DeclinePayment
 from streams.command_handler import CommandHandler
 from streams.domain import ids
-from streams.domain.account import Account
 from streams.domain.circumstances import Policy
 from streams.domain.money import checked_minor
-from streams.domain.payment import Payment
+from streams.domain.states.account import Account
+from streams.domain.states.payment import Payment
 from streams.event_store import store
 from streams.event_store.recorded import Cause
 from streams.event_store.snapshotter import Snapshotter

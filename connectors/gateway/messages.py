@@ -27,9 +27,9 @@ from schemas.messages import payment_adjustment_commands as orders
 from schemas.messages.payment_commands import CapturePayment, CloseSpend, RefundAgain, ReversePayment
 from streams.command_handler import CommandHandler
 from streams.domain import ids
-from streams.domain.leg_decisions import not_again, not_closed
+from streams.domain.chain.leg_decisions import not_again, not_closed
 from streams.domain.money import checked_minor
-from streams.domain.payment import Payment
+from streams.domain.states.payment import Payment
 from streams.event_store.recorded import Cause
 from streams.group_commit import GroupCommit
 from streams.orders import Order, Outcome

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from streams.domain.payment import Payment
 from streams.domain.reasons import APPROVED, response_code
+from streams.domain.states.payment import Payment
 
 
 @dataclass(frozen=True)

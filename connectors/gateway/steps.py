@@ -20,7 +20,7 @@ from infra.telemetry import new_traceparent
 from schemas.messages.payment_commands import RequestPayment
 from streams.command_handler import CommandHandler
 from streams.domain import ids
-from streams.domain.payment import Payment
+from streams.domain.states.payment import Payment
 from streams.event_store.recorded import Cause
 from streams.event_store.store import OutgoingCommand
 from streams.orders import Order, Outcome

@@ -9,25 +9,27 @@ from sqlalchemy import Engine
 
 from connectors.chain.client import rpc_of
 from connectors.chain.settings import ChainSettings
-from connectors.verify import blocks, catalogue, consumers, vocabulary
-from connectors.verify.answers import Answers
-from connectors.verify.audit_log import AuditLog
-from connectors.verify.balances import Balances
-from connectors.verify.deliveries import Deliveries
-from connectors.verify.holds import Holds
-from connectors.verify.intents import Intents, Transactions
-from connectors.verify.kept_states import KeptStates
-from connectors.verify.ledger import Ledger
-from connectors.verify.outbox import Outbox
-from connectors.verify.payments import Payments
-from connectors.verify.persons import Persons
+from connectors.verify.delivery import consumers
+from connectors.verify.delivery.deliveries import Deliveries
+from connectors.verify.delivery.outbox import Outbox
+from connectors.verify.delivery.webhooks import Webhooks
+from connectors.verify.money import blocks
+from connectors.verify.money.balances import Balances
+from connectors.verify.money.holds import Holds
+from connectors.verify.money.intents import Intents, Transactions
+from connectors.verify.money.ledger import Ledger
+from connectors.verify.money.payments import Payments
+from connectors.verify.money.sagas import Sagas
+from connectors.verify.money.wallets import Wallets
+from connectors.verify.record import catalogue, vocabulary
+from connectors.verify.record.answers import Answers
+from connectors.verify.record.audit_log import AuditLog
+from connectors.verify.record.kept_states import KeptStates
+from connectors.verify.record.persons import Persons
+from connectors.verify.record.streams import Streams
 from connectors.verify.report import Findings, Verification
-from connectors.verify.sagas import Sagas
 from connectors.verify.snapshot import pair
-from connectors.verify.streams import Streams
 from connectors.verify.walk import Context, Progress, Subject, walk
-from connectors.verify.wallets import Wallets
-from connectors.verify.webhooks import Webhooks
 from infra.migrations.runner import Server
 
 

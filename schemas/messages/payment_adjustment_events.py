@@ -150,7 +150,7 @@ class CardMessageRefused(Message):
     """A message of the network does not fit how the payment stands: nothing changed."""
 
     payment_id: UUID = f(PAYMENT)
-    message: str = f("Which message: the words of the table in streams/domain/card_table.py.")
+    message: str = f("Which message: the words of the table in streams/domain/card/table.py.")
     message_id: str = f("The network's id of it.")
     reason: str = f("Why.")
     response_code: str = f("ISO 8583 DE39.")

@@ -6,11 +6,11 @@ from infra.errors import BadInput
 from schemas.messages import account_commands as orders
 from schemas.messages import account_events as on_account
 from schemas.messages import card_controls as controls
-from streams.domain.account import LIMITS, Account
 from streams.domain.circumstances import Circumstances
-from streams.domain.limits import LONGEST_WINDOW, CardLimits
 from streams.domain.opening import Events
-from streams.domain.payment import Payment
+from streams.domain.states.account import LIMITS, Account
+from streams.domain.states.limits import LONGEST_WINDOW, CardLimits
+from streams.domain.states.payment import Payment
 
 
 def register(

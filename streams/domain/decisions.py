@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from schemas.messages import account_commands, card_controls, payment_adjustment_commands, payment_commands
-from streams.domain import account_decisions, fact_decisions, facts, leg_decisions, person
-from streams.domain.card_table import decided
+from streams.domain import account_decisions, person
+from streams.domain.card.table import decided
+from streams.domain.chain import fact_decisions, facts, leg_decisions
 from streams.domain.opening import Events
 
 Streams = tuple[UUID | None, UUID | None]

@@ -7,12 +7,12 @@ from typing import Any
 from infra.errors import BadInput
 from schemas.definition import Message, Raw
 from schemas.messages import payment_events as on_payment
-from streams.domain.account import Account
-from streams.domain.amounts import Amount
 from streams.domain.money import EXPONENTS, checked_minor, raw_of
-from streams.domain.payment import evolve
-from streams.domain.payment_state import Payment
 from streams.domain.reasons import Reason, response_code
+from streams.domain.states.account import Account
+from streams.domain.states.amounts import Amount
+from streams.domain.states.payment import evolve
+from streams.domain.states.payment_state import Payment
 
 Events = list[Message]
 """What a decision gives: what happened, in the order in which it is appended."""

@@ -15,8 +15,8 @@ from schemas.definition import Message
 from schemas.messages import account_events as events
 from schemas.messages import card_controls as controls
 from streams.delivered import Delivered
-from streams.domain.account import LIMITS
-from streams.domain.allowance import Allowance, Allowances, PendingAllowance, Spent
+from streams.domain.states.account import LIMITS
+from streams.domain.states.allowance import Allowance, Allowances, PendingAllowance, Spent
 from streams.domain.values import replace
 from streams.projections.rows import Apply, RowModel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streams.domain.legs import IN_FLIGHT, IN_NO_BLOCK
+from streams.domain.states.legs import IN_FLIGHT, IN_NO_BLOCK
 from streams.sagas.saga import Saga
 
 Guard = Callable[[Saga, Any], bool]

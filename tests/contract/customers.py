@@ -11,7 +11,7 @@ from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import Receipt
 from infra.devchain.chain import DevChain
 from infra.devchain.values import AccountInfo, Sent
-from streams.domain.allowance import Allowance
+from streams.domain.states.allowance import Allowance
 from tests.chain_fixtures import contracts_of, reader_of
 
 EURO = 10**18

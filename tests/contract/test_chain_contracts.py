@@ -19,7 +19,7 @@ from connectors.chain.node.logs import Log
 from connectors.chain.node.rpc import Rpc
 from infra.devchain.chain import COOLDOWN_SECONDS, DevChain
 from infra.devchain.values import AccountInfo
-from streams.domain.allowance import UINT128_MAX, Allowance
+from streams.domain.states.allowance import UINT128_MAX, Allowance
 from tests.chain_fixtures import contracts_of, devchain, reader_of, running_devchain, settings_of
 from tests.contract.customers import DAY, EURO, account, low, receipt_of, stored, told
 

@@ -12,12 +12,13 @@ import pytest
 
 from connectors.chain.accounts.directory import Directory, Wallet
 from connectors.chain.listening.quorum import Quorum
+from connectors.chain.node import pool
 from connectors.chain.node.errors import RangeTooWide, range_hint, range_limit
 from connectors.chain.node.logs import LogFilter
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from infra.errors import Misconfigured
-from streams.domain.facts import Block, Transfer
+from streams.domain.chain.facts import Block, Transfer
 from tests.chain_fixtures import silent_chain
 from tests.contract.test_rpc import BadNode, good, http, hurried, refusing, serving, told
 
@@ -52,6 +53,21 @@ def test_how_much_a_provider_gives_at_once_is_read_from_its_words(
         hurried(node).logs(0, 10)
     assert range_limit(message) == limit
     assert (range_hint(message) or range_limit(message)) == hint
+
+
+def test_another_than_the_best_is_asked_now_and_then_so_that_its_latency_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(good("0x7")) as best, serving(good("0x7")) as other:
+        rpc = hurried(best, other)
+        rpc.chain_id()
+        rpc.pool.endpoints[1].latency, rpc.pool.endpoints[1].asked = 60.0, 1  # no answer of the best takes so long
+        for _ in range(5):
+            rpc.chain_id()
+        assert other.asked == []
+        monkeypatch.setattr(pool, "EXPLORE", 1.0)
+        rpc.chain_id()
+        assert len(other.asked) == 1
 
 
 def log_at(number: int, index: int = 0) -> dict[str, Any]:

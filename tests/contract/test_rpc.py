@@ -95,7 +95,7 @@ def http(status: int, body: bytes = b"", **headers: str) -> Callable[[Any], Answ
 
 
 def hurried(*nodes: BadNode, **other: Any) -> Rpc:
-    return Rpc([node.url for node in nodes], pause_seconds=0.01, timeout_seconds=0.5, **other)
+    return Rpc([node.url for node in nodes], pause_seconds=0.01, timeout_seconds=1.0, **other)
 
 
 PASSING = {

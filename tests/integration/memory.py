@@ -12,7 +12,7 @@ from connectors.anchoring.anchorer import Anchorer
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.sending.signing import Signer
 from connectors.chain.settings import ChainSettings
-from connectors.verify.audit_log import AuditLog
+from connectors.verify.record.audit_log import AuditLog
 from connectors.verify.report import Findings
 from connectors.verify.snapshot import pair
 from connectors.verify.walk import Context

@@ -29,7 +29,8 @@ from schemas.definition import Raw
 from schemas.messages import payment_commands
 from schemas.messages.account_commands import RegisterAccount
 from streams.command_handler import CommandHandler
-from streams.domain import facts, ids
+from streams.domain import ids
+from streams.domain.chain import facts
 from streams.domain.circumstances import Policy
 from streams.event_store.recorded import Cause
 from streams.orders import Order

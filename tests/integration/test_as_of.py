@@ -19,7 +19,8 @@ from infra.database import transaction
 from infra.errors import BadInput, NotFound
 from schemas.messages.account_commands import FreezeCard
 from streams import history
-from streams.domain import facts, ids
+from streams.domain import ids
+from streams.domain.chain import facts
 from streams.event_store.points import AtBlock, AtTime, AtVersion, Point
 from streams.history import Change
 from tests.given import CENT

@@ -14,7 +14,8 @@ from connectors.verify.verification import verify
 from infra.database import transaction
 from schemas.messages import card_controls as controls
 from schemas.messages import payment_commands
-from streams.domain import facts, ids
+from streams.domain import ids
+from streams.domain.chain import facts
 from streams.domain.circumstances import Policy
 from streams.event_store import store
 from streams.sagas.engine import Engine

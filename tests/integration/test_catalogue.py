@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine
 
-from connectors.verify import catalogue
+from connectors.verify.record import catalogue
 from connectors.verify.report import Difference, Findings
 from infra.database import transaction
 from infra.migrations import catalogue as files

@@ -20,7 +20,7 @@ from infra.database import transaction
 from infra.errors import BadInput, NotFound
 from schemas.messages.account_commands import FreezeCard, UnfreezeCard
 from streams.domain import ids
-from streams.domain.facts import SeeTransfer
+from streams.domain.chain.facts import SeeTransfer
 from streams.event_store import store
 from tests.given import deposit
 from tests.integration.conftest import Databases

@@ -16,7 +16,7 @@ import pytest
 from infra.devchain.values import NEWER, AccountInfo, Mastercopies, Sent, Withdrawal
 from infra.stack.supervisor import Stack
 from streams.domain import ids
-from streams.domain.account import Account
+from streams.domain.states.account import Account
 from tests.integration.customers import Shore
 from tests.integration.little_river import EUR, LittleRiver
 

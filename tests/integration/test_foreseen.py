@@ -7,7 +7,7 @@ from uuid import uuid4
 from infra.database import transaction
 from schemas.messages.account_commands import FreezeCard
 from streams.command_handler import CommandHandler
-from streams.domain.facts import FinalizeTransfer
+from streams.domain.chain.facts import FinalizeTransfer
 from streams.orders import Order, Outcome
 from streams.unit_of_work import UnitOfWork
 from tests.given import CENT, deposit

@@ -27,8 +27,8 @@ from infra.database import Cursor, transaction
 from infra.transient import is_transient
 from streams.command_handler import CommandHandler
 from streams.domain import ids
-from streams.domain.account import Account
 from streams.domain.circumstances import Policy
+from streams.domain.states.account import Account
 from streams.orders import Order
 from tests.chain_fixtures import silent_chain
 from tests.given import registration

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from infra.database import transaction
 from infra.errors import Undecodable
-from streams.domain.card_table import KNOWN
+from streams.domain.card.table import KNOWN
 from streams.projections.outcomes import FAR, outcome
 from streams.runtime.parked import park
 from streams.runtime.records import Place, Record

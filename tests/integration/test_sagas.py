@@ -84,7 +84,7 @@ def _sees_and_delivers(side: WriteSide, payment_id: UUID) -> None:
 def _seen(moved: object, leg: UUID) -> object:
     from dataclasses import replace
 
-    from streams.domain.facts import SeeTransfer, Transfer
+    from streams.domain.chain.facts import SeeTransfer, Transfer
 
     assert isinstance(moved, Transfer)
     return SeeTransfer(replace(moved, leg_id=leg, transfer_id=leg))

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from infra.errors import NotAnswered
-from streams.domain import facts, ids
-from streams.domain.payment_state import Payment
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.states.payment_state import Payment
 from tests.given import AUTHORIZE, HOLD, SCREEN, block, request
 from tests.integration.conftest import Databases
 from tests.integration.write_side import WriteSide, authorization

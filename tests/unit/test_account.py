@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from schemas.definition import MESSAGES, Raw
 from schemas.messages import account_commands, account_events, payment_events
 from schemas.topics import ACCOUNT_EVENTS
-from streams.domain import account, facts, ids
-from streams.domain.allowance import Allowance
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.states import account
+from streams.domain.states.allowance import Allowance
 from tests.given import (
     AUTHORIZE,
     CENT,

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from connectors.chain.accounts.reading import stored_allowance
 from connectors.chain.contracts.events import SetAllowance
-from connectors.verify.balances import Limit
-from streams.domain.allowance import UINT128_MAX, Allowance
+from connectors.verify.money.balances import Limit
+from streams.domain.states.allowance import UINT128_MAX, Allowance
 
 AMOUNTS = st.integers(0, 2**90)  # however many periods of TIMES pass, uint128 holds it
 TIMES = st.integers(0, 2**33)

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from hypothesis import given
 
-from connectors.verify.ledger import CARD_SIDES, card_sides
-from connectors.verify.payment_history import payment_row
+from connectors.verify.money.ledger import CARD_SIDES, card_sides
+from connectors.verify.money.payment_history import payment_row
 from connectors.verify.walk import Event
 from schemas.definition import to_json
 from streams.delivered import Delivered

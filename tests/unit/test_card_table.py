@@ -11,7 +11,7 @@ import pytest
 
 from infra.errors import NotAnswered
 from schemas.messages.payment_adjustment_events import CardMessageRefused
-from streams.domain.card_table import CELLS, MESSAGES, NONE, STATES, TABLE
+from streams.domain.card.table import CELLS, MESSAGES, NONE, STATES, TABLE
 from streams.domain.reasons import response_code
 from tests.given import (
     AUTHORIZE,

@@ -10,8 +10,8 @@ from connectors.explain.sentences import sentence
 from schemas.definition import Raw, to_json
 from schemas.messages import account_events as on_account
 from schemas.messages import payment_events as on
-from streams.domain import facts
-from streams.domain.leg_decisions import not_closed
+from streams.domain.chain import facts
+from streams.domain.chain.leg_decisions import not_closed
 from streams.sagas.authorization import PARKED, PATIENCE
 from tests.given import (
     AUTHORIZE,

@@ -14,7 +14,8 @@ from schemas.definition import Raw, from_json, to_json
 from schemas.messages import account_commands, payment_commands
 from schemas.messages import card_controls as controls
 from schemas.messages import payment_events as on
-from streams.domain import facts, person
+from streams.domain import person
+from streams.domain.chain import facts
 from streams.domain.decisions import DECISIONS
 from tests.given import (
     APPROVED,

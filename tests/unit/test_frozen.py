@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from infra.errors import PayriverError
 from streams.aggregates import AGGREGATES, fold
-from streams.domain.account import Account
-from streams.domain.payment import Payment
+from streams.domain.states.account import Account
+from streams.domain.states.payment import Payment
 from streams.event_store import fingerprint as code
 from streams.event_store.frozen import from_plain, to_plain
 from streams.event_store.snapshots import digest_of, read
@@ -92,7 +92,11 @@ def test_a_kept_state_in_which_anything_was_changed_is_no_state() -> None:
 
 def test_the_fingerprint_is_over_all_that_folds_and_nothing_that_decides() -> None:
     folding = code.sources("account")
-    assert {"streams.domain.account", "streams.domain.allowance", "schemas.messages.account_events"} <= folding
+    assert {
+        "streams.domain.states.account",
+        "streams.domain.states.allowance",
+        "schemas.messages.account_events",
+    } <= folding
     assert {"schemas.upcasters", "streams.event_store.frozen"} <= folding
     assert not {each for each in folding if "decisions" in each or "api" in each}
     assert code.fingerprint("account") != code.fingerprint("payment")
@@ -107,7 +111,7 @@ def test_other_code_has_another_fingerprint(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(code, "ROOT", tmp_path)
     code.fingerprint.cache_clear()
     assert code.fingerprint("account") == before
-    changed = tmp_path / "streams" / "domain" / "allowance.py"
+    changed = tmp_path / "streams" / "domain" / "states" / "allowance.py"
     changed.write_text(changed.read_text().replace("max(0, ", "max(1, "))
     code.fingerprint.cache_clear()
     assert code.fingerprint("account") != before

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from schemas.definition import Message
-from streams.domain import facts, ids
+from streams.domain import ids
+from streams.domain.chain import facts
 from streams.sagas.authorization import PARKED, PATIENCE
 from tests.given import (
     CENT,

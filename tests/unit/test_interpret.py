@@ -12,7 +12,7 @@ from connectors.chain.listening.interpret import Legs, Meaning, interpret
 from connectors.chain.node.logs import Log
 from connectors.chain.settings import ChainSettings
 from streams.domain import ids
-from streams.domain.facts import Block, ConsumeAllowance, ObserveAllowance, QueueWithdrawal
+from streams.domain.chain.facts import Block, ConsumeAllowance, ObserveAllowance, QueueWithdrawal
 from tests.unit.test_chain_settings import GNOSIS
 
 CHAIN = ChainSettings.model_validate(GNOSIS)

@@ -15,8 +15,9 @@ from schemas.messages import card_controls as controls
 from schemas.messages import payment_commands
 from schemas.messages.account_events import FundsHeld
 from schemas.messages.payment_events import PaymentDeclined, PaymentScreened
-from streams.domain import ids, limits
-from streams.domain.limits import Asked, CardLimits, Use
+from streams.domain import ids
+from streams.domain.states import limits
+from streams.domain.states.limits import Asked, CardLimits, Use
 from tests.given import (
     AUTHORIZE,
     CARD,

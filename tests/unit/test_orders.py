@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain import facts, ids
-from streams.domain.allowance import Allowance
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.states.allowance import Allowance
 from streams.orders import business_of
 from tests.given import CUSTOMER, PAYMENT, SPEND, block, transfer
 

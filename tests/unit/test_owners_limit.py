@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.messages.account_events import AllowanceObserved
-from streams.domain import facts
-from streams.domain.allowance import Allowance
+from streams.domain.chain import facts
+from streams.domain.states.allowance import Allowance
 from tests.given import (
     CENT,
     CUSTOMER,

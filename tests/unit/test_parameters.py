@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.requests.parameters import Moment
 from api.routes.payments import CardState, Outcome
-from streams.domain.card_table import KNOWN
+from streams.domain.card.table import KNOWN
 from streams.projections.outcomes import OUTCOMES
 
 

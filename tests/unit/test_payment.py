@@ -13,8 +13,9 @@ from schemas.definition import MESSAGES
 from schemas.messages import payment_events as on
 from schemas.messages.payment_adjustment_events import CardMessageRefused
 from schemas.topics import PAYMENT_EVENTS
-from streams.domain import facts, payment
+from streams.domain.chain import facts
 from streams.domain.reasons import APPROVED, APPROVED_IN_PART, Reason, response_code
+from streams.domain.states import payment
 from tests.given import (
     AUTHORIZE,
     CARD,

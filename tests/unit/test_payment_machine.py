@@ -15,8 +15,8 @@ from hypothesis.stateful import invariant, rule
 
 from schemas.messages import chain_commands
 from schemas.messages import payment_adjustment_events as adjusted
-from streams.domain.account import Account
-from streams.domain.payment import Payment
+from streams.domain.states.account import Account
+from streams.domain.states.payment import Payment
 from streams.sagas.authorization import DEADLINE, ENDS, EXPIRY, PATIENCE
 from streams.sagas.rows import Due
 from streams.sagas.saga import Saga

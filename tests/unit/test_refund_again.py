@@ -6,8 +6,9 @@ import pytest
 
 from schemas.definition import Raw
 from schemas.messages import payment_events as on
-from streams.domain import facts, ids
-from streams.domain.leg_decisions import not_again
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.chain.leg_decisions import not_again
 from tests.given import (
     CENT,
     PAYMENT,

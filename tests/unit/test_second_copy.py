@@ -26,5 +26,8 @@ def test_a_copy_is_of_the_code_that_folds_and_of_the_steps_that_make_its_tables(
     folds = {
         f"streams.projections.{each}" for each in ("payments", "balances", "ledger", "card_ledger", "persons", "gaps")
     }
-    assert folds | {"streams.domain.allowance", "schemas.upcasters", "streams.set_aside", "schemas.codec"} <= modules
+    assert (
+        folds | {"streams.domain.states.allowance", "schemas.upcasters", "streams.set_aside", "schemas.codec"}
+        <= modules
+    )
     assert len(second_copy.code()) == 32

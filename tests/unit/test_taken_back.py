@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.domain.payment_state import Payment
+from streams.domain.states.payment_state import Payment
 from tests.given import AUTHORIZE, CENT, DECLINE, HOLD, PAYMENT, SCREEN, Streams, names, opened, request
 from tests.network_says import advice, capture, give_back, increment, reverse
 from tests.stories import Story

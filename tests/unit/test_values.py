@@ -56,9 +56,12 @@ def test_whatever_is_changed_so_is_no_more_than_its_fields(module: str) -> None:
 
 
 def test_the_states_are_among_them() -> None:
-    assert {"streams.domain.account", "streams.domain.payment", "streams.domain.person", "streams.sagas.saga"} <= set(
-        USERS
-    )
+    assert {
+        "streams.domain.states.account",
+        "streams.domain.states.payment",
+        "streams.domain.person",
+        "streams.sagas.saga",
+    } <= set(USERS)
 
 
 def test_a_payload_is_the_message_that_its_class_makes_whether_it_comes_as_values_or_as_text() -> None:

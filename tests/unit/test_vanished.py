@@ -10,7 +10,7 @@ import pytest
 from connectors.chain.listening import vanished
 from connectors.chain.listening.vanished import Vanished
 from connectors.chain.node.errors import RpcRefused
-from streams.domain import facts
+from streams.domain.chain import facts
 from tests.given import CUSTOMER, block, transfer
 
 ANA, TRANSFER = "0x" + "a" * 40, UUID(int=7)

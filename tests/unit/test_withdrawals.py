@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streams.domain import facts, ids
+from streams.domain import ids
+from streams.domain.chain import facts
 from tests.given import CUSTOMER, Streams, block, deposit, elsewhere, names, opened, seen
 
 QUEUED = facts.QueueWithdrawal(CUSTOMER, 4, "0xqueued", "0xToken", "0xenqueue", block(11))

@@ -18,7 +18,7 @@ from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import Header, block_parameter
 from connectors.chain.settings import ChainSettings, Token
 from infra.errors import BadInput, Retry
-from streams.domain.allowance import Allowance
+from streams.domain.states.allowance import Allowance
 
 Holder = tuple[str, Token, Header]
 """(wallet, token, block after which its account's facts count)."""

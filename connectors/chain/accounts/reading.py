@@ -16,7 +16,7 @@ from connectors.chain.node.rpc import Rpc
 from connectors.chain.node.values import At
 from connectors.chain.settings import ChainSettings
 from infra.errors import Undecodable
-from streams.domain.allowance import UINT128_MAX, Allowance
+from streams.domain.states.allowance import UINT128_MAX, Allowance
 
 LIST_BEGIN = "0x" + "00" * 19 + "01"  # where a contract's list of modules begins
 ACCOUNTS_A_CALL = 50

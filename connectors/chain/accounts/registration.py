@@ -23,7 +23,7 @@ from schemas.definition import Raw
 from schemas.messages.account_commands import BindCard, RegisterAccount
 from streams.command_handler import CommandHandler
 from streams.domain import ids
-from streams.domain.facts import Block, ObserveIntegrity
+from streams.domain.chain.facts import Block, ObserveIntegrity
 from streams.domain.person import Person
 from streams.event_store.recorded import Cause
 from streams.orders import Order

@@ -24,8 +24,9 @@ from infra.database import Cursor
 from infra.failpoints import failpoint
 from infra.telemetry import traceparent_of
 from streams.command_handler import CommandHandler
-from streams.domain import facts, ids
-from streams.domain.facts import Block, Transfer
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.chain.facts import Block, Transfer
 from streams.domain.values import replace
 from streams.event_store.recorded import Cause
 from streams.orders import Order, Outcome, business_of

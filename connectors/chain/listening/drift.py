@@ -26,9 +26,9 @@ from connectors.chain.listening.cursor import Position, move
 from connectors.chain.listening.reconcile import Reconciler
 from connectors.chain.listening.sightings import moving
 from infra.database import transaction
-from streams.domain import facts
-from streams.domain.account import Account
-from streams.domain.facts import Block
+from streams.domain.chain import facts
+from streams.domain.chain.facts import Block
+from streams.domain.states.account import Account
 
 log = structlog.get_logger(__name__)
 REST = 20  # so many times as long as a look took, the next one waits

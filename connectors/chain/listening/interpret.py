@@ -20,8 +20,9 @@ from connectors.chain.contracts.decode import Seen
 from connectors.chain.node.abi import ZERO_ADDRESS, checksummed
 from connectors.chain.node.logs import Log
 from connectors.chain.settings import ChainSettings
-from streams.domain import facts, ids
-from streams.domain.facts import Block, Transfer
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.chain.facts import Block, Transfer
 
 
 @dataclass(frozen=True)

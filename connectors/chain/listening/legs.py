@@ -7,7 +7,7 @@ from uuid import UUID
 
 from connectors.chain.listening.interpret import Leg, Legs
 from infra.database import Cursor
-from streams.domain.facts import Transfer
+from streams.domain.chain.facts import Transfer
 
 OUR_SPENDS = "SELECT consumed_hash, payment_id, leg_id, kind, account_id FROM chain_intents WHERE consumed_hash = ANY(%s::text[])"
 OUR_REFUNDS = """

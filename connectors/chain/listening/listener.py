@@ -39,7 +39,7 @@ from infra.database import transaction
 from infra.errors import Misconfigured
 from infra.failpoints import failpoint
 from infra.transient import is_transient
-from streams.domain.facts import SeeTransfer
+from streams.domain.chain.facts import SeeTransfer
 
 log = structlog.get_logger(__name__)
 BULK = 64  # so many final blocks behind, it reads stretches of them instead of each

@@ -23,7 +23,7 @@ from connectors.chain.listening.vanished import carriers
 from connectors.chain.node.logs import Log
 from connectors.chain.node.values import Header
 from infra.database import reading
-from streams.domain.facts import Block
+from streams.domain.chain.facts import Block
 
 TRANSFER = chain.TOPICS[chain.Transfer]
 

@@ -16,7 +16,7 @@ from connectors.chain.node.endpoint import Question
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from infra.database import transaction
-from streams.domain.facts import Transfer
+from streams.domain.chain.facts import Transfer
 
 log = structlog.get_logger(__name__)
 

@@ -18,8 +18,9 @@ from connectors.chain.node.multicall import aggregate, decoded
 from connectors.chain.node.rpc import Rpc
 from connectors.chain.settings import ChainSettings
 from infra.errors import Retry
-from streams.domain import facts, ids
-from streams.domain.facts import Block
+from streams.domain import ids
+from streams.domain.chain import facts
+from streams.domain.chain.facts import Block
 
 
 @dataclass(frozen=True)

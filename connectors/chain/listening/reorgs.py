@@ -21,7 +21,7 @@ from connectors.chain.settings import ChainSettings
 from infra.database import transaction
 from infra.errors import FinalityBroken, Retry
 from infra.failpoints import failpoint
-from streams.domain.facts import Block
+from streams.domain.chain.facts import Block
 
 log = structlog.get_logger(__name__)
 REORG_WINDOW = 1000

@@ -10,7 +10,7 @@ from uuid import UUID
 from connectors.chain.listening.interpret import TakenBack
 from infra.database import Cursor
 from streams.domain import ids
-from streams.domain.facts import Block, Transfer
+from streams.domain.chain.facts import Block, Transfer
 from streams.event_store.arrays import documents, numbers, texts, uuids
 
 TAKEN_BACK = "taken_back"

@@ -16,7 +16,7 @@ import structlog
 
 from connectors.chain.node.rpc import Rpc
 from infra.database import Cursor
-from streams.domain.facts import Block, EndTransfer, SeeTransfer
+from streams.domain.chain.facts import Block, EndTransfer, SeeTransfer
 
 log = structlog.get_logger(__name__)
 Key = tuple[UUID, UUID]

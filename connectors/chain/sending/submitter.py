@@ -36,7 +36,7 @@ from infra.failpoints import failpoint
 from infra.transient import is_transient
 from streams.command_handler import CommandHandler
 from streams.domain import ids
-from streams.domain.facts import LoseTransfer
+from streams.domain.chain.facts import LoseTransfer
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.5  # so often it looks by itself, for receipts and for what another one left

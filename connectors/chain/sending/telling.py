@@ -11,7 +11,7 @@ from schemas.definition import Message
 from schemas.messages.payment_commands import EndLegUnpaid, RecordLegReverted, RecordLegSubmitted
 from streams.command_handler import CommandHandler
 from streams.domain import ids
-from streams.domain.facts import LoseTransfer
+from streams.domain.chain.facts import LoseTransfer
 from streams.event_store.recorded import Cause
 from streams.orders import Order
 

@@ -7,9 +7,7 @@ from itertools import chain
 from schemas.definition import Raw
 from schemas.messages import account_events as on_account
 from schemas.messages import payment_events as on_payment
-from streams.domain.account import Account
-from streams.domain.circumstances import Circumstances
-from streams.domain.facts import (
+from streams.domain.chain.facts import (
     ConsumeAllowance,
     EmptyDelayQueue,
     FinalizeAllowanceRaise,
@@ -22,10 +20,12 @@ from streams.domain.facts import (
     Transfer,
     UnseeTransfer,
 )
-from streams.domain.leg_decisions import ended_transfer, seen_again
+from streams.domain.chain.leg_decisions import ended_transfer, seen_again
+from streams.domain.circumstances import Circumstances
 from streams.domain.money import minor_of
 from streams.domain.opening import Events
-from streams.domain.payment import Payment
+from streams.domain.states.account import Account
+from streams.domain.states.payment import Payment
 from streams.domain.values import replace
 
 

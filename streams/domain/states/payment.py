@@ -1,6 +1,6 @@
 """The payment, on its two axes: the card leg (what the network and we said) and its chain legs (what moved), folded from its events.
 
-Card leg: the states of `card_table.py`. Chain leg: planned -> submitted -> seen <-> unseen -> settled, or ended_unpaid.
+Card leg: the states of `card/table.py`. Chain leg: planned -> submitted -> seen <-> unseen -> settled, or ended_unpaid.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from schemas.definition import Message
 from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as events
-from streams.domain.amounts import Amount
-from streams.domain.legs import CLOSED, NEVER_SEEN, Leg
-from streams.domain.payment_state import Answer, Payment
+from streams.domain.states.amounts import Amount
+from streams.domain.states.legs import CLOSED, NEVER_SEEN, Leg
+from streams.domain.states.payment_state import Answer, Payment
 from streams.domain.values import replace
 
 __all__ = ["EVOLVE", "Answer", "Leg", "Payment", "evolve"]

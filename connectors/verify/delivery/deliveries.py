@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from connectors.verify.outbox import HEADERS, announcement
+from connectors.verify.delivery.outbox import HEADERS, announcement
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import Context, Event, Subject
 from schemas.definition import to_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from connectors.verify.balances import Balances
+from connectors.verify.money.balances import Balances
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import Context, Event, Subject
 from streams.domain import ids

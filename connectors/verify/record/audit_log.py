@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.verify.anchors import Anchored, Anchors
-from connectors.verify.closed_logs import ClosedLogs
+from connectors.verify.record.anchors import Anchored, Anchors
+from connectors.verify.record.closed_logs import ClosedLogs
 from connectors.verify.report import NO_ROW, Covered
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import SHOW_EVERY, Context

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from connectors.verify.dropped import Dropped
+from connectors.verify.delivery.dropped import Dropped
 from connectors.verify.snapshot import Row
 from connectors.verify.walk import OUTBOX_COLUMNS, Context, Event, Subject
 from infra.errors import BadInput

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from streams.domain.allowance import Allowance
+from streams.domain.states.allowance import Allowance
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from connectors.verify.payment_history import payment_row
+from connectors.verify.money.payment_history import payment_row
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import MALFORMED, Context, Event, PaymentSubject
 

@@ -13,13 +13,14 @@ from schemas.messages import account_events as on_account
 from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_events as on_payment
 from schemas.topics import PAYMENT_EVENTS
-from streams.domain import ids, legs
-from streams.domain.account import Account
+from streams.domain import ids
 from streams.domain.circumstances import Circumstances
 from streams.domain.money import minor_of
 from streams.domain.opening import Events
-from streams.domain.payment import evolve
-from streams.domain.payment_state import Payment
+from streams.domain.states import legs
+from streams.domain.states.account import Account
+from streams.domain.states.payment import evolve
+from streams.domain.states.payment_state import Payment
 from streams.domain.values import replace
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from connectors.verify.anchors import Anchors
+from connectors.verify.record.anchors import Anchors
 from connectors.verify.snapshot import Aligned, Row, Snapshot
 from connectors.verify.walk import Context
 from infra.audit.check import Refused

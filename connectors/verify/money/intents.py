@@ -13,7 +13,7 @@ from eth_account import Account
 
 from connectors.chain.contracts.calls import invalidate_call, salt_of, spend_call, spend_hash, transfer_call
 from connectors.chain.node.abi import checksummed
-from connectors.verify.balances import Balances
+from connectors.verify.money.balances import Balances
 from connectors.verify.signed import signed
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import Context, Event, Subject

@@ -9,17 +9,18 @@ from __future__ import annotations
 from schemas.definition import Raw
 from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
-from streams.domain import limits, screening
-from streams.domain.account import Account
-from streams.domain.amounts import Amount
+from streams.domain.card import screening
+from streams.domain.chain.consequences import hold as hold_in_both
+from streams.domain.chain.consequences import release
 from streams.domain.circumstances import Circumstances
-from streams.domain.consequences import hold as hold_in_both
-from streams.domain.consequences import release
 from streams.domain.money import minor_of, raw_of
 from streams.domain.opening import Events, declined, opened, said
-from streams.domain.payment import evolve
-from streams.domain.payment_state import Payment
 from streams.domain.reasons import APPROVED, APPROVED_IN_PART, Reason
+from streams.domain.states import limits
+from streams.domain.states.account import Account
+from streams.domain.states.amounts import Amount
+from streams.domain.states.payment import evolve
+from streams.domain.states.payment_state import Payment
 
 IN_PART = (
     Reason.INSUFFICIENT_FUNDS, Reason.OVER_LIMIT, Reason.OVER_TRANSACTION_LIMIT, Reason.OVER_DAY_LIMIT, Reason.OVER_MONTH_LIMIT,

@@ -6,17 +6,17 @@ from schemas.messages import payment_adjustment_commands as adjusting
 from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
-from streams.domain import screening
-from streams.domain.account import Account
-from streams.domain.amounts import Amount
-from streams.domain.authorization_decisions import authorization_code, decline, hold_refusal
+from streams.domain.card import screening
+from streams.domain.card.authorization import authorization_code, decline, hold_refusal
+from streams.domain.card.refusing import refused
+from streams.domain.chain.consequences import hold, release
 from streams.domain.circumstances import Circumstances
-from streams.domain.consequences import hold, release
 from streams.domain.opening import LATER, Events, amount_of, opening, positive_of, said
-from streams.domain.payment import evolve
-from streams.domain.payment_state import Payment
 from streams.domain.reasons import APPROVED, Reason, response_code
-from streams.domain.refusing import refused
+from streams.domain.states.account import Account
+from streams.domain.states.amounts import Amount
+from streams.domain.states.payment import evolve
+from streams.domain.states.payment_state import Payment
 
 
 def advise(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.drawn import table
-from streams.domain.card_table import CELLS, MESSAGES, NONE, STATES, TABLE, Cell
+from streams.domain.card.table import CELLS, MESSAGES, NONE, STATES, TABLE, Cell
 
 
 def picture() -> str:

@@ -9,13 +9,13 @@ from schemas.messages import account_events as on_account
 from schemas.messages import payment_adjustment_commands as adjusting
 from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
-from streams.domain import legs
-from streams.domain.account import Account
+from streams.domain.chain.consequences import hold, less_owed, more_owed, plan, release
+from streams.domain.chain.facts import EndTransfer, FinalizeInvalidation, LoseTransfer
 from streams.domain.circumstances import Circumstances
-from streams.domain.consequences import hold, less_owed, more_owed, plan, release
-from streams.domain.facts import EndTransfer, FinalizeInvalidation, LoseTransfer
 from streams.domain.opening import Events
-from streams.domain.payment import Leg, Payment, evolve
+from streams.domain.states import legs
+from streams.domain.states.account import Account
+from streams.domain.states.payment import Leg, Payment, evolve
 from streams.domain.values import replace
 
 

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from streams.domain import legs
-from streams.domain.amounts import NO_AMOUNTS, Amount, Amounts
-from streams.domain.legs import Leg
 from streams.domain.reasons import Reason
+from streams.domain.states import legs
+from streams.domain.states.amounts import NO_AMOUNTS, Amount, Amounts
+from streams.domain.states.legs import Leg
 
 EMPTY: Mapping[Any, Any] = MappingProxyType({})
 UNFIT = (Reason.ACCOUNT_UNKNOWN, Reason.CURRENCY_UNSUPPORTED)

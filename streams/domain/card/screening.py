@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from streams.domain.account import Account
 from streams.domain.circumstances import Policy
-from streams.domain.payment_state import Payment
 from streams.domain.reasons import Reason
+from streams.domain.states.account import Account
+from streams.domain.states.payment_state import Payment
 
 
 def refusal(payment: Payment, account: Account | None, policy: Policy) -> Reason | None:

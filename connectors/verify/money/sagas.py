@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from connectors.verify.replay import STEP, Orders, Replay, Started
+from connectors.verify.money.replay import STEP, Orders, Replay, Started
 from connectors.verify.snapshot import Aligned, Row
 from connectors.verify.walk import Context, Event, PaymentSubject
 from streams.sagas.authorization import DEADLINE

@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from connectors.verify.balances import Balances
+from connectors.verify.money.balances import Balances
 from connectors.verify.walk import MALFORMED, Context, Event, Subject
 from streams.aggregates import AGGREGATES
-from streams.domain import account, legs, limits, payment
-from streams.domain.account import Account
-from streams.domain.payment import Payment
+from streams.domain.states import account, legs, limits, payment
+from streams.domain.states.account import Account
+from streams.domain.states.payment import Payment
 
 NEWEST_TIME = """
 SELECT greatest((SELECT coalesce(max(seen_time), 0) FROM chain_cursors), (SELECT coalesce(max(time), 0) FROM chain_blocks))

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.errors import NotAnswered
-from streams.domain import adjustment_decisions as adjustments
-from streams.domain import authorization_decisions as authorizations
-from streams.domain import dispute_decisions as disputes
-from streams.domain import posting_decisions as postings
-from streams.domain.account import Account
+from streams.domain.card import adjustment as adjustments
+from streams.domain.card import authorization as authorizations
+from streams.domain.card import dispute as disputes
+from streams.domain.card import posting as postings
+from streams.domain.card.refusing import refused
+from streams.domain.chain.consequences import with_consequences
 from streams.domain.circumstances import Circumstances
-from streams.domain.consequences import with_consequences
 from streams.domain.opening import Events
-from streams.domain.payment_state import Payment
 from streams.domain.reasons import Reason
-from streams.domain.refusing import refused
+from streams.domain.states.account import Account
+from streams.domain.states.payment_state import Payment
 
 Decide = Callable[[Any, Any, Account | None, Circumstances], Events]
 NONE = "none"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from connectors.chain.node.abi import answers, call_data
 from connectors.chain.node.errors import RpcRefused
 from connectors.chain.node.rpc import Rpc
-from connectors.verify.balances import Balances, Tally
+from connectors.verify.money.balances import Balances, Tally
 from connectors.verify.snapshot import Row
 from connectors.verify.walk import Context
 from infra.errors import Undecodable

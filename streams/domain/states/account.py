@@ -16,9 +16,9 @@ from immutables import Map
 from schemas.definition import Message
 from schemas.messages import account_events as events
 from schemas.messages import card_controls as controls
-from streams.domain.allowance import Allowance, Allowances
-from streams.domain.limits import CardLimits, Use, give_back, remember
 from streams.domain.money import minor_of
+from streams.domain.states.allowance import Allowance, Allowances
+from streams.domain.states.limits import CardLimits, Use, give_back, remember
 from streams.domain.values import replace
 
 V = TypeVar("V")

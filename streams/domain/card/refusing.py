@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schemas.messages.payment_adjustment_events import CardMessageRefused
-from streams.domain.payment_state import Payment
 from streams.domain.reasons import Reason, response_code
+from streams.domain.states.payment_state import Payment
 
 
 def refused(payment: Payment, message: str, message_id: str, reason: Reason) -> CardMessageRefused:

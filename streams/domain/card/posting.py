@@ -6,13 +6,13 @@ from schemas.messages import payment_adjustment_commands as adjusting
 from schemas.messages import payment_adjustment_events as adjusted
 from schemas.messages import payment_commands as orders
 from schemas.messages import payment_events as on_payment
-from streams.domain.account import Account
-from streams.domain.amounts import Amount
+from streams.domain.card.refusing import refused
 from streams.domain.circumstances import Circumstances
 from streams.domain.opening import LATER, Events, amount_of, opening, positive_of, said
-from streams.domain.payment_state import Payment
 from streams.domain.reasons import Reason
-from streams.domain.refusing import refused
+from streams.domain.states.account import Account
+from streams.domain.states.amounts import Amount
+from streams.domain.states.payment_state import Payment
 
 
 def capture(

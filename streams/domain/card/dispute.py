@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from schemas.messages import payment_adjustment_commands as adjusting
 from schemas.messages import payment_adjustment_events as adjusted
-from streams.domain.account import Account
+from streams.domain.card.refusing import refused
 from streams.domain.circumstances import Circumstances
 from streams.domain.opening import LATER, Events, amount_of, said
-from streams.domain.payment_state import Payment
 from streams.domain.reasons import Reason
-from streams.domain.refusing import refused
+from streams.domain.states.account import Account
+from streams.domain.states.payment_state import Payment
 
 
 def open_dispute(

@@ -1,0 +1,1 @@
+"""What was told of it: the outbox, Kafka, the consumers, webhooks."""

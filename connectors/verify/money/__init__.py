@@ -1,0 +1,1 @@
+"""What it comes to: balances, holds, the ledger, payments, sagas, the chain."""

@@ -1,0 +1,1 @@
+"""The card leg: what the network says, decided by one table."""

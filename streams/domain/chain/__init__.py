@@ -1,0 +1,1 @@
+"""The chain legs: what moved, what follows from that, and what must move next."""
