@@ -89,7 +89,7 @@ def anchor(
 
 @audit.command("begin-again")
 def again(
-    because: Annotated[
+    reason: Annotated[
         str, typer.Option(help="Why, for an auditor who reads it in years; the chain states its hash with the new log.")
     ],
     by: Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser, show_default="who calls")],
@@ -101,7 +101,7 @@ def again(
     doors = doors_of(home)
     write, read = (engine(url, pool_size=1, frozen_seconds=0) for url in (doors.write_url, doors.read_url))
     with err.status("holding the log against its witness and its anchors"):
-        made = begin_again(write, read, because, by)
+        made = begin_again(write, read, reason, by)
     path = to or Path(f"{made.log_id}.closing.json")
     put(path, made.record)
     view.show_closing(out, path, made)

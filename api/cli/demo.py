@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,8 +38,8 @@ def demo(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # Ctrl-C, asked to end, its terminal closed
         signal.signal(number, _interrupt)
     try:
-        console.print("starting the servers and our processes: half a minute", style="dim")
-        with embedded(console, offline=offline) as stack:
+        console.print("starting the servers and our processes: a minute or so", style="dim")
+        with embedded(console, offline=offline) as stack, _end_told(console):
             told = _day(stack, console)
             if json_file is not None:
                 json_file.write_text(json.dumps(told, indent=2) + "\n")
@@ -60,6 +62,15 @@ def _day(stack: Stack, console: Console) -> dict[str, Any]:
         summary = play(stack, view)
     closing(console, summary)
     return summary
+
+
+@contextmanager
+def _end_told(console: Console) -> Iterator[None]:
+    """Servers take their time to end in order; who waits is told what for."""
+    try:
+        yield
+    finally:
+        console.print("ending our processes, then the servers", style="dim")
 
 
 def _interrupt(*_: object) -> None:

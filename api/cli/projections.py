@@ -52,7 +52,7 @@ def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
 @projections.command()
 def rebuild(
     by: ByOption,
-    because: Annotated[str | None, reason_option("Why; kept with it.")] = None,
+    reason: Annotated[str | None, reason_option("Why; kept with it.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether.")] = False,
     afresh: Annotated[
@@ -67,21 +67,19 @@ def rebuild(
     if dry_run:
         _say(as_json, _plan_json(plan), _plan_table(plan))
         return
-    if because is None:
-        raise BadInput("say --because, for those who ask later why the read models were made anew")
+    if reason is None:
+        raise BadInput("say --reason, for those who ask later why the read models were made anew")
     if not yes:
         _ask(plan)
     with _bar() as tell:
-        done = work.run(by, because, tell, afresh=afresh)
+        done = work.run(by, reason, tell, afresh=afresh)
     _say(as_json, _as_json(done), _told(done))
 
 
 @projections.command()
-def abandon(
-    by: ByOption, because: Annotated[str, reason_option("Why; kept with it.")], home: HomeOption = None
-) -> None:
+def abandon(by: ByOption, reason: Annotated[str, reason_option("Why; kept with it.")], home: HomeOption = None) -> None:
     """Throw away what an unfinished rebuild has made. What is shown stays as it is."""
-    ended = _work(home).abandon(by, because)
+    ended = _work(home).abandon(by, reason)
     out.print(f"rebuild {ended.rebuild_id} is abandoned; what is shown stays as it is", highlight=False)
 
 

@@ -44,7 +44,7 @@ def begin_again(write: Engine, read: Engine, because: str, by: str) -> Closing:
     Raises BadInput without a reason, Conflict where the log is in order or was closed by somebody else just now; then nothing was changed.
     """
     if not because.strip():
-        raise BadInput("an audit log is closed for a reason that an auditor can read: --because")
+        raise BadInput("an audit log is closed for a reason that an auditor can read: --reason")
     with transaction(write) as cursor:
         wanted, known = log.log_id(cursor), closing.closings(cursor)
     if (begun := _begun(read, wanted, known)) is not None:

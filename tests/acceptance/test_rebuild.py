@@ -39,7 +39,7 @@ def test_made_anew_while_payments_flow_everything_agrees(world: World, agrees: C
 
 
 def _rebuild(world: World) -> dict[str, object]:
-    words = ("projections", "rebuild", "--because", "rows were changed by hand", "--yes", "--json")
+    words = ("projections", "rebuild", "--reason", "rows were changed by hand", "--yes", "--json")
     done = subprocess.run(
         [sys.executable, "-m", "api.cli.main", *words, "--home", str(world.stack.home.folder)],
         capture_output=True, text=True, timeout=240, check=False, env=dict(os.environ),

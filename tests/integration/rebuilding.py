@@ -36,7 +36,7 @@ def command(stack: Stack, *words: str, failpoint: str = "") -> subprocess.Comple
 
 def rebuild(stack: Stack, *words: str) -> dict[str, Any]:
     """It comes to its end; what it says."""
-    done = command(stack, "rebuild", "--because", WHY, "--by", "ana", "--yes", "--json", *words)
+    done = command(stack, "rebuild", "--reason", WHY, "--by", "ana", "--yes", "--json", *words)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     assert told["state"] == "done"

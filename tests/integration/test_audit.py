@@ -128,7 +128,9 @@ def _change(river: LittleRiver, cursor: Any, table: str, column: Any, draw: rand
     taken = 0
     for what in each_change(cursor, table, column, ROWS.get(table, "true"), draw.randrange(1000)):
         taken += 1
-        found = audit(river, ask_node=table.startswith(("chain_transactions", "chain_blocks", "audit_"))).differences
+        found = audit(
+            river, ask_node=table.startswith(("chain_transactions", "chain_blocks", "chain_sightings", "audit_"))
+        ).differences
         if not any(each.table == table for each in found):
             missed.append(f"{what}: {f'found, and not named: {found[0]}' if found else 'not found'}")
     return taken

@@ -259,10 +259,10 @@ def test_whatever_is_changed_of_the_evidence_is_found(memory: Memory) -> None:
 
 
 def test_a_person_closes_it_by_command_and_reads_of_it(memory: Memory, tmp_path: Path) -> None:
-    said = _say(memory, tmp_path, "begin-again", "--because", BECAUSE, "--by", "ana")
+    said = _say(memory, tmp_path, "begin-again", "--reason", BECAUSE, "--by", "ana")
     assert said.returncode == 1 and said.stderr.startswith("conflict: the audit log is in order"), said.stderr
     went_on_by_itself(memory)
-    said = _say(memory, tmp_path, "begin-again", "--because", BECAUSE, "--by", "ana")
+    said = _say(memory, tmp_path, "begin-again", "--reason", BECAUSE, "--by", "ana")
     assert said.returncode == 0, said.stderr
     (made,) = _closings(memory)
     assert (tmp_path / f"{made.log_id}.closing.json").read_bytes() == made.record

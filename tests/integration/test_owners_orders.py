@@ -126,3 +126,16 @@ def test_what_others_sent_and_a_reorg_drops_is_reserved_until_their_nonce_is_use
     assert at.types(ana.account_id, "Ended") == ["TransferEnded"]
     assert at.state(ana.account_id).free_funds_raw() == 100 * EUR
     assert at.rows("SELECT count(*) FROM chain_sightings WHERE state = 'unseen' AND nonce IS NOT NULL") == [(0,)]
+
+
+def test_a_debits_sender_or_nonce_that_is_changed_is_found(at: Shore) -> None:
+    ana = at.customer(100)
+    at.mined(taken(at, ana, 30 * EUR))
+    at.must_be_right(ana)
+    assert at.audit().differences == ()
+    with at.river.stack.postgres("write").superuser() as cursor:
+        cursor.execute("UPDATE chain_sightings SET nonce = nonce + 1 WHERE nonce IS NOT NULL")
+        assert cursor.rowcount > 0
+        assert {each.table for each in at.audit().differences} == {"chain_sightings"}
+        cursor.execute("UPDATE chain_sightings SET nonce = nonce - 1, sender = NULL WHERE nonce IS NOT NULL")
+        assert {each.table for each in at.audit().differences} == {"chain_sightings"}

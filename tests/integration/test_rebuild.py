@@ -147,7 +147,7 @@ def test_killed_anywhere_what_is_shown_stays_and_said_again_it_ends(
     right, on_w, schema = read_models(read, world), of_w(stack, ON_W), shape(stack)
     spoil(stack, world.payments[0])
     spoilt = read_models(read, world)
-    done = command(stack, "rebuild", "--because", WHY, "--yes", failpoint=place)
+    done = command(stack, "rebuild", "--reason", WHY, "--yes", failpoint=place)
     assert done.returncode == -9, done.stderr
     swapped = place == "rebuild.after_swap"
     assert read_models(read, world) == (right if swapped else spoilt)
@@ -159,17 +159,17 @@ def test_killed_anywhere_what_is_shown_stays_and_said_again_it_ends(
 
 def test_what_was_begun_goes_on_from_where_it_was_and_can_be_thrown_away(stack: Stack, lived: list[World]) -> None:
     rebuild(stack)
-    assert command(stack, "rebuild", "--because", WHY, "--yes", failpoint="rebuild.before_swap").returncode == -9
+    assert command(stack, "rebuild", "--reason", WHY, "--yes", failpoint="rebuild.before_swap").returncode == -9
     plan = json.loads(command(stack, "rebuild", "--dry-run", "--json").stdout)
     assert plan["offsets"] == plan["done"] > 0 and plan["running"]["reason"] == WHY
     before = trail(stack)
-    assert command(stack, "abandon", "--because", "not now", "--by", "bo").returncode == 0
+    assert command(stack, "abandon", "--reason", "not now", "--by", "bo").returncode == 0
     assert trail(stack) == [*before[:-1], ("abandoned", before[-1][1], WHY, "not now")]
     [newest, *_] = json.loads(command(stack, "status", "--json").stdout)
     assert (newest["state"], newest["ended_by"], newest["reason"]) == ("abandoned", "bo", WHY)
     shown = command(stack, "status").stdout
     assert "(ended by bo: not now)" in shown and "events, in place at" in shown
-    refused = command(stack, "abandon", "--because", "not now")
+    refused = command(stack, "abandon", "--reason", "not now")
     assert refused.returncode == 1 and "conflict: no rebuild was begun" in refused.stderr
     with stack.postgres("read").superuser() as cursor:
         cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'anew'")
@@ -178,17 +178,17 @@ def test_what_was_begun_goes_on_from_where_it_was_and_can_be_thrown_away(stack: 
 
 def test_it_is_refused_by_name_where_it_cannot_be(stack: Stack, lived: list[World]) -> None:
     before = trail(stack)
-    nobody = command(stack, "rebuild", "--because", WHY)
+    nobody = command(stack, "rebuild", "--reason", WHY)
     assert nobody.returncode == 1 and "nobody is there to be asked" in nobody.stderr
     mute = command(stack, "rebuild", "--yes")
-    assert mute.returncode == 1 and "say --because" in mute.stderr
+    assert mute.returncode == 1 and "say --reason" in mute.stderr
     with stack.postgres("read").superuser() as cursor:
         cursor.execute(rebuilds.ALONE)
-        twice = command(stack, "rebuild", "--because", WHY, "--yes")
+        twice = command(stack, "rebuild", "--reason", WHY, "--yes")
         assert twice.returncode == 1 and "somebody makes the read models anew just now" in twice.stderr
     with stack.postgres("read").superuser() as cursor:
         cursor.execute("UPDATE checkpoints SET next_offset = next_offset + 1000 WHERE consumer = 'projections'")
-        ahead = command(stack, "rebuild", "--because", WHY, "--yes")
+        ahead = command(stack, "rebuild", "--reason", WHY, "--yes")
         cursor.execute("UPDATE checkpoints SET next_offset = next_offset - 1000 WHERE consumer = 'projections'")
     assert ahead.returncode == 1 and "lost_records: projections has come to offset" in ahead.stderr
     assert trail(stack) == before

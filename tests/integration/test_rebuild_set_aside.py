@@ -85,7 +85,7 @@ def test_what_was_put_aside_is_shown_no_more_and_told_to_nobody(stack: Stack, co
     copied.put_back()
     append(stack, part(kept, slice(shared, None)))
     as_stored(stack, kept)
-    assert (refused := command(stack, "rebuild", "--because", "W is put back", "--yes")).returncode == 1
+    assert (refused := command(stack, "rebuild", "--reason", "W is put back", "--yes")).returncode == 1
     assert "behind_topics" in refused.stderr and trail(stack) == []
     aside = mend(stack, park=True).parked
     let_it_flow(Doors.of(stack))

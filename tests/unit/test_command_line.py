@@ -57,7 +57,7 @@ def test_what_cannot_be_done_is_one_line(words: tuple[str | bytes, ...], says: s
     [
         ("demo", "--once", "--json"),
         ("bench", "store", "--json"),
-        ("audit", "begin-again", "--because", "x", "--out"),
+        ("audit", "begin-again", "--reason", "x", "--out"),
         ("audit", "prove", "5", "--out"),
         ("audit", "consistency", "1", "2", "--out"),
     ],

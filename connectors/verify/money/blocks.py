@@ -29,6 +29,10 @@ SELECT leg_id, target, signer, consumed_hash FROM chain_intents
 WHERE chain_id = %s AND kind = 'spend' AND state = 'ended_unpaid' AND consumed_hash ~ '^0x[0-9a-f]{64}$' AND signer ~ '^0x[0-9a-fA-F]{40}$'
 AND target ~ '^0x[0-9a-fA-F]{40}$' ORDER BY leg_id
 """
+OTHERS_SENT = """
+SELECT sighting_id, account_id, tx_hash, sender, nonce FROM chain_sightings
+WHERE chain_id = %s AND state = 'final' AND nonce IS NOT NULL AND tx_hash ~ '^0x[0-9a-f]{64}$' ORDER BY sighting_id, account_id
+"""
 UNFOLLOWED = """
 SELECT told.* FROM (
     SELECT DISTINCT 'chain_blocks', chain_id FROM chain_blocks UNION ALL SELECT DISTINCT 'chain_wallets', chain_id FROM chain_wallets
@@ -57,6 +61,7 @@ def check(context: Context, balances: Balances) -> None:
         else:
             _standing(context, context.node, cursor, blocks)
             _receipts(context, context.node, cursor)
+            _others(context, context.node, cursor)
             _taken_back(context, context.node, cursor)
             _balances(context, context.node, cursor, balances)
 
@@ -129,6 +134,22 @@ def _receipts(context: Context, node: Rpc, cursor: Mapping[str, Any]) -> None:
             context.findings.compare("chain_transactions", tx_hash, told, expected, "its receipt says otherwise")
         context.findings.checked["receipts"] += len(batch)
         context.progress("receipts", place, len(rows))
+
+
+def _others(context: Context, node: Rpc, cursor: Mapping[str, Any]) -> None:
+    """Who sent a debit that others sent, and at which nonce, where the node still has its transaction."""
+    rows = context.write.rows(OTHERS_SENT, (cursor["chain_id"],))
+    for place, batch in _batches(rows):
+        answers = node.batch([("eth_getTransactionByHash", [row[2]]) for row in batch])
+        for (sighting_id, account_id, _, sender, nonce), told in zip(batch, answers, strict=True):
+            if isinstance(told, dict):
+                found, expected = (
+                    {"sender": sender, "nonce": nonce},
+                    {"sender": told["from"].lower(), "nonce": int(told["nonce"], 16)},
+                )
+                key, about = f"{sighting_id} {account_id}", f"{node.node} says otherwise"
+                context.findings.compare("chain_sightings", key, found, expected, about)
+        context.progress("debits that others sent", place, len(rows))
 
 
 def _taken_back(context: Context, node: Rpc, cursor: Mapping[str, Any]) -> None:

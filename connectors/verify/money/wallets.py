@@ -28,15 +28,18 @@ WALLET = (
 )
 CARDS = "SELECT card_token, account_id FROM cards ORDER BY account_id"
 SIGHTINGS = """
-SELECT account_id, sighting_id, chain_id, kind, state, block_number, block_hash, block_time, tx_hash, visit, detail
+SELECT account_id, sighting_id, chain_id, kind, state, block_number, block_hash, block_time, tx_hash, visit, detail,
+       sender, nonce
 FROM chain_sightings ORDER BY account_id, sighting_id
 """
 SIGHTING = (
     "account_id", "sighting_id", "chain_id", "kind", "state", "block_number", "block_hash", "block_time", "tx_hash", "visit",
-    "detail",
+    "detail", "sender", "nonce",
 )  # fmt: skip
 BLOCK = "SELECT state, visit, number, time FROM chain_blocks WHERE chain_id = %s AND hash = %s"
 TAKEN_BACK = "taken_back"
+FOLLOWED = ("withdrawal", "burn")
+"""Debits that others send: who did, and at which nonce, is kept with them."""
 STATES = {"seen": "seen", "final": "final", "orphaned": "unseen"}
 """A block's state -> that of what was sighted in it."""
 
@@ -153,6 +156,17 @@ class Wallets(Subject):
             "chain_sightings", key, row, expected | {"chain_id": chain_id}, "the stream says otherwise"
         )
         self._in_block(row, key)
+        self._sent(row, key)
+
+    def _sent(self, row: dict[str, Any], key: str) -> None:
+        """By whom and at which nonce: both or neither, and of debits that others sent alone. Whether it is so, the node says (blocks.py)."""
+        others = row["kind"] == "transfer" and row["detail"].get("kind") in FOLLOWED
+        for name, other in (("sender", "nonce"), ("nonce", "sender")):
+            if row[name] is not None and (row[other] is None or not others):
+                about = (
+                    f"column {name}: nobody follows such a transfer by its nonce, or half of what that takes is missing"
+                )
+                self._findings.differ("chain_sightings", key, row[name], None, about)
 
     def _in_block(self, row: dict[str, Any], key: str) -> None:
         """A sighting is what its block is. A block before the listener's first has no row."""
