@@ -27,15 +27,16 @@ PLACE = ("chain_cursors", "chain_blocks", "chain_sightings")
 @contextmanager
 def as_it_stood_before(at: Shore) -> Iterator[None]:
     """The listener has forgotten what it does within."""
+    at.rows("CREATE SCHEMA kept")  # nobody audits what lies there
     for table in PLACE:
-        at.rows(f"CREATE TABLE kept_{table} AS TABLE {table}")
+        at.rows(f"CREATE TABLE kept.{table} AS TABLE {table}")
     try:
         yield
     finally:
         for table in PLACE:
             at.rows(f"DELETE FROM {table}")
-            at.rows(f"INSERT INTO {table} TABLE kept_{table}")
-            at.rows(f"DROP TABLE kept_{table}")
+            at.rows(f"INSERT INTO {table} TABLE kept.{table}")
+        at.rows("DROP SCHEMA kept CASCADE")
 
 
 @pytest.mark.parametrize("blocks", [0, BULK + FINAL])

@@ -85,6 +85,7 @@ def lived(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> list[World]
     return worlds
 
 
+@pytest.mark.long  # three times, with all that could be seen meanwhile; tests/acceptance/test_rebuild.py does it once, on the whole river
 @pytest.mark.timeout(600)
 def test_made_anew_under_load_nobody_is_shown_less_and_nobody_is_told_twice(
     stack: Stack, lived: list[World], receiver: Receiver, tmp_path: Path

@@ -63,6 +63,7 @@ def shown_aside(stack: Stack) -> int | None:
     return anyio.run(health.readiness).set_aside_shown
 
 
+@pytest.mark.long  # a minute; test_projector leaves out what was put aside, and test_rebuild takes each of a rebuild's steps
 @pytest.mark.timeout(600)
 def test_what_was_put_aside_is_shown_no_more_and_told_to_nobody(stack: Stack, copied: Copied, tmp_path: Path) -> None:
     name, read = "went-on", as_role(stack, "read", "auditor")
