@@ -59,7 +59,12 @@ def frozen_past_its_transaction(stack: Stack, server: str) -> None:
 
 @pytest.mark.parametrize(
     ("happens", "server"),
-    [(killed, "connect"), (killed, "kafka"), (killed, "write"), (frozen_past_its_transaction, "connect")],
+    [
+        (killed, "connect"),
+        (killed, "kafka"),
+        (killed, "write"),
+        pytest.param(frozen_past_its_transaction, "connect", marks=pytest.mark.long),
+    ],
 )
 def test_a_server_that_dies_or_sleeps_amid_writing_loses_and_doubles_nothing(
     stack: Stack, happens: Callable[[Stack, str], None], server: str
