@@ -59,11 +59,11 @@ __all__ = ["receiver"]
 ON_W = ("events", "outbox", "streams", "command_answers", "webhook_messages", "checkpoints", "sagas", "saga_inbox")
 DEATHS = (
     "rebuild.after_tables",
-    pytest.param("projections.before_commit:2", marks=pytest.mark.long),
-    pytest.param("projections.after_commit", marks=pytest.mark.long),
+    "projections.before_commit:2",
+    "projections.after_commit",
     "rebuild.after_run:3",
     "rebuild.before_swap",
-    pytest.param("rebuild.after_swap", marks=pytest.mark.long),
+    "rebuild.after_swap",
 )
 
 
