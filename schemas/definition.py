@@ -159,7 +159,6 @@ def from_json(cls: type[M], payload: dict[str, Any]) -> M:
     return msgspec.convert(payload, cls, strict=False)  # not strict: an amount is text there
 
 
-@cache
 def text_reader(cls: type[M]) -> Callable[[bytes | msgspec.Raw], M]:
     """`from_json` of a payload as JSON text: whole streams are read so, and no dictionary is made of what becomes a message."""
     return msgspec.json.Decoder(cls, strict=False).decode

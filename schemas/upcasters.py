@@ -77,7 +77,7 @@ def message_of_text(kind: str, schema_version: int, text: msgspec.Raw) -> Messag
 def _text_reader(kind: str, schema_version: int) -> Callable[[msgspec.Raw], Message]:
     """For all payloads of one shape, found once."""
     if schema_version == message_class(kind).schema_version:
-        return text_reader(message_class(kind))  # type: ignore[arg-type]  # a class has a hash, whatever its values have
+        return text_reader(message_class(kind))
     return lambda text: message_of(kind, schema_version, msgspec.json.decode(text))
 
 

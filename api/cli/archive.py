@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from datetime import UTC, datetime
 from typing import Annotated
@@ -14,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from api.cli.options import HomeOption, JsonOption, moment
+from api.cli.options import HomeOption, JsonOption, by_option, moment
 from api.cli.outbox_drops import drop_slices
 from api.roots.root import Root
 from infra.errors import BadInput
@@ -25,10 +24,7 @@ def archive(
     before: Annotated[
         str, typer.Option(help="Day or time (ISO 8601; UTC where it says no zone) before which they closed.")
     ],
-    by: Annotated[
-        str,
-        typer.Option(help="Who drops; kept with what went.", default_factory=getpass.getuser, show_default="who calls"),
-    ],
+    by: Annotated[str, by_option("Who drops; kept with what went.")],
     outbox: Annotated[
         bool, typer.Option("--outbox", help="Instead, drop whole slices of the outbox that are delivered and older.")
     ] = False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 import time
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.cli import audit_view as view
-from api.cli.options import HomeOption, JsonOption, moment, seconds_option
+from api.cli.options import HomeOption, JsonOption, by_option, moment, seconds_option
 from api.cli.stack import doors_of
 from api.roots.audit import anchorer_of, export_key_of, filler_of
 from api.roots.chain import ChainRoot
@@ -92,7 +91,7 @@ def again(
     reason: Annotated[
         str, typer.Option(help="Why, for an auditor who reads it in years; the chain states its hash with the new log.")
     ],
-    by: Annotated[str, typer.Option(help="Who decides it.", default_factory=getpass.getuser, show_default="who calls")],
+    by: Annotated[str, by_option("Who decides it.")],
     to: OutOption = None,
     home: HomeOption = None,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import select
 from datetime import datetime
 from io import UnsupportedOperation
@@ -29,6 +30,11 @@ def _seconds(wanted: float) -> float:
     if not 0 <= wanted <= MOST_SECONDS:
         raise typer.BadParameter(f"{wanted} is no number of seconds from 0 to {MOST_SECONDS}")
     return wanted
+
+
+def by_option(words: str) -> Any:
+    """Who does something, by the machine's name for whoever calls unless another is said; kept with it."""
+    return typer.Option("--by", help=words, default_factory=getpass.getuser, show_default="who calls")
 
 
 def reason_option(words: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from api.cli import parked_view as view
-from api.cli.options import HomeOption, JsonOption, reason_option
+from api.cli.options import HomeOption, JsonOption, by_option, reason_option
 from api.roots.chain import ChainRoot, intents
 from api.roots.workers import HANDLERS, SUBSCRIBED
 from infra.database import transaction
@@ -32,12 +31,7 @@ out = Console()
 MOST_SHOWN = 1000
 EVERY_STATE = ("parked", "queued", "replayed", "discarded")
 
-ByOption = Annotated[
-    str,
-    typer.Option(
-        "--by", help="Who decides it; kept with the message.", default_factory=getpass.getuser, show_default="who calls"
-    ),
-]
+ByOption = Annotated[str, by_option("Who decides it; kept with the message.")]
 IdArgument = Annotated[UUID, typer.Argument(metavar="ID", help="As `payriver parked list` names it.")]
 
 parked = typer.Typer(

@@ -181,10 +181,8 @@ def _show(out: Console, title: str, told: dict[str, Any], as_json: bool) -> None
 
 def _table(title: str, *headings: str) -> Table:
     table = Table(title=title, title_justify="left", box=None)
-    for heading in headings:
-        table.add_column(
-            heading, overflow="fold" if heading in ("key", "reason") else "ellipsis"
-        )  # ids are copied whole
+    for heading in headings:  # ids are copied whole
+        table.add_column(heading, overflow="fold" if heading in ("key", "reason") else "ellipsis")
     return table
 
 

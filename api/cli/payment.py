@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 from uuid import UUID, uuid4
 
 import typer
 from rich.console import Console
 
-from api.cli.options import HomeOption, reason_option
+from api.cli.options import HomeOption, by_option, reason_option
 from api.roots.root import Root
 from connectors.explain.find import find
 from infra.database import transaction
@@ -30,9 +29,7 @@ def _payment() -> None:
 PaymentArgument = Annotated[
     str, typer.Argument(metavar="PAYMENT", help="Its id, the network's reference, or a transaction.")
 ]
-ByOption = Annotated[
-    str, typer.Option(help="Who decides it.", default_factory=getpass.getuser, show_default="who calls")
-]
+ByOption = Annotated[str, by_option("Who decides it.")]
 
 
 @payment.command("give-up")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.options import HomeOption, JsonOption, reason_option
+from api.cli.options import HomeOption, JsonOption, by_option, reason_option
 from api.roots.root import Root
 from connectors.rebuild.rebuild import Plan, Rebuild
 from connectors.rebuild.rebuild import Progress as Tell
@@ -28,9 +27,7 @@ from streams.projections.rebuilds import RebuildRow
 from streams.runtime.positions import client_config
 
 out, err = Console(), Console(stderr=True)
-ByOption = Annotated[
-    str, typer.Option("--by", help="Who decides it; kept.", default_factory=getpass.getuser, show_default="who calls")
-]
+ByOption = Annotated[str, by_option("Who decides it; kept.")]
 
 projections = typer.Typer(no_args_is_help=True, help="The read models: what the API and the live page show.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.options import HomeOption, JsonOption, reason_option
+from api.cli.options import HomeOption, JsonOption, by_option, reason_option
 from api.roots.root import Root
 from infra.database import transaction
 from infra.errors import BadInput
@@ -24,9 +23,7 @@ from streams.notifications.endpoints import Endpoint
 
 out = Console()
 IdArgument = Annotated[UUID, typer.Argument(metavar="ID", help="As `payriver webhook list` names it.")]
-ByOption = Annotated[
-    str, typer.Option("--by", help="Who decides it; kept.", default_factory=getpass.getuser, show_default="who calls")
-]
+ByOption = Annotated[str, by_option("Who decides it; kept.")]
 TypesOption = Annotated[
     list[str] | None,
     typer.Option("--type", help="Only this type, or all below it (card.transaction); may be given again."),

@@ -94,9 +94,8 @@ def bring_back(cursor: Cursor, codec: Codec, lost: Sequence[Record], orders: Seq
 
 
 def _back(codec: Codec, record: Record) -> Back:
-    message, schema_version, payload = codec.as_written(
-        record.value or b""
-    )  # an older payriver's is hashed as it said it
+    # An older payriver's is hashed as it said it.
+    message, schema_version, payload = codec.as_written(record.value or b"")
     headers = record.headers
     if (headers["ce_type"], record.topic, record.key_text) != (type(message).__name__, message.topic, str(message.key)):
         raise BadInput(

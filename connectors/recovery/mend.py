@@ -148,9 +148,8 @@ class Recovery:
             done.announced = cursor.rowcount + announce(cursor, self.codec)
             commit()  # before the places: while they are astray nothing of ours starts
             with transaction(self.read) as on_read:
-                second_copy.throw_away(
-                    on_read
-                )  # it was filled from places that may be others now; a rebuild begins again
+                # A rebuild's copy was filled from places that may be others now: it begins again.
+                second_copy.throw_away(on_read)
                 set_aside.tell(cursor, on_read)
                 done.set_right = set_right(on_read, plan.extents, read_side=True)
             done.set_right += set_right(cursor, plan.extents, read_side=False)

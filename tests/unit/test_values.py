@@ -94,12 +94,10 @@ def test_an_amount_of_any_size_is_read_as_it_was_written() -> None:
 @pytest.mark.parametrize("amount", ["1.5", "0x10", "", " 1", "seven", None, [], True, 1.5])
 def test_what_is_no_amount_is_refused_by_the_name_of_its_field(amount: Any) -> None:
     told = registered() | {"opening_balance_raw": amount}
-    for read in (
-        lambda: from_json(AccountRegistered, told),
-        lambda: text_reader(AccountRegistered)(orjson.dumps(told)),
-    ):
-        with pytest.raises(ValueError, match="opening_balance_raw"):
-            read()
+    with pytest.raises(ValueError, match="opening_balance_raw"):
+        from_json(AccountRegistered, told)
+    with pytest.raises(ValueError, match="opening_balance_raw"):
+        text_reader(AccountRegistered)(orjson.dumps(told))
 
 
 def test_a_payload_that_lacks_a_field_takes_its_default_or_is_refused() -> None:

@@ -124,7 +124,7 @@ class Submitter:
         if old is None:
             nonces.count_nonce(cursor, *place, nonce)
         else:
-            rows.replaced(cursor, old)
+            rows.mark_replaced(cursor, old, "signed")
         rows.store(cursor, intent.leg_id, signed)
         return True
 
@@ -204,7 +204,7 @@ class Submitter:
             log.warning("not_replaced", tx_hash=sent.tx_hash, error=str(error))
             return False
         rows.store(cursor, intent.leg_id, signed)
-        rows.mark_replaced(cursor, sent)
+        rows.mark_replaced(cursor, sent.tx_hash, sent.state)
         return True
 
     # -- watching: a revert has no log, only a receipt
@@ -260,7 +260,7 @@ class Submitter:
             if self._end_refund(cursor, sent):
                 rows.mark(cursor, sent, "lost", None)
             return
-        rows.mark_replaced(cursor, sent)
+        rows.mark_replaced(cursor, sent.tx_hash, sent.state)
         other, receipt = mined
         if other.state in ("replaced", "signed"):
             self._settle(cursor, other, receipt, state_of(receipt, final), self._reason(other, receipt))

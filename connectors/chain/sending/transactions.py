@@ -206,13 +206,8 @@ def mark_broadcast(cursor: Cursor, gone: Sequence[Sent]) -> None:
         cursor.postpone(SUBMITTED, ([each.leg_id for each in gone],))
 
 
-def mark_replaced(cursor: Cursor, sent: Sent) -> None:
-    """Another transaction at the same nonce carries the leg."""
-    replaced(cursor, sent.tx_hash, sent.state)
-
-
-def replaced(cursor: Cursor, tx_hash: str, state: str = "signed") -> None:
-    """Another transaction has its nonce."""
+def mark_replaced(cursor: Cursor, tx_hash: str, state: str) -> None:
+    """Another transaction has its nonce. `state`: that it is in."""
     cursor.postpone(MARK, ("replaced", None, None, tx_hash, state))
 
 
